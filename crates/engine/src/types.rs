@@ -1,0 +1,376 @@
+//! Values that everything else is made of: ids, prices, quantities, amounts, short texts and the field's enums.
+//!
+//! Invariants: every number is an integer; ids start at 1 and 0 means "none"; enums have stable numbers, which are
+//! the ones on the wire and in the snapshot.
+
+use std::fmt;
+
+/// The largest order price, in ticks, and the largest order quantity, in lots: 2^53 - 1, so that both survive any
+/// language's number type.
+pub const MAX_TICKS_OR_LOTS: i64 = (1 << 53) - 1;
+/// The largest notional the engine will compute with, in the quote asset's smallest unit. A notional times a fee in
+/// parts per million then still fits 128 bits.
+pub const MAX_NOTIONAL: i128 = 10_i128.pow(30);
+/// The largest amount of one asset that may exist at the venue, in the asset's smallest unit.
+pub const MAX_ISSUED: i128 = 10_i128.pow(36);
+/// One, in parts per million.
+pub const PPM: i128 = 1_000_000;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+        #[repr(transparent)]
+        pub struct $name(pub $inner);
+
+        impl $name {
+            /// The id that names nothing.
+            pub const NONE: Self = Self(0);
+
+            /// Whether this is [`Self::NONE`].
+            #[inline]
+            pub const fn is_none(self) -> bool {
+                self.0 == 0
+            }
+
+            /// The place in a dense array whose first element has id 1; `None` for id 0.
+            #[inline]
+            pub const fn index(self) -> Option<usize> {
+                (self.0 as usize).checked_sub(1)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id!(
+    /// An asset, numbered from 1 in the order of `AddAsset` commands.
+    AssetId(u32)
+);
+id!(
+    /// An instrument, numbered from 1 in the order of `ListInstrument` commands.
+    InstrumentId(u32)
+);
+id!(
+    /// An account, numbered from 1 in the order of `OpenAccount` commands.
+    AccountId(u32)
+);
+id!(
+    /// The venue's id of an order, numbered from 1 in the order of acceptance over all instruments.
+    OrderId(u64)
+);
+id!(
+    /// The venue's id of a trade, numbered from 1 over all instruments (FIX TrdMatchID 880).
+    TradeId(u64)
+);
+
+/// A group of accounts that shares a fee schedule. Group 0 is the default.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(transparent)]
+pub struct GroupId(pub u16);
+
+/// A price as a count of the instrument's ticks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(transparent)]
+pub struct PriceTicks(pub i64);
+
+/// A quantity as a count of the instrument's lots.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(transparent)]
+pub struct Lots(pub i64);
+
+/// An amount of money in the asset's smallest unit.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(transparent)]
+pub struct Amount(pub i128);
+
+impl Lots {
+    /// No quantity.
+    pub const ZERO: Self = Self(0);
+}
+
+impl Amount {
+    /// No money.
+    pub const ZERO: Self = Self(0);
+}
+
+/// A decimal step, `mantissa / 10^scale`: a tick size or a lot size. `0.05` is `{ mantissa: 5, scale: 2 }`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Step {
+    /// The digits; at least 1.
+    pub mantissa: u64,
+    /// How many of the digits stand behind the point; at most 18.
+    pub scale: u8,
+}
+
+/// ASCII text of at most `N` bytes, stored in place. Unused bytes are zero, so equality is that of the bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShortText<const N: usize> {
+    bytes: [u8; N],
+    len: u8,
+}
+
+impl<const N: usize> ShortText<N> {
+    /// The empty text.
+    pub const EMPTY: Self = Self { bytes: [0; N], len: 0 };
+    /// The greatest length in bytes.
+    pub const MAX: usize = N;
+
+    /// Takes printable ASCII without spaces (0x21 to 0x7e), at most `N` bytes; `None` for anything else.
+    /// The empty text is allowed.
+    pub fn new(text: &[u8]) -> Option<Self> {
+        if text.len() > N || !text.iter().all(|byte| (0x21..=0x7e).contains(byte)) {
+            return None;
+        }
+        let mut bytes = [0; N];
+        bytes[..text.len()].copy_from_slice(text);
+        Some(Self { bytes, len: text.len() as u8 })
+    }
+
+    /// The bytes of the text.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        // Only printable ASCII gets in, so this cannot fail.
+        std::str::from_utf8(self.as_bytes()).unwrap_or("")
+    }
+
+    /// Whether there is no text.
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The length in bytes.
+    #[inline]
+    pub const fn len(&self) -> usize {
+        self.len as usize
+    }
+}
+
+impl<const N: usize> Default for ShortText<N> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl<const N: usize> fmt::Debug for ShortText<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.as_str())
+    }
+}
+
+impl<const N: usize> fmt::Display for ShortText<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text code of an asset, such as `BTC`.
+pub type AssetCode = ShortText<15>;
+/// The text code of an instrument, such as `BTC-USD`.
+pub type Symbol = ShortText<31>;
+/// The text code of an account, such as `alice`.
+pub type AccountCode = ShortText<31>;
+/// The client's own id of an order (FIX ClOrdID 11), the idempotency key. Empty means none.
+pub type ClientOrderId = ShortText<36>;
+
+macro_rules! wire_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal => $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[repr(u8)]
+        pub enum $name {
+            $($(#[$vdoc])* $variant = $number,)+
+        }
+
+        impl $name {
+            /// Every value, in the order of the numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The value with this number.
+            pub const fn from_u8(number: u8) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            /// The name used in JSON, SQL, documents and logs.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+    };
+}
+pub(crate) use wire_enum;
+
+wire_enum!(
+    /// The side of an order (FIX Side 54).
+    Side {
+        /// Pays quote, receives base.
+        Buy = 1 => "buy",
+        /// Pays base, receives quote.
+        Sell = 2 => "sell",
+    }
+);
+
+impl Side {
+    /// The other side.
+    #[inline]
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::Buy => Self::Sell,
+            Self::Sell => Self::Buy,
+        }
+    }
+
+    /// Whether an order of this side with limit `limit` can trade at the opposite side's price `price`.
+    #[inline]
+    pub const fn crosses(self, limit: PriceTicks, price: PriceTicks) -> bool {
+        match self {
+            Self::Buy => limit.0 >= price.0,
+            Self::Sell => limit.0 <= price.0,
+        }
+    }
+
+    /// Whether price `a` stands before price `b` on this half of the book.
+    #[inline]
+    pub const fn sorts_before(self, a: PriceTicks, b: PriceTicks) -> bool {
+        match self {
+            Self::Buy => a.0 > b.0,
+            Self::Sell => a.0 < b.0,
+        }
+    }
+
+    /// 0 for buy, 1 for sell.
+    #[inline]
+    pub const fn index(self) -> usize {
+        self as usize - 1
+    }
+}
+
+wire_enum!(
+    /// How the price of an order is given (FIX OrdType 40).
+    OrderType {
+        /// Trades at its price or better.
+        Limit = 1 => "limit",
+        /// Trades at whatever price is there; never rests.
+        Market = 2 => "market",
+    }
+);
+
+wire_enum!(
+    /// How long an order lives (FIX TimeInForce 59).
+    TimeInForce {
+        /// Good till canceled.
+        Gtc = 1 => "gtc",
+        /// Immediate or cancel: what cannot trade at once is canceled.
+        Ioc = 2 => "ioc",
+        /// Fill or kill: trades whole at once, or not at all.
+        Fok = 3 => "fok",
+    }
+);
+
+wire_enum!(
+    /// What happens when an order meets another one of the same account; the taker's mode decides.
+    SelfTradePrevention {
+        /// The two trade.
+        None = 0 => "none",
+        /// What is left of the taker is canceled; the maker stays.
+        ExpireTaker = 1 => "expire_taker",
+        /// The maker is canceled; the taker goes on.
+        ExpireMaker = 2 => "expire_maker",
+        /// Both are canceled.
+        ExpireBoth = 3 => "expire_both",
+        /// Both are reduced by the smaller quantity, without a trade; one reduced to nothing is canceled.
+        Decrement = 4 => "decrement",
+    }
+);
+
+wire_enum!(
+    /// What an instrument accepts (FIX SecurityTradingStatus 326).
+    TradingStatus {
+        /// Everything.
+        Open = 1 => "open",
+        /// Post-only orders, replaces that do not match, and cancels.
+        PostOnly = 2 => "post_only",
+        /// Cancels.
+        CancelOnly = 3 => "cancel_only",
+        /// Nothing but mass cancels by the venue: the book is frozen as it stands.
+        Halted = 4 => "halted",
+    }
+);
+
+wire_enum!(
+    /// The state of an order (FIX OrdStatus 39).
+    OrderStatus {
+        /// Accepted, nothing traded.
+        New = 1 => "new",
+        /// Some of it traded.
+        PartiallyFilled = 2 => "partially_filled",
+        /// All of it traded.
+        Filled = 3 => "filled",
+        /// Ended before all of it traded.
+        Canceled = 4 => "canceled",
+    }
+);
+
+wire_enum!(
+    /// What just happened to an order (FIX ExecType 150).
+    ExecType {
+        /// The order was accepted.
+        New = 1 => "new",
+        /// A part of it traded.
+        Trade = 2 => "trade",
+        /// It ended without trading its leaves.
+        Canceled = 3 => "canceled",
+        /// Its owner changed it.
+        Replaced = 4 => "replaced",
+        /// The venue reduced it (self-trade prevention, decrement).
+        Restated = 5 => "restated",
+    }
+);
+
+wire_enum!(
+    /// Which part an order played in a trade (FIX LastLiquidityInd 851).
+    Liquidity {
+        /// Not a trade.
+        None = 0 => "none",
+        /// It was in the book.
+        Maker = 1 => "maker",
+        /// It came in and crossed.
+        Taker = 2 => "taker",
+    }
+);
+
+wire_enum!(
+    /// Why an order was canceled.
+    CancelReason {
+        /// Not canceled.
+        None = 0 => "none",
+        /// Its owner asked.
+        Requested = 1 => "requested",
+        /// A mass cancel named it.
+        MassCancel = 2 => "mass_cancel",
+        /// The rest of an IOC limit order.
+        ImmediateOrCancel = 3 => "immediate_or_cancel",
+        /// A FOK order that could not trade whole.
+        FillOrKill = 4 => "fill_or_kill",
+        /// The rest of a market order for which nothing was left to trade with.
+        NoLiquidity = 5 => "no_liquidity",
+        /// Self-trade prevention.
+        SelfTrade = 6 => "self_trade",
+    }
+);
