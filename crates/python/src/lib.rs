@@ -1,1 +1,5 @@
-//! Part of the beurs exchange.
+//! The compiled module `beurs._core`.
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = true)]
+mod _core {}

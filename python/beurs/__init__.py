@@ -1,0 +1,1 @@
+"""beurs: a complete exchange."""
