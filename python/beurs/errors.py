@@ -76,18 +76,18 @@ class DecimalError(InputError):
 
 
 class CommandInvalid(InputError):
-    """Bytes that are not a sequence of encoded commands. None of them was executed.
+    """Bytes or records that are not commands. None of them was executed.
 
     Attributes:
-        offset: The byte at which reading stopped.
+        index: Which of the commands, from 0.
     """
 
-    def __init__(self, rule: str, offset: int = 0, field: str = "") -> None:
+    def __init__(self, field: str, rule: str, index: int = 0) -> None:
         super().__init__(field, rule)
-        self.offset = offset
+        self.index = index
 
     def __str__(self) -> str:
-        return f"{super().__str__()} (at byte {self.offset})"
+        return f"command {self.index}: {super().__str__()}"
 
 
 class NotFound(BeursError, LookupError):

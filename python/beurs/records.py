@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from beurs.engine import COMMAND_FIELDS, COMMAND_SIZE, EVENT_FIELDS, EVENT_SIZE
-from beurs.errors import CommandInvalid
+from beurs.errors import InputError
 
 __all__ = ["COMMAND", "EVENT", "CommandKind", "EventKind", "amounts", "commands", "events", "set_amounts"]
 
@@ -61,9 +61,9 @@ def commands(count: int) -> npt.NDArray[np.void]:
 
 
 def events(data: bytes) -> npt.NDArray[np.void]:
-    """The EVENT records in `data`, shape (n,), without copying them. Raises CommandInvalid if there is a part of one."""
+    """The EVENT records in `data`, shape (n,), without copying them. Raises InputError if one is cut."""
     if len(data) % EVENT_SIZE:
-        raise CommandInvalid(f"event records take {EVENT_SIZE} bytes each", len(data))
+        raise InputError("data", f"must be whole EVENT records of {EVENT_SIZE} bytes")
     return np.frombuffer(data, dtype=EVENT)
 
 
