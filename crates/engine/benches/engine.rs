@@ -162,9 +162,7 @@ fn throughput(load: &Load) -> f64 {
         for batch in load.commands.chunks(BATCH) {
             events.clear();
             let sequence = engine.sequence();
-            for (command, sequence) in batch.iter().zip(sequence + 1..) {
-                engine.apply(sequence, sequence as i64, command, &mut events);
-            }
+            engine.apply_batch(sequence + 1, sequence as i64, batch, &mut events);
             black_box(&events);
         }
     });
