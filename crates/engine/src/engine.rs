@@ -18,13 +18,14 @@ use crate::levels::PagedLevels;
 use crate::matching::{self, Walk};
 use crate::pool::{client_hash, Flags, Identity, Order, NIL};
 use crate::reject::RejectReason;
+use crate::remembered::Remembered;
 use crate::settlement::{cancel_reason, Desk, Taker};
 use crate::types::{
     AccountCode, AccountId, Amount, AssetCode, AssetId, CancelReason, ClientOrderId, ExecType, GroupId, InstrumentId,
     Lots, OrderId, OrderType, PriceTicks, SelfTradePrevention, Side, Step, Symbol, TimeInForce, TradingStatus,
     MAX_ISSUED, MAX_NOTIONAL, MAX_TICKS_OR_LOTS, PPM,
 };
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 pub use crate::ledger::Balance;
 
@@ -238,8 +239,8 @@ pub struct Engine {
     pub(crate) arena: Arena,
     pub(crate) ledger: Ledger,
     pub(crate) fees: FeeTable,
-    /// Hashes of the client_order_ids that accounts have used on orders now closed.
-    pub(crate) remembered: HashSet<u64, Identity>,
+    /// The client_order_ids that accounts have used on orders now closed.
+    pub(crate) remembered: Remembered,
     pub(crate) asset_codes: HashMap<AssetCode, u32, Identity>,
     pub(crate) symbols: HashMap<Symbol, u32, Identity>,
     pub(crate) account_codes: HashMap<AccountCode, u32, Identity>,
@@ -273,7 +274,7 @@ impl Engine {
             arena: Arena::new(),
             ledger: Ledger { accounts: Vec::new() },
             fees: FeeTable::new(),
-            remembered: HashSet::default(),
+            remembered: Remembered::new(),
             asset_codes: HashMap::default(),
             symbols: HashMap::default(),
             account_codes: HashMap::default(),
@@ -318,14 +319,38 @@ impl Engine {
         result.is_ok()
     }
 
-    /// Asks the processor to fetch the memory that a command will touch first. Changes nothing; called some commands
-    /// ahead, it hides what a large book costs.
+    /// Applies commands one after the other, as [`Self::apply`] does, all at the same time. Faster with many orders, because
+    /// the memory that later commands will touch is fetched while earlier ones are at work.
+    pub fn apply_batch<S: EventSink>(
+        &mut self,
+        first_sequence: u64,
+        event_time_ns: i64,
+        commands: &[Command],
+        events: &mut S,
+    ) {
+        for (at, sequence) in (0..commands.len()).zip(first_sequence..) {
+            self.prefetch(commands, at);
+            self.apply(sequence, event_time_ns, &commands[at], events);
+        }
+    }
+
+    /// Asks the processor to fetch what the commands after `at` will touch: the index first, then the order it leads to,
+    /// then that order's neighbours. Changes nothing.
     #[inline]
-    pub fn prefetch(&self, command: &Command) {
-        match command {
-            Command::CancelOrder(cancel) => self.arena.orders.prefetch(cancel.order_id.0),
-            Command::ReplaceOrder(replace) => self.arena.orders.prefetch(replace.order_id.0),
-            _ => {}
+    pub fn prefetch(&self, commands: &[Command], at: usize) {
+        let order_id = |ahead: usize| match commands.get(at + ahead) {
+            Some(Command::CancelOrder(cancel)) => Some(cancel.order_id.0),
+            Some(Command::ReplaceOrder(replace)) => Some(replace.order_id.0),
+            _ => None,
+        };
+        if let Some(order_id) = order_id(12) {
+            self.arena.orders.prefetch_index(order_id);
+        }
+        if let Some(order_id) = order_id(8) {
+            self.arena.orders.prefetch_order(order_id);
+        }
+        if let Some(order_id) = order_id(4) {
+            self.arena.orders.prefetch_neighbours(order_id);
         }
     }
 
@@ -490,9 +515,9 @@ impl Engine {
         let instrument_id = instrument.instrument_id;
         self.ledger.balance_mut(account, hold_asset).held += hold - old_hold;
         if !command.client_order_id.is_empty() {
-            let old = self.arena.orders.client_order_id(slot);
-            self.arena.orders.clear_client_order_id(slot);
-            self.remember(account, &old);
+            if let Some(hash) = self.arena.orders.take_client_order_id(slot) {
+                self.ledger.remember(&mut self.remembered, account, hash);
+            }
             self.arena.orders.set_client_order_id(slot, &command.client_order_id);
         }
         if !keeps_place {
@@ -947,7 +972,7 @@ impl Engine {
             .orders
             .find_client(account as u32, client_order_id, hash)
             .is_some();
-        if open || self.remembered.contains(&hash) {
+        if open || self.remembered.contains(hash) {
             return Err(RejectReason::DuplicateClientOrderId);
         }
         Ok(())
@@ -967,9 +992,12 @@ impl Engine {
         self.ledger.append_order(&mut self.arena, account, slot);
     }
 
-    /// Remembers the client_order_id of an order that has closed, and forgets the account's oldest if there are too many.
+    /// Remembers the client_order_id of an order that closed without ever resting.
     fn remember(&mut self, account: usize, client_order_id: &ClientOrderId) {
-        self.ledger.remember(&mut self.remembered, account, client_order_id);
+        if !client_order_id.is_empty() {
+            let hash = client_hash(account as u32 + 1, client_order_id);
+            self.ledger.remember(&mut self.remembered, account, hash);
+        }
     }
 
     /// The slots of an account's open orders by ascending order_id.

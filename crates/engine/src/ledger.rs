@@ -4,8 +4,8 @@
 //! withdrawn; every movement has two sides.
 
 use crate::pool::NIL;
+use crate::remembered::List;
 use crate::types::{AccountCode, Side};
-use std::collections::VecDeque;
 
 /// One account's money in one asset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -33,8 +33,8 @@ pub(crate) struct Account {
     pub last_order: u32,
     pub open_orders: u32,
     pub group: u16,
-    /// Hashes of the client_order_ids of closed orders, oldest first.
-    pub remembered: VecDeque<u64>,
+    /// The client_order_ids of closed orders.
+    pub remembered: List,
     pub code: AccountCode,
 }
 
@@ -46,7 +46,7 @@ impl Account {
             last_order: NIL,
             open_orders: 0,
             group,
-            remembered: VecDeque::new(),
+            remembered: List::EMPTY,
             code,
         }
     }

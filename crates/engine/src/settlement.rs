@@ -7,12 +7,12 @@ use crate::fees::{fill_fee, FeeSchedule, FeeTable};
 use crate::ledger::{Ledger, Settlement};
 use crate::levels::PriceIndex;
 use crate::matching::{Ended, Incoming, Venue};
-use crate::pool::{client_hash, Identity, Order, NIL};
+use crate::pool::{Order, NIL};
+use crate::remembered::Remembered;
 use crate::types::{
     AccountId, Amount, CancelReason, ClientOrderId, ExecType, InstrumentId, Liquidity, Lots, OrderId, OrderStatus,
     OrderType, PriceTicks, Side, TimeInForce, TradeId,
 };
-use std::collections::HashSet;
 
 /// An order on its way in: what its record cannot hold while it has no level.
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +151,7 @@ fn report(
 /// What the engine does about a match.
 pub(crate) struct Desk<'a, S> {
     pub ledger: &'a mut Ledger,
-    pub remembered: &'a mut HashSet<u64, Identity>,
+    pub remembered: &'a mut Remembered,
     pub fees: &'a FeeTable,
     pub instrument: &'a mut Instrument,
     pub last_trade_id: &'a mut u64,
@@ -416,7 +416,7 @@ impl Ledger {
 
     /// Takes an order that is in no book any more out of its account's list and the indexes, and frees its slot.
     #[inline]
-    pub fn retire(&mut self, arena: &mut Arena, remembered: &mut HashSet<u64, Identity>, slot: u32) {
+    pub fn retire(&mut self, arena: &mut Arena, remembered: &mut Remembered, slot: u32) {
         let order = *arena.orders.get(slot);
         let account = &mut self.accounts[order.account as usize];
         account.open_orders -= 1;
@@ -430,32 +430,19 @@ impl Ledger {
         } else {
             arena.orders.get_mut(order.account_next).account_prev = order.account_prev;
         }
-        if order.flags.has_client_order_id() {
-            let client_order_id = arena.orders.client_order_id(slot);
-            self.remember(remembered, order.account as usize, &client_order_id);
+        if let Some(hash) = arena.orders.take_client_order_id(slot) {
+            self.remember(remembered, order.account as usize, hash);
         }
         arena.orders.remove(slot);
     }
 
     /// Remembers the client_order_id of an order that has closed; forgets the account's oldest if there are too many.
     #[inline]
-    pub fn remember(
-        &mut self,
-        remembered: &mut HashSet<u64, Identity>,
-        account: usize,
-        client_order_id: &ClientOrderId,
-    ) {
-        if client_order_id.is_empty() {
-            return;
-        }
-        let hash = client_hash(account as u32 + 1, client_order_id);
+    pub fn remember(&mut self, remembered: &mut Remembered, account: usize, hash: u64) {
         let list = &mut self.accounts[account].remembered;
         if list.len() == REMEMBERED_CLIENT_ORDER_IDS {
-            if let Some(oldest) = list.pop_front() {
-                remembered.remove(&oldest);
-            }
+            remembered.pop_oldest(list);
         }
-        list.push_back(hash);
-        remembered.insert(hash);
+        remembered.push(list, hash);
     }
 }

@@ -90,7 +90,7 @@ impl Engine {
                 put!(out, (asset as u32 + 1), balance.total, balance.held);
             }
             put_count(out, account.remembered.len());
-            for hash in &account.remembered {
+            for hash in self.remembered.iter(&account.remembered) {
                 put!(out, hash);
             }
         }
@@ -313,8 +313,10 @@ impl Reader<'_> {
         }
         for _ in 0..self.u32()? {
             let hash = self.u64()?;
-            engine.ledger.accounts[at].remembered.push_back(hash);
-            engine.remembered.insert(hash);
+            if engine.remembered.contains(hash) {
+                return self.fail("a remembered client_order_id occurs twice");
+            }
+            engine.remembered.push(&mut engine.ledger.accounts[at].remembered, hash);
         }
         Ok(())
     }
