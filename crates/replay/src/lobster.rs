@@ -692,34 +692,24 @@ impl<'a, V: Venue> Replay<'a, V> {
         queue.map_or(0, |queue| queue.iter().map(|order_id| self.orders[*order_id as usize - 1].leaves).sum())
     }
 
-    /// Puts orders, sorted by id, into a level so that ids rise: what is younger or anonymous is entered again behind.
+    /// Puts orders, sorted by id, into a level behind the older ones. What stands behind those is cancelled and entered
+    /// again, by id too, with the anonymous lots at the end: they never trade.
     fn enter_by_id(&mut self, side: Side, price: i64, orders: &[(Known, i64)]) {
         let Some(&(oldest, _)) = orders.first() else {
             return;
         };
-        // ANONYMOUS is greater than every known order.
-        let younger = |order_id: &u64| self.orders[*order_id as usize - 1].known > oldest;
-        let queue = self.queues[side.index()].get(&price);
-        let tail: Vec<u64> = queue.map_or(Vec::new(), |queue| {
-            queue.iter().position(younger).map_or(Vec::new(), |place| queue[place..].to_vec())
-        });
-        let mut again: Vec<(Known, i64)> = Vec::with_capacity(tail.len());
+        let older = |order_id: &u64| self.orders[*order_id as usize - 1].known < oldest;
+        let queue = self.queues[side.index()].get(&price).map_or(&[][..], Vec::as_slice);
+        let tail = queue[queue.iter().rposition(older).map_or(0, |last| last + 1)..].to_vec();
+        let mut entering = orders.to_vec();
         for order_id in tail {
             let Resting { known, leaves, .. } = self.orders[order_id as usize - 1];
-            again.push((known, leaves));
+            entering.push((known, leaves));
             self.cancel(order_id);
+            self.report.requeued += 1;
         }
-        self.report.requeued += again.len() as u64;
-        let (mut new, mut again) = (orders.iter().copied().peekable(), again.into_iter().peekable());
-        loop {
-            let next = match (new.peek(), again.peek()) {
-                (Some(first), Some(other)) if first.0 < other.0 => new.next(),
-                (Some(_), None) => new.next(),
-                _ => again.next(),
-            };
-            let Some((known, size)) = next else {
-                break;
-            };
+        entering.sort_by_key(|(known, _)| *known); // ANONYMOUS is the greatest.
+        for (known, size) in entering {
             self.enter(known, side, price, size, Entry::PostOnly);
         }
     }
