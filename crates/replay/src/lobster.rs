@@ -724,7 +724,7 @@ impl<'a, V: Venue> Replay<'a, V> {
         let filled: i64 = self.fills.iter().map(|fill| fill.quantity).sum();
         let leaves = quantity - filled;
         self.orders.push(Resting { known, side, price, filled, leaves });
-        debug_assert_eq!(self.orders.len() as u64, order_id, "the venue's order ids are dense");
+        assert_eq!(self.orders.len() as u64, order_id, "the venue's order ids are dense");
         self.settle_fills();
         if leaves == 0 {
             return false;

@@ -8,7 +8,7 @@ use crate::error::ReplayError;
 use beurs_engine::command::{
     AddAsset, CancelOrder, Command, Deposit, ListInstrument, NewOrder, OpenAccount, ReplaceOrder,
 };
-use beurs_engine::engine::{Engine, EngineConfig};
+use beurs_engine::{Engine, EngineConfig};
 use beurs_engine::event::{Event, EventSink};
 use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{
