@@ -11,14 +11,13 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut progress = |done: u64, total: u64| eprint!("\r{done} of {total}");
     let report = match words[..] {
-        ["lobster", messages, orderbook] => {
-            lobster::replay(Path::new(messages), Path::new(orderbook), &mut progress).map(|report| format!("{report:#?}"))
-        }
-        ["stream", stream, orderbook] => {
-            stream::replay(Path::new(stream), Path::new(orderbook), false, &mut progress).map(|report| format!("{report:#?}"))
-        }
+        ["lobster", messages, orderbook] => lobster::replay(Path::new(messages), Path::new(orderbook), &mut progress)
+            .map(|report| format!("{report:#?}")),
+        ["stream", stream, orderbook] => stream::replay(Path::new(stream), Path::new(orderbook), false, &mut progress)
+            .map(|report| format!("{report:#?}")),
         ["stream", stream, orderbook, "--group"] => {
-            stream::replay(Path::new(stream), Path::new(orderbook), true, &mut progress).map(|report| format!("{report:#?}"))
+            stream::replay(Path::new(stream), Path::new(orderbook), true, &mut progress)
+                .map(|report| format!("{report:#?}"))
         }
         _ => {
             eprintln!("usage: replay lobster MESSAGES ORDERBOOK | replay stream STREAM ORDERBOOK [--group]");

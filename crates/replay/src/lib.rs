@@ -8,7 +8,7 @@
 //! known before its message has been applied; what is not a well-formed file is an error that names file and line.
 //!
 //! Bounds: a line has at most 1 MiB, a book at most 1,000 levels a side; the messages or operations of a day are kept
-//! in memory, 48 bytes each, at most 2^32 - 2 of them.
+//! in memory, at most 48 bytes each and at most 2^32 - 2 of them.
 
 mod book_file;
 mod error;

@@ -47,7 +47,7 @@ pub struct LobsterReport {
     pub executions: u64,
     /// Executions for which the engine filled exactly the named order, price and size, and nothing else.
     pub hit: u64,
-    /// Executions of an id that is not known, filled by an anonymous lot of its level.
+    /// Executions of an id that is not known, taken from the anonymous lots of its level.
     pub anonymous: u64,
     /// All other executions: another order has priority in the engine. The named order is reduced instead.
     pub disagree: u64,
@@ -183,7 +183,11 @@ impl Tape {
 
     /// Finds the orders that were entered out of sight.
     fn look_back(mut messages: Vec<Message>) -> Self {
-        let mut ids: Vec<i64> = messages.iter().filter(|message| message.names_an_order()).map(|m| m.id).collect();
+        let mut ids: Vec<i64> = messages
+            .iter()
+            .filter(|message| message.names_an_order())
+            .map(|m| m.id)
+            .collect();
         ids.sort_unstable();
         ids.dedup();
         let mut place = vec![(Side::Buy, 0); ids.len()];
@@ -206,7 +210,10 @@ impl Tape {
                 named[index] = true;
                 place[index] = (message.side, message.price);
                 if message.kind != Kind::New {
-                    late.push(Late { known: message.known, due: 0 });
+                    late.push(Late {
+                        known: message.known,
+                        due: 0,
+                    });
                 }
             }
         }
@@ -224,7 +231,12 @@ impl Tape {
             order.due = older.checked_sub(1).map_or(0, |last| regular[last].1);
         }
         late.sort_unstable_by_key(|order| (order.due, order.known));
-        Self { messages, future, place, late }
+        Self {
+            messages,
+            future,
+            place,
+            late,
+        }
     }
 }
 
@@ -235,7 +247,10 @@ fn mark_carried_over(messages: &mut [Message]) {
     let mut start = 0;
     while start < messages.len() {
         let time_ns = messages[start].time_ns;
-        let count = messages[start..].iter().take_while(|message| message.time_ns == time_ns).count();
+        let count = messages[start..]
+            .iter()
+            .take_while(|message| message.time_ns == time_ns)
+            .count();
         let instant = &mut messages[start..start + count];
         let before = highest;
         let mut falls = false;
@@ -244,7 +259,10 @@ fn mark_carried_over(messages: &mut [Message]) {
             highest = highest.max(Some(message.known));
         }
         if falls {
-            instant.iter_mut().filter(|m| m.kind == Kind::New).for_each(|message| message.carried_over = true);
+            instant
+                .iter_mut()
+                .filter(|m| m.kind == Kind::New)
+                .for_each(|message| message.carried_over = true);
             highest = before;
         }
         start += count;
@@ -282,7 +300,16 @@ fn parse_message(line: &Line<'_>) -> Result<Message, ReplayError> {
         }
     }
     let side = if direction == 1 { Side::Buy } else { Side::Sell };
-    Ok(Message { time_ns, id, size, price, known: ANONYMOUS, kind, side, carried_over: false })
+    Ok(Message {
+        time_ns,
+        id,
+        size,
+        price,
+        known: ANONYMOUS,
+        kind,
+        side,
+        carried_over: false,
+    })
 }
 
 /// An order in the engine's book.
@@ -322,7 +349,10 @@ fn run<V: Venue>(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<LobsterReport, ReplayError> {
     let total = tape.messages.len() as u64;
-    let missing = |rows: &BookFile| ReplayError::RowCounts { messages: total, rows: rows.rows() };
+    let missing = |rows: &BookFile| ReplayError::RowCounts {
+        messages: total,
+        rows: rows.rows(),
+    };
     let mut row = Levels::default();
     if !rows.next_row(&mut row)? {
         return Err(missing(&rows));
@@ -411,9 +441,8 @@ impl<'a, V: Venue> Replay<'a, V> {
         }
         for side in [Side::Buy, Side::Sell] {
             for level in row.side(side) {
-                let here = |(known, size): &(Known, i64)| {
-                    self.place(*known) == (side, level.price) && *size <= level.quantity
-                };
+                let here =
+                    |(known, size): &(Known, i64)| self.place(*known) == (side, level.price) && *size <= level.quantity;
                 if let Some((known, size)) = entered.filter(here) {
                     self.enter(known, side, level.price, size, Entry::PostOnly);
                 }
@@ -422,15 +451,24 @@ impl<'a, V: Venue> Replay<'a, V> {
         }
         self.enter_out_of_sight(row, levels);
         // What the seed needed is not a correction.
-        self.report = LobsterReport { hindsight_orders: self.report.hindsight_orders, ..LobsterReport::default() };
+        self.report = LobsterReport {
+            hindsight_orders: self.report.hindsight_orders,
+            ..LobsterReport::default()
+        };
     }
 
     /// Does what the message says.
     fn message(&mut self, message: &Message) {
-        let Message { side, price, size, known, .. } = *message;
+        let Message {
+            side,
+            price,
+            size,
+            known,
+            ..
+        } = *message;
         if message.kind.uses_an_order() {
             let future = &mut self.future[known as usize];
-            future.size -= size;
+            future.size = future.size.saturating_sub(size);
             future.events -= 1;
         }
         match message.kind {
@@ -463,7 +501,13 @@ impl<'a, V: Venue> Replay<'a, V> {
     }
 
     fn new_order(&mut self, message: &Message) {
-        let Message { side, price, size, known, .. } = *message;
+        let Message {
+            side,
+            price,
+            size,
+            known,
+            ..
+        } = *message;
         if self.open[known as usize] != 0 {
             self.report.repeated_ids += 1;
             self.cancel(self.open[known as usize]);
@@ -479,19 +523,36 @@ impl<'a, V: Venue> Replay<'a, V> {
     /// An execution is an incoming IOC order of the other side. It is sent if the order that has priority in the engine
     /// is the named one, and counted by what the engine then fills.
     fn execute(&mut self, message: &Message) {
-        let Message { side, price, size, known, .. } = *message;
+        let Message {
+            side,
+            price,
+            size,
+            known,
+            ..
+        } = *message;
         let named = self.open[known as usize];
-        let front = self.venue.front(side).filter(|front| front.price == price && front.leaves >= size);
+        let front = self
+            .venue
+            .front(side)
+            .filter(|front| front.price == price && front.leaves >= size);
         let maker = front.map(|front| front.order_id).filter(|&maker| match named {
             0 => self.orders[maker as usize - 1].known == ANONYMOUS,
             named => maker == named,
         });
         if let Some(maker) = maker {
             self.fills.clear();
-            self.venue.enter(side.opposite(), price, size, Entry::Ioc, &mut self.fills);
-            // The incoming order has an id too, which nothing will name again.
-            self.forget_incoming();
-            let exact = self.fills == [Fill { maker, price, quantity: size }];
+            let incoming = self
+                .venue
+                .enter(side.opposite(), price, size, Entry::Ioc, &mut self.fills);
+            if incoming.is_some() {
+                self.forget_incoming();
+            }
+            let exact = self.fills
+                == [Fill {
+                    maker,
+                    price,
+                    quantity: size,
+                }];
             self.settle_fills();
             if exact && named != 0 {
                 self.report.hit += 1;
@@ -521,7 +582,11 @@ impl<'a, V: Venue> Replay<'a, V> {
             return;
         }
         if self.report.first_difference.is_none() {
-            let difference = Difference { row: index, expected: row.clone(), got: book.clone() };
+            let difference = Difference {
+                row: index,
+                expected: row.clone(),
+                got: book.clone(),
+            };
             self.report.first_difference = Some(difference);
         }
         self.resynchronize(row, levels);
@@ -551,15 +616,14 @@ impl<'a, V: Venue> Replay<'a, V> {
 
     /// Sets every level in sight to the row, after a row that differed.
     fn resynchronize(&mut self, row: &Levels, levels: usize) {
-        let counted = self.report.clone();
+        let counted = (self.report.orders_dropped, self.report.lots_revealed);
         for drop in [true, false] {
             for side in [Side::Buy, Side::Sell] {
                 self.set_levels(side, row, levels, None, drop);
             }
         }
         // Not a correction at the edge.
-        self.report.orders_dropped = counted.orders_dropped;
-        self.report.lots_revealed = counted.lots_revealed;
+        (self.report.orders_dropped, self.report.lots_revealed) = counted;
     }
 
     /// Sets the levels in sight of one side, those behind `edge` only if one is given, to the row: drops what is too
@@ -570,20 +634,32 @@ impl<'a, V: Venue> Replay<'a, V> {
             from.is_none_or(|from| behind(side, price, from)) && last.is_none_or(|last| !behind(side, price, last))
         };
         let target = |price: i64| {
-            row.side(side).iter().find(|level| level.price == price).map_or(0, |level| level.quantity)
+            row.side(side)
+                .iter()
+                .find(|level| level.price == price)
+                .map_or(0, |level| level.quantity)
         };
         let mut changed = 0;
         if drop {
             let (low, high) = match side {
-                Side::Buy => (last.map_or(Bound::Unbounded, Bound::Included), from.map_or(Bound::Unbounded, Bound::Excluded)),
-                Side::Sell => (from.map_or(Bound::Unbounded, Bound::Excluded), last.map_or(Bound::Unbounded, Bound::Included)),
+                Side::Buy => (
+                    last.map_or(Bound::Unbounded, Bound::Included),
+                    from.map_or(Bound::Unbounded, Bound::Excluded),
+                ),
+                Side::Sell => (
+                    from.map_or(Bound::Unbounded, Bound::Excluded),
+                    last.map_or(Bound::Unbounded, Bound::Included),
+                ),
             };
             if let (Bound::Included(a), Bound::Excluded(b)) | (Bound::Excluded(b), Bound::Included(a)) = (low, high) {
                 if !behind(side, a, b) {
                     return 0; // The window has not widened.
                 }
             }
-            let prices: Vec<i64> = self.queues[side.index()].range((low, high)).map(|(price, _)| *price).collect();
+            let prices: Vec<i64> = self.queues[side.index()]
+                .range((low, high))
+                .map(|(price, _)| *price)
+                .collect();
             for price in prices {
                 changed += u64::from(self.drop_excess(side, price, target(price)));
             }
@@ -675,7 +751,9 @@ impl<'a, V: Venue> Replay<'a, V> {
                 };
                 let (price, mut orders) = furthest.remove_entry();
                 orders.sort_unstable();
-                let sizes = orders.into_iter().map(|known| (known, self.future[known as usize].size));
+                let sizes = orders
+                    .into_iter()
+                    .map(|known| (known, self.future[known as usize].size));
                 let orders: Vec<(Known, i64)> = sizes.filter(|(_, size)| *size > 0).collect();
                 self.report.hindsight_orders += orders.len() as u64;
                 self.enter_by_id(side, price, &orders);
@@ -688,8 +766,9 @@ impl<'a, V: Venue> Replay<'a, V> {
     }
 
     fn quantity(&self, side: Side, price: i64) -> i64 {
-        let queue = self.queues[side.index()].get(&price);
-        queue.map_or(0, |queue| queue.iter().map(|order_id| self.orders[*order_id as usize - 1].leaves).sum())
+        let queue = self.queues[side.index()].get(&price).map_or(&[][..], Vec::as_slice);
+        let leaves = queue.iter().map(|order_id| self.orders[*order_id as usize - 1].leaves);
+        leaves.fold(0, i64::saturating_add)
     }
 
     /// Puts orders, sorted by id, into a level behind the older ones. What stands behind those is cancelled and entered
@@ -723,7 +802,13 @@ impl<'a, V: Venue> Replay<'a, V> {
         };
         let filled: i64 = self.fills.iter().map(|fill| fill.quantity).sum();
         let leaves = quantity - filled;
-        self.orders.push(Resting { known, side, price, filled, leaves });
+        self.orders.push(Resting {
+            known,
+            side,
+            price,
+            filled,
+            leaves,
+        });
         assert_eq!(self.orders.len() as u64, order_id, "the venue's order ids are dense");
         self.settle_fills();
         if leaves == 0 {
@@ -736,9 +821,15 @@ impl<'a, V: Venue> Replay<'a, V> {
         true
     }
 
-    /// Keeps `orders` in step with the venue's ids after an IOC order.
+    /// Keeps `orders` in step with the venue's ids after an IOC order, which nothing will name again.
     fn forget_incoming(&mut self) {
-        self.orders.push(Resting { known: ANONYMOUS, side: Side::Buy, price: 0, filled: 0, leaves: 0 });
+        self.orders.push(Resting {
+            known: ANONYMOUS,
+            side: Side::Buy,
+            price: 0,
+            filled: 0,
+            leaves: 0,
+        });
     }
 
     /// Takes what the makers in `fills` have traded from their orders.
@@ -803,19 +894,56 @@ impl<'a, V: Venue> Replay<'a, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::naive::{Fault, NaiveVenue};
+    use crate::naive::support::{goog, with_fewer_levels, Day};
+    use crate::naive::{Fault, NaiveVenue, Twin};
 
-    fn naive(messages: Lines, orderbook: Lines, fault: Fault) -> LobsterReport {
-        let tape = Tape::read(messages).expect("well-formed messages");
-        run(&tape, BookFile::new(orderbook), &mut NaiveVenue::new(fault), &mut |_, _| {}).expect("well-formed rows")
+    fn replay(day: &Day, venue: &mut impl Venue) -> LobsterReport {
+        let tape = Tape::read(Lines::of_text("messages", day.messages.as_str())).expect("well-formed messages");
+        let rows = BookFile::new(Lines::of_text("orderbook", day.orderbook.as_str()));
+        let report = run(&tape, rows, venue, &mut |_, _| {}).expect("well-formed rows");
+        LobsterReport {
+            engine_seconds: 0.0,
+            ..report
+        }
     }
 
     #[test]
-    fn explore() {
-        let dir = std::env::var("LOB").unwrap();
-        for n in std::env::var("LEVELS").unwrap().split(',') {
-            let open = |what: &str| Lines::open(Path::new(&format!("{dir}_{what}_{n}.csv"))).unwrap();
-            println!("{:#?}", naive(open("message"), open("orderbook"), Fault::None));
+    fn the_engine_and_the_naive_book_agree_after_every_command_of_a_day() {
+        let Some(day) = goog(10) else { return };
+        for day in [with_fewer_levels(&day, 3), day] {
+            let report = replay(&day, &mut Twin::open());
+            assert_eq!(report, replay(&day, &mut NaiveVenue::new(Fault::None)));
+            assert_eq!((report.identical, report.refused), (report.rows, 0));
         }
+    }
+
+    #[test]
+    fn a_book_that_is_not_first_in_first_out_hits_other_orders() {
+        let Some(day) = goog(10) else { return };
+        let report = replay(&day, &mut NaiveVenue::new(Fault::LastInFirstOut));
+        assert!(report.hit < 7_600, "{} executions hit the named order", report.hit);
+        assert!(report.disagree > 160, "{} executions disagree", report.disagree);
+    }
+
+    #[test]
+    fn orders_carried_over_are_found_wherever_ids_fall() {
+        let kind = |time_ns, known| Message {
+            time_ns,
+            id: 0,
+            size: 1,
+            price: 1,
+            known,
+            kind: Kind::New,
+            side: Side::Buy,
+            carried_over: false,
+        };
+        let mut messages =
+            [(1, 50), (2, 60), (3, 55), (3, 70), (3, 20), (4, 65), (5, 80), (6, 80)].map(|(t, k)| kind(t, k));
+        mark_carried_over(&mut messages);
+        // The batch does not count for what follows: 65 is larger than 60.
+        assert_eq!(
+            messages.map(|message| message.carried_over),
+            [false, false, true, true, true, false, false, false]
+        );
     }
 }

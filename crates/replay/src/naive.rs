@@ -1,8 +1,11 @@
 //! The naive twin of the engine's book: sorted lists, price then time, nothing clever. Tests only.
 
 use crate::book_file::Level;
-use crate::venue::{Entry, Fill, Front, Venue, Work};
+use crate::venue::{EngineVenue, Entry, Fill, Front, Venue, Work};
 use beurs_engine::types::{PriceTicks, Side};
+
+#[path = "../tests/support/mod.rs"]
+pub(crate) mod support;
 
 #[derive(Clone, Copy)]
 struct Order {
@@ -33,7 +36,12 @@ pub(crate) struct NaiveVenue {
 
 impl NaiveVenue {
     pub(crate) fn new(fault: Fault) -> Self {
-        Self { halves: [Vec::new(), Vec::new()], last_order_id: 0, fault, work: Work::default() }
+        Self {
+            halves: [Vec::new(), Vec::new()],
+            last_order_id: 0,
+            fault,
+            work: Work::default(),
+        }
     }
 
     fn rest(&mut self, side: Side, order: Order) {
@@ -48,7 +56,9 @@ impl NaiveVenue {
 
     fn find(&self, order_id: u64) -> Option<(Side, usize)> {
         [Side::Buy, Side::Sell].into_iter().find_map(|side| {
-            let place = self.halves[side.index()].iter().position(|order| order.order_id == order_id)?;
+            let place = self.halves[side.index()]
+                .iter()
+                .position(|order| order.order_id == order_id)?;
             Some((side, place))
         })
     }
@@ -75,7 +85,11 @@ impl Venue for NaiveVenue {
         while leaves > 0 && makers.first().is_some_and(crosses) {
             let maker = &mut makers[0];
             let traded = leaves.min(maker.leaves);
-            fills.push(Fill { maker: maker.order_id, price: maker.price, quantity: traded });
+            fills.push(Fill {
+                maker: maker.order_id,
+                price: maker.price,
+                quantity: traded,
+            });
             maker.filled += traded;
             maker.leaves -= traded;
             leaves -= traded;
@@ -84,7 +98,12 @@ impl Venue for NaiveVenue {
             }
         }
         if entry != Entry::Ioc && leaves > 0 {
-            let order = Order { order_id: self.last_order_id, price, filled: quantity - leaves, leaves };
+            let order = Order {
+                order_id: self.last_order_id,
+                price,
+                filled: quantity - leaves,
+                leaves,
+            };
             self.rest(side, order);
         }
         Some(self.last_order_id)
@@ -120,7 +139,11 @@ impl Venue for NaiveVenue {
 
     fn front(&self, side: Side) -> Option<Front> {
         let order = self.halves[side.index()].first()?;
-        Some(Front { order_id: order.order_id, price: order.price, leaves: order.leaves })
+        Some(Front {
+            order_id: order.order_id,
+            price: order.price,
+            leaves: order.leaves,
+        })
     }
 
     fn depth(&self, side: Side, count: usize, out: &mut Vec<Level>) {
@@ -130,12 +153,87 @@ impl Venue for NaiveVenue {
             match out.last_mut() {
                 Some(level) if level.price == order.price => level.quantity += order.leaves,
                 _ if full => break,
-                _ => out.push(Level { price: order.price, quantity: order.leaves }),
+                _ => out.push(Level {
+                    price: order.price,
+                    quantity: order.leaves,
+                }),
             }
         }
     }
 
     fn work(&self) -> Work {
         self.work
+    }
+}
+
+/// The engine and its twin side by side: both get every command, and must answer alike and show the same book.
+pub(crate) struct Twin {
+    engine: EngineVenue,
+    naive: NaiveVenue,
+}
+
+impl Twin {
+    pub(crate) fn open() -> Self {
+        Self {
+            engine: EngineVenue::open().expect("the venue opens"),
+            naive: NaiveVenue::new(Fault::None),
+        }
+    }
+
+    fn assert_same_book(&self) {
+        let (mut engine, mut naive) = (Vec::new(), Vec::new());
+        for side in [Side::Buy, Side::Sell] {
+            self.engine.depth(side, 20, &mut engine);
+            self.naive.depth(side, 20, &mut naive);
+            assert_eq!(engine, naive, "{side:?}, after command {}", self.naive.work.commands);
+            assert_eq!(self.engine.front(side), self.naive.front(side));
+        }
+    }
+}
+
+impl Venue for Twin {
+    fn set_time(&mut self, time_ns: i64) {
+        self.engine.set_time(time_ns);
+    }
+
+    fn enter(&mut self, side: Side, price: i64, quantity: i64, entry: Entry, fills: &mut Vec<Fill>) -> Option<u64> {
+        let mut naive_fills = fills.clone();
+        let order_id = self.engine.enter(side, price, quantity, entry, fills);
+        assert_eq!(
+            order_id,
+            self.naive.enter(side, price, quantity, entry, &mut naive_fills)
+        );
+        assert_eq!(*fills, naive_fills);
+        self.assert_same_book();
+        order_id
+    }
+
+    fn reduce(&mut self, order_id: u64, quantity: i64) -> bool {
+        let accepted = self.engine.reduce(order_id, quantity);
+        assert_eq!(accepted, self.naive.reduce(order_id, quantity));
+        self.assert_same_book();
+        accepted
+    }
+
+    fn cancel(&mut self, order_id: u64) -> bool {
+        let accepted = self.engine.cancel(order_id);
+        assert_eq!(accepted, self.naive.cancel(order_id));
+        self.assert_same_book();
+        accepted
+    }
+
+    fn front(&self, side: Side) -> Option<Front> {
+        self.engine.front(side)
+    }
+
+    fn depth(&self, side: Side, count: usize, out: &mut Vec<Level>) {
+        self.engine.depth(side, count, out);
+    }
+
+    fn work(&self) -> Work {
+        Work {
+            time: std::time::Duration::ZERO,
+            ..self.engine.work()
+        }
     }
 }

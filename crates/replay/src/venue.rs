@@ -8,13 +8,13 @@ use crate::error::ReplayError;
 use beurs_engine::command::{
     AddAsset, CancelOrder, Command, Deposit, ListInstrument, NewOrder, OpenAccount, ReplaceOrder,
 };
-use beurs_engine::{Engine, EngineConfig};
 use beurs_engine::event::{Event, EventSink};
 use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{
-    AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, ExecType, GroupId, InstrumentId, Liquidity, Lots,
-    OrderId, OrderType, PriceTicks, SelfTradePrevention, Side, Step, Symbol, TimeInForce, MAX_TICKS_OR_LOTS,
+    AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, ExecType, GroupId, InstrumentId, Liquidity,
+    Lots, OrderId, OrderType, PriceTicks, SelfTradePrevention, Side, Step, Symbol, TimeInForce, MAX_TICKS_OR_LOTS,
 };
+use beurs_engine::{Engine, EngineConfig};
 use std::time::{Duration, Instant};
 
 /// How an order is entered.
@@ -92,15 +92,32 @@ impl EngineVenue {
     pub(crate) fn open() -> Result<Self, ReplayError> {
         let engine = Engine::new(EngineConfig::default());
         let sequence = engine.sequence();
-        let mut venue = Self { engine, sequence, time_ns: 0, work: Work::default() };
+        let mut venue = Self {
+            engine,
+            sequence,
+            time_ns: 0,
+            work: Work::default(),
+        };
         let asset = |code: &[u8], scale| {
-            Command::AddAsset(AddAsset { code: AssetCode::new(code).unwrap_or_default(), scale })
+            Command::AddAsset(AddAsset {
+                code: AssetCode::new(code).unwrap_or_default(),
+                scale,
+            })
         };
         let account = |code: &[u8]| {
             let code = AccountCode::new(code).unwrap_or_default();
-            Command::OpenAccount(OpenAccount { code, group_id: GroupId(0) })
+            Command::OpenAccount(OpenAccount {
+                code,
+                group_id: GroupId(0),
+            })
         };
-        let deposit = |account_id, asset_id| Command::Deposit(Deposit { account_id, asset_id, amount: FUNDS });
+        let deposit = |account_id, asset_id| {
+            Command::Deposit(Deposit {
+                account_id,
+                asset_id,
+                amount: FUNDS,
+            })
+        };
         let list = ListInstrument {
             symbol: Symbol::new(b"REPLAY-USD").unwrap_or_default(),
             base: SHARES,
@@ -124,7 +141,9 @@ impl EngineVenue {
         ];
         for command in opening {
             if !venue.apply(&command, &mut Vec::new()).0 {
-                return Err(ReplayError::Refused(venue.work.first_refusal.unwrap_or(RejectReason::UnknownAccount)));
+                return Err(ReplayError::Refused(
+                    venue.work.first_refusal.unwrap_or(RejectReason::UnknownAccount),
+                ));
             }
         }
         venue.work = Work::default();
@@ -133,7 +152,11 @@ impl EngineVenue {
 
     #[allow(clippy::disallowed_methods)] // The clock only measures; nothing that is decided depends on it.
     fn apply(&mut self, command: &Command, fills: &mut Vec<Fill>) -> (bool, u64) {
-        let mut heard = Heard { order_id: 0, refusal: None, fills };
+        let mut heard = Heard {
+            order_id: 0,
+            refusal: None,
+            fills,
+        };
         self.sequence += 1;
         let started = Instant::now();
         let accepted = self.engine.apply(self.sequence, self.time_ns, command, &mut heard);
@@ -181,7 +204,11 @@ impl Venue for EngineVenue {
             instrument_id: INSTRUMENT,
             side,
             order_type: OrderType::Limit,
-            time_in_force: if entry == Entry::Ioc { TimeInForce::Ioc } else { TimeInForce::Gtc },
+            time_in_force: if entry == Entry::Ioc {
+                TimeInForce::Ioc
+            } else {
+                TimeInForce::Gtc
+            },
             post_only: entry == Entry::PostOnly,
             self_trade_prevention: SelfTradePrevention::None,
             price: PriceTicks(price),
@@ -216,7 +243,11 @@ impl Venue for EngineVenue {
 
     fn front(&self, side: Side) -> Option<Front> {
         let order = self.engine.queue(INSTRUMENT, side).next()?;
-        Some(Front { order_id: order.order_id.0, price: order.price.0, leaves: order.leaves_quantity.0 })
+        Some(Front {
+            order_id: order.order_id.0,
+            price: order.price.0,
+            leaves: order.leaves_quantity.0,
+        })
     }
 
     fn depth(&self, side: Side, count: usize, out: &mut Vec<Level>) {
