@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use beurs_engine::command::Command;
+use beurs_engine::EngineConfig;
 
 use crate::error::{AppendError, JournalError};
 use crate::io::{Disk, DiskFile};
@@ -205,10 +206,38 @@ fn is_zero(bytes: &[u8]) -> bool {
 // ---------------------------------------------------------------------------------------------------------------------
 // Segments.
 
+/// The bounds of the engine that the commands were applied with; the same in all segments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// [`EngineConfig::max_open_orders`].
+    pub max_open_orders: u32,
+    /// [`EngineConfig::max_open_orders_per_account`].
+    pub max_open_orders_per_account: u32,
+}
+
+impl From<&EngineConfig> for Limits {
+    fn from(config: &EngineConfig) -> Self {
+        Self {
+            max_open_orders: config.max_open_orders,
+            max_open_orders_per_account: config.max_open_orders_per_account,
+        }
+    }
+}
+
+impl From<Limits> for EngineConfig {
+    fn from(limits: Limits) -> Self {
+        Self {
+            max_open_orders: limits.max_open_orders,
+            max_open_orders_per_account: limits.max_open_orders_per_account,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct SegmentHeader {
     /// Where the segment begins; its first sequence is the next one.
     start: Position,
+    limits: Limits,
 }
 
 impl SegmentHeader {
@@ -219,6 +248,8 @@ impl SegmentHeader {
         bytes[16..24].copy_from_slice(&(self.start.sequence + 1).to_le_bytes());
         bytes[24..32].copy_from_slice(&self.start.running_hash.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.start.event_time_ns.to_le_bytes());
+        bytes[40..44].copy_from_slice(&self.limits.max_open_orders.to_le_bytes());
+        bytes[44..48].copy_from_slice(&self.limits.max_open_orders_per_account.to_le_bytes());
         let crc = Self::checksum(&bytes);
         bytes[12..16].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -255,13 +286,16 @@ impl SegmentHeader {
             ));
         };
         let event_time_ns = u64_at(bytes, 32) as i64;
-        Ok(Self {
-            start: Position {
-                sequence,
-                event_time_ns,
-                running_hash: u64_at(bytes, 24),
-            },
-        })
+        let start = Position {
+            sequence,
+            event_time_ns,
+            running_hash: u64_at(bytes, 24),
+        };
+        let limits = Limits {
+            max_open_orders: u32_at(bytes, 40),
+            max_open_orders_per_account: u32_at(bytes, 44),
+        };
+        Ok(Self { start, limits })
     }
 }
 
@@ -522,6 +556,11 @@ impl JournalReader {
         Ok(reader)
     }
 
+    /// The engine's limits, if there is a journal.
+    pub fn limits(&self) -> Option<Limits> {
+        self.segments.first().map(|(_, header)| header.limits)
+    }
+
     /// The place behind the last record that was read.
     pub fn position(&self) -> Position {
         self.position
@@ -769,6 +808,7 @@ pub struct Journal {
     directory: PathBuf,
     disk: Arc<dyn Disk>,
     segment_bytes: u64,
+    limits: Limits,
     segment: Segment,
     position: Position,
     buffer: Vec<u8>,
@@ -795,25 +835,28 @@ impl Journal {
         directory: &Path,
         disk: Arc<dyn Disk>,
         segment_bytes: u64,
+        limits: Limits,
         after: Position,
         mut apply: impl FnMut(&Record),
     ) -> Result<(Self, Option<TornTail>), SeekError> {
         std::fs::create_dir_all(directory).map_err(|error| JournalError::io("create", directory, error))?;
-        remove_unfinished(directory, disk.as_ref())?;
+        crate::checkpoint::remove_unfinished(directory, disk.as_ref())?;
         let mut reader = JournalReader::open_at(directory, after)?;
         if reader.segments.is_empty() {
-            let segment = create_segment(directory, disk.as_ref(), segment_bytes, Position::GENESIS).map_err(
-                |CreateError::Nothing(error)| {
-                    CreateError::Unknown(error) | { JournalError::io("create a segment in", directory, error) }
-                },
-            )?;
-            let journal = Self::at(directory, disk, segment_bytes, segment, Position::GENESIS);
+            let header = SegmentHeader {
+                start: Position::GENESIS,
+                limits,
+            };
+            let segment = create_segment(directory, disk.as_ref(), segment_bytes, header)
+                .map_err(|error| JournalError::io("create a segment in", directory, error.into_inner()))?;
+            let journal = Self::at(directory, disk, segment_bytes, limits, segment, Position::GENESIS);
             return Ok((journal, None));
         }
         while let Some(record) = reader.next_whole()? {
             apply(&record);
         }
         let JournalReader {
+            segments,
             segment,
             offset,
             position,
@@ -855,14 +898,26 @@ impl Journal {
             offset,
             size,
         };
-        Ok((Self::at(directory, disk, segment_bytes, segment, position), torn))
+        let limits = segments[0].1.limits;
+        Ok((
+            Self::at(directory, disk, segment_bytes, limits, segment, position),
+            torn,
+        ))
     }
 
-    fn at(directory: &Path, disk: Arc<dyn Disk>, segment_bytes: u64, segment: Segment, position: Position) -> Self {
+    fn at(
+        directory: &Path,
+        disk: Arc<dyn Disk>,
+        segment_bytes: u64,
+        limits: Limits,
+        segment: Segment,
+        position: Position,
+    ) -> Self {
         Self {
             directory: directory.to_owned(),
             disk,
             segment_bytes,
+            limits,
             segment,
             position,
             buffer: Vec::new(),
@@ -934,7 +989,11 @@ impl Log for Journal {
 
         if self.segment.offset + end as u64 > self.segment.size {
             // Everything before is durable, so the segment may exist.
-            match create_segment(&self.directory, self.disk.as_ref(), self.segment_bytes, self.position) {
+            let header = SegmentHeader {
+                start: self.position,
+                limits: self.limits,
+            };
+            match create_segment(&self.directory, self.disk.as_ref(), self.segment_bytes, header) {
                 Ok(segment) => self.segment = segment,
                 Err(CreateError::Nothing(error)) if error.kind() == io::ErrorKind::StorageFull => {
                     return Err(AppendError::Full {
@@ -983,14 +1042,21 @@ enum CreateError {
     Unknown(io::Error),
 }
 
+impl CreateError {
+    fn into_inner(self) -> io::Error {
+        let (Self::Nothing(error) | Self::Unknown(error)) = self;
+        error
+    }
+}
+
 /// Creates a segment aside and renames it, so that a segment always has its header and its whole size.
-fn create_segment(directory: &Path, disk: &dyn Disk, size: u64, start: Position) -> Result<Segment, CreateError> {
-    let path = segment_path(directory, start.sequence + 1);
+fn create_segment(directory: &Path, disk: &dyn Disk, size: u64, header: SegmentHeader) -> Result<Segment, CreateError> {
+    let path = segment_path(directory, header.start.sequence + 1);
     let mut aside = path.clone().into_os_string();
     aside.push(UNFINISHED);
     let aside = PathBuf::from(aside);
     let made = disk.create(&aside, size).and_then(|file| {
-        file.write_all_at(&SegmentHeader { start }.encode(), 0)?;
+        file.write_all_at(&header.encode(), 0)?;
         file.sync_all()?;
         Ok(file)
     });
@@ -1010,20 +1076,4 @@ fn create_segment(directory: &Path, disk: &dyn Disk, size: u64, start: Position)
         offset: SEGMENT_HEADER as u64,
         size,
     })
-}
-
-/// Removes files that a crash left half made.
-fn remove_unfinished(directory: &Path, disk: &dyn Disk) -> Result<(), JournalError> {
-    let entries =
-        std::fs::read_dir(directory).map_err(|error| JournalError::io("read the directory", directory, error))?;
-    for entry in entries {
-        let path = entry
-            .map_err(|error| JournalError::io("read the directory", directory, error))?
-            .path();
-        if path.to_str().is_some_and(|name| name.ends_with(UNFINISHED)) {
-            disk.remove(&path)
-                .map_err(|error| JournalError::io("remove", &path, error))?;
-        }
-    }
-    Ok(())
 }
