@@ -116,6 +116,9 @@ pub trait Log: Send {
 
     /// The end of the log.
     fn position(&self) -> Position;
+
+    /// How many bytes of records have been appended since the log was opened.
+    fn bytes_written(&self) -> u64;
 }
 
 /// What was cut from the end of a journal when it was opened: a write that never became durable.
@@ -125,7 +128,7 @@ pub struct TornTail {
     pub path: PathBuf,
     /// Where the first record that was not whole began; the journal goes on from here.
     pub offset: u64,
-    /// How many bytes behind it were not zero.
+    /// How many bytes reach from there to the last one that is not zero.
     pub bytes: u64,
     /// The sequence of the last whole record.
     pub last_sequence: u64,
@@ -353,6 +356,11 @@ fn list_segments(directory: &Path) -> Result<Vec<(PathBuf, SegmentHeader)>, Jour
     Ok(segments)
 }
 
+/// Whether a directory has no segment.
+pub(crate) fn is_empty(directory: &Path) -> Result<bool, JournalError> {
+    Ok(list_segments(directory)?.is_empty())
+}
+
 /// A segment file, read through a window.
 struct SegmentReader {
     path: PathBuf,
@@ -494,6 +502,8 @@ impl SegmentReader {
 pub enum SeekError {
     /// The journal itself cannot be read.
     Journal(JournalError),
+    /// The journal was begun with other limits of the engine.
+    OtherLimits(Limits),
     /// The journal has another running hash at that sequence: the position is not one of this journal.
     OtherHistory,
 }
@@ -592,6 +602,36 @@ impl JournalReader {
     /// The journal is damaged.
     pub fn next_whole(&mut self) -> Result<Option<Record>, JournalError> {
         self.advance()
+    }
+
+    /// What stands behind the last whole record of the journal, if anything does, after [`Self::next_whole`] gave
+    /// `None`.
+    ///
+    /// # Errors
+    /// It is not the torn tail of a write that never became durable: the journal is damaged.
+    pub fn torn_tail(&mut self) -> Result<Option<TornTail>, JournalError> {
+        let (offset, last_sequence) = (self.offset, self.position.sequence);
+        let Some(segment) = &mut self.segment else {
+            return Ok(None);
+        };
+        if segment.first_non_zero(offset)?.is_none() {
+            return Ok(None);
+        }
+        let rest = segment.rest(offset)?;
+        let Some(last) = rest.iter().rposition(|&byte| byte != 0) else {
+            return Ok(None);
+        };
+        let what = match parse_record(&rest[..rest.len().min(MAX_RECORD)], offset) {
+            Parsed::Bad(what) => what,
+            Parsed::End | Parsed::Record(_) => "there is no record",
+        };
+        check_torn(&segment.path, offset, last_sequence + 1, &rest, what)?;
+        Ok(Some(TornTail {
+            path: segment.path.clone(),
+            offset,
+            bytes: last as u64 + 1,
+            last_sequence,
+        }))
     }
 
     fn refresh(&mut self) -> Result<(), JournalError> {
@@ -829,8 +869,8 @@ impl Journal {
     /// `apply`. A torn tail is cut. A directory without a journal gets one.
     ///
     /// # Errors
-    /// The journal is damaged behind `after`, ends before it, or cannot be read or written; or `after` is not one of
-    /// its positions.
+    /// The journal is damaged behind `after`, ends before it, or cannot be read or written; `after` is not one of its
+    /// positions; or it was begun with other limits.
     pub fn open(
         directory: &Path,
         disk: Arc<dyn Disk>,
@@ -852,9 +892,13 @@ impl Journal {
             let journal = Self::at(directory, disk, segment_bytes, limits, segment, Position::GENESIS);
             return Ok((journal, None));
         }
+        if let Some(begun_with) = reader.limits().filter(|begun_with| *begun_with != limits) {
+            return Err(SeekError::OtherLimits(begun_with));
+        }
         while let Some(record) = reader.next_whole()? {
             apply(&record);
         }
+        let torn = reader.torn_tail()?;
         let JournalReader {
             segments,
             segment,
@@ -862,32 +906,17 @@ impl Journal {
             position,
             ..
         } = reader;
-        let segment = segment.expect("a journal with segments has entered one");
-        let path = segment.path.clone();
-        let rest = segment.rest(offset)?;
-        drop(segment);
-        let open_error = |error| JournalError::io("open for writing", &path, error);
-        let file = disk.open(&path, segment_bytes).map_err(open_error)?;
-        let mut torn = None;
-        if !is_zero(&rest) {
-            let what = match parse_record(&rest[..rest.len().min(MAX_RECORD)], offset) {
-                Parsed::Bad(what) => what,
-                Parsed::End | Parsed::Record(_) => "there is no record",
-            };
-            check_torn(&path, offset, position.sequence + 1, &rest, what)?;
-            // The zeros are what tells the end of the journal from here on.
-            let used = rest.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-            file.write_all_at(&vec![0; used], offset)
+        let path = segment.expect("a journal with segments has entered one").path;
+        let file = disk
+            .open(&path, segment_bytes)
+            .map_err(|error| JournalError::io("open for writing", &path, error))?;
+        if let Some(torn) = &torn {
+            // Zeros are what tells the end of the journal from here on.
+            let zeros = vec![0; usize::try_from(torn.bytes).expect("a part of a segment")];
+            file.write_all_at(&zeros, offset)
                 .map_err(|error| JournalError::io("cut", &path, error))?;
             file.sync_data()
                 .map_err(|error| JournalError::io("sync", &path, error))?;
-            let bytes = rest.iter().filter(|&&byte| byte != 0).count() as u64;
-            torn = Some(TornTail {
-                path: path.clone(),
-                offset,
-                bytes,
-                last_sequence: position.sequence,
-            });
         }
         let size = std::fs::metadata(&path)
             .map_err(|error| JournalError::io("look at", &path, error))?
@@ -924,11 +953,6 @@ impl Journal {
             poisoned: false,
             bytes_written: 0,
         }
-    }
-
-    /// How many bytes of records have been written since it was opened.
-    pub fn bytes_written(&self) -> u64 {
-        self.bytes_written
     }
 
     fn unknown(&mut self, action: &'static str, source: io::Error) -> AppendError {
@@ -1030,6 +1054,10 @@ impl Log for Journal {
 
     fn position(&self) -> Position {
         self.position
+    }
+
+    fn bytes_written(&self) -> u64 {
+        self.bytes_written
     }
 }
 
