@@ -180,6 +180,11 @@ impl Pair {
         &self.naive
     }
 
+    /// What was seen so far.
+    pub fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
     /// Applies one command to both and compares everything.
     pub fn apply(&mut self, (time, command): &Input) -> Result<(), Mismatch> {
         self.apply_without_state(&(*time, *command))?;

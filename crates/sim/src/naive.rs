@@ -365,6 +365,10 @@ impl Instrument {
         price * quantity * self.tick_lot_units
     }
 
+    fn notional_overflows(&self, price: i128, quantity: i128) -> bool {
+        price * quantity > MAX_NOTIONAL / self.tick_lot_units
+    }
+
     pub(crate) fn hold(&self, order: &Order) -> i128 {
         if !order.can_rest() {
             return 0;
@@ -472,6 +476,7 @@ impl Naive {
             refuse(quantity > instrument.max_quantity, R::QuantityAboveMaximum)?;
         }
         if limit || by_quote {
+            refuse(limit && instrument.notional_overflows(price, quantity), R::NotionalOverflow)?;
             let notional = if by_quote { c.quote_quantity.0 } else { instrument.notional(price, quantity) };
             refuse(notional > MAX_NOTIONAL, R::NotionalOverflow)?;
             refuse(notional < instrument.min_notional, R::NotionalBelowMinimum)?;
@@ -727,8 +732,8 @@ impl Naive {
         refuse(quantity < instrument.min_quantity, R::QuantityBelowMinimum)?;
         refuse(quantity > instrument.max_quantity, R::QuantityAboveMaximum)?;
         refuse(quantity <= old.filled, R::QuantityNotAboveFilled)?;
+        refuse(instrument.notional_overflows(price, quantity), R::NotionalOverflow)?;
         let notional = instrument.notional(price, quantity);
-        refuse(notional > MAX_NOTIONAL, R::NotionalOverflow)?;
         refuse(notional < instrument.min_notional, R::NotionalBelowMinimum)?;
         refuse(old.post_only && would_match, R::PostOnlyWouldMatch)?;
 

@@ -501,7 +501,8 @@ impl Workload {
         let (account_id, order_id) = (AccountId(order.account), OrderId(order.order_id));
         match self.rng.below(100) {
             0..=54 => (account_id, order_id, ClientOrderId::EMPTY),
-            55..=74 => (account_id, OrderId::NONE, order.client_order_id),
+            55..=74 if !order.client_order_id.is_empty() => (account_id, OrderId::NONE, order.client_order_id),
+            55..=72 => (account_id, order_id, ClientOrderId::EMPTY),
             75..=84 => (account_id, order_id, order.client_order_id),
             85 => (account_id, order_id, self.client_order_id(venue)),
             86..=87 => (self.account(venue), order_id, ClientOrderId::EMPTY),
