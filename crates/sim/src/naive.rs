@@ -655,7 +655,8 @@ impl Naive {
             }
         }
         if taker.complete() {
-            // Its last trade has said so.
+            // Its last trade has said so. It is remembered after the makers.
+            self.remember(taker.account, &taker.client_order_id);
         } else if taker.can_rest() {
             self.rest(taker);
         } else if taker.order_type == OrderType::Market {
@@ -721,9 +722,6 @@ impl Naive {
                 counter_order_id: OrderId(counter.order_id),
                 ..report(order, ExecType::Trade, self.hold(order))
             }));
-        }
-        if taker.complete() {
-            self.remember(taker.account, &taker.client_order_id);
         }
         if maker.complete() {
             self.remember(maker.account, &maker.client_order_id);
@@ -859,10 +857,11 @@ impl Naive {
         use RejectReason as R;
         let by_venue = c.account_id.is_none();
         refuse(!by_venue && !self.has_account(c.account_id), R::UnknownAccount)?;
-        refuse(
-            !c.instrument_id.is_none() && !self.has_instrument(c.instrument_id),
-            R::UnknownInstrument,
-        )?;
+        if !c.instrument_id.is_none() {
+            refuse(!self.has_instrument(c.instrument_id), R::UnknownInstrument)?;
+            let status = self.instruments[c.instrument_id.0 as usize - 1].status;
+            refuse(status == TradingStatus::Halted && !by_venue, R::InstrumentHalted)?;
+        }
 
         let named: BTreeSet<u64> = self
             .open_orders()
