@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-use beurs_engine::command::Command;
+use beurs_engine::command::{CancelOrder, Command, ReplaceOrder};
 use beurs_engine::event::{Event, ExecutionReport};
 use beurs_engine::types::{ExecType, OrderId, SelfTradePrevention, TradeId};
 use beurs_engine::{Engine, EngineConfig};
@@ -188,6 +188,14 @@ impl Pair {
     /// The model, for the workload to look at.
     pub fn naive(&self) -> &Naive {
         &self.naive
+    }
+
+    /// The order that the last command entered.
+    fn made(&self) -> Option<OrderId> {
+        match self.naive_events.first() {
+            Some(Event::Execution(report)) if report.exec_type == ExecType::New => Some(report.order_id),
+            _ => None,
+        }
     }
 
     /// What was seen so far.
@@ -372,6 +380,13 @@ fn panic_text(panic: &Box<dyn std::any::Any + Send>) -> String {
         .unwrap_or_default()
 }
 
+/// An input, and the order that it made when it was first applied.
+#[derive(Clone, Copy)]
+struct Recorded {
+    input: Input,
+    made: Option<OrderId>,
+}
+
 /// Runs one seed. `progress` is told the number of commands done, about every thousand.
 pub fn run(
     seed: u64,
@@ -381,17 +396,20 @@ pub fn run(
 ) -> Result<Coverage, Box<Failure>> {
     let mut pair = Pair::new(defect);
     let mut workload = Workload::new(seed);
-    let mut inputs = Vec::with_capacity(commands as usize);
+    let mut recorded = Vec::with_capacity(commands as usize);
     for index in 0..commands {
         let input = workload.next(pair.naive());
-        inputs.push(input);
         let mut result = pair.apply(&input);
+        recorded.push(Recorded {
+            input,
+            made: pair.made(),
+        });
         if result.is_ok() && (index + 1) % RESTORE_EVERY == 0 {
             result = pair.restore();
             progress(index + 1);
         }
         if let Err(mismatch) = result {
-            let (inputs, reduced_mismatch) = shrink(inputs, defect, mismatch.clone());
+            let (inputs, reduced_mismatch) = shrink(recorded, defect, mismatch.clone());
             return Err(Box::new(Failure {
                 seed,
                 index: index as usize,
@@ -404,34 +422,54 @@ pub fn run(
     Ok(pair.coverage)
 }
 
-/// Replays commands on fresh venues; the first difference and after how many commands it comes.
-pub fn replay(inputs: &[Input], defect: Option<Defect>) -> Option<(usize, Mismatch)> {
+/// Applies commands to fresh venues; the first difference, if there is one.
+pub fn replay(inputs: &[Input], defect: Option<Defect>) -> Option<Mismatch> {
+    let recorded: Vec<_> = inputs.iter().map(|&input| Recorded { input, made: None }).collect();
+    replay_recorded(&recorded, defect).map(|(_, mismatch)| mismatch)
+}
+
+/// The same for a part of a run: orders are named by the ids that they have now. Gives the inputs that lead to the
+/// difference, so renamed.
+fn replay_recorded(recorded: &[Recorded], defect: Option<Defect>) -> Option<(Vec<Input>, Mismatch)> {
     let mut pair = Pair::new(defect);
-    for (index, input) in inputs.iter().enumerate() {
-        if let Err(mismatch) = pair.apply_without_state(input) {
-            return Some((index + 1, mismatch));
+    let mut order_ids = BTreeMap::new();
+    let mut inputs = Vec::with_capacity(recorded.len());
+    for &Recorded { mut input, made } in recorded {
+        if let Command::CancelOrder(CancelOrder { order_id, .. })
+        | Command::ReplaceOrder(ReplaceOrder { order_id, .. }) = &mut input.1
+        {
+            *order_id = order_ids.get(order_id).copied().unwrap_or(*order_id);
+        }
+        inputs.push(input);
+        if let Err(mismatch) = pair.apply_without_state(&input) {
+            return Some((inputs, mismatch));
+        }
+        if let (Some(before), Some(now)) = (made, pair.made()) {
+            order_ids.insert(before, now);
         }
     }
-    pair.compare_state()
-        .and_then(|()| pair.restore())
-        .err()
-        .map(|mismatch| (inputs.len(), mismatch))
+    let result = pair.compare_state().and_then(|()| pair.restore());
+    result.err().map(|mismatch| (inputs, mismatch))
 }
 
 /// Leaves out as many commands as possible, in ever smaller pieces, while some difference remains.
-fn shrink(mut inputs: Vec<Input>, defect: Option<Defect>, mut mismatch: Mismatch) -> (Vec<Input>, Mismatch) {
+fn shrink(mut recorded: Vec<Recorded>, defect: Option<Defect>, mut mismatch: Mismatch) -> (Vec<Input>, Mismatch) {
+    let mut inputs: Vec<Input> = recorded.iter().map(|recorded| recorded.input).collect();
     let mut runs = 0;
-    let mut piece = (inputs.len() / 2).max(1);
+    let mut piece = (recorded.len() / 2).max(1);
     loop {
         let mut start = 0;
         let mut removed = false;
-        while start < inputs.len() && runs < SHRINK_RUNS {
+        while start < recorded.len() && runs < SHRINK_RUNS {
             runs += 1;
-            let end = (start + piece).min(inputs.len());
-            let without: Vec<Input> = inputs[..start].iter().chain(&inputs[end..]).copied().collect();
-            match replay(&without, defect) {
-                Some((needed, found)) => {
-                    inputs = without[..needed].to_vec();
+            let end = (start + piece).min(recorded.len());
+            let mut without = recorded.clone();
+            without.drain(start..end);
+            match replay_recorded(&without, defect) {
+                Some((renamed, found)) => {
+                    without.truncate(renamed.len());
+                    recorded = without;
+                    inputs = renamed;
                     mismatch = found;
                     removed = true;
                 }
@@ -441,7 +479,7 @@ fn shrink(mut inputs: Vec<Input>, defect: Option<Defect>, mut mismatch: Mismatch
         if runs >= SHRINK_RUNS || (piece == 1 && !removed) {
             return (inputs, mismatch);
         }
-        if !removed || piece > inputs.len() {
+        if !removed || piece > recorded.len() {
             piece = (piece / 2).max(1);
         }
     }
