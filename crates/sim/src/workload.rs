@@ -99,6 +99,8 @@ struct Profile {
     depth: usize,
     /// How often a field is made wrong, in a thousand.
     hostile: u64,
+    /// Whether the bands jump, by up to 40 % or to anywhere.
+    swings: bool,
     modes: Vec<SelfTradePrevention>,
     /// Accounts from this one on get little money.
     first_poor_account: u32,
@@ -146,10 +148,11 @@ impl Workload {
             ],
         };
         let profile = Profile {
-            spread: rng.pick(&[2, 4, 8, 30, 1000]),
+            spread: rng.pick(&[2, 4, 8, 8, 30, 1000, 200_000]),
             named: rng.pick(&[100, 300, 600]),
             depth: rng.pick(&[15, 40, 70]),
             hostile: rng.pick(&[2, 10, 40]),
+            swings: rng.chance(300),
             modes,
             first_poor_account: rng.pick(&[4, 5, 6]),
         };
@@ -290,6 +293,13 @@ impl Workload {
             let moved = self.middles[instrument] + self.rng.between(-width, width);
             self.middles[instrument] = moved.clamp(1, (1 << 53) - 1);
         }
+        if self.profile.swings && self.rng.chance(2) {
+            let instrument = self.rng.below(self.middles.len() as u64) as usize;
+            let (power, percent) = (self.rng.below(53), self.rng.between(60, 140));
+            let swung = self.middles[instrument] / 100 * percent;
+            let moved = if self.rng.chance(100) { 1 << power } else { swung };
+            self.middles[instrument] = moved.clamp(1, (1 << 53) - 1);
+        }
         // A status other than open is not for long.
         for (index, instrument) in venue.instruments.iter().enumerate() {
             if instrument.status != TradingStatus::Open && self.rng.chance(15) {
@@ -387,7 +397,10 @@ impl Workload {
         self.names += 1;
         let name = match self.rng.below(8) {
             0 => text(&format!("{:~>36}", self.names)),
-            1 => text(&format!("!{}", self.names)),
+            // The lengths around 16 bytes.
+            1 => text(&format!("{:~>14}", self.names)),
+            2 => text(&format!("{:~>15}", self.names)),
+            3 => text(&format!("{:~>16}", self.names)),
             _ => text(&format!("{}", self.names)),
         };
         self.used_names.push(name);

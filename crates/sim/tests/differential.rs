@@ -15,7 +15,7 @@ use beurs_engine::types::{
 use beurs_sim::differential::{replay, run, Coverage, Pair};
 use beurs_sim::naive::{Defect, REMEMBERED_IDS};
 
-const COMMANDS: u64 = 1_000_000;
+const COMMANDS: u64 = 2_000_000;
 const COMMANDS_PER_SEED: u64 = 10_000;
 const THREADS: u64 = 2;
 
@@ -139,9 +139,10 @@ fn defect_is_noticed(defect: Defect) {
         .find_map(|seed| run(seed, WITHIN / 4, Some(defect), |_| {}).err())
         .unwrap_or_else(|| panic!("{defect:?} was not noticed within {WITHIN} commands"));
     println!(
-        "{defect:?} was noticed after {} commands of seed {}",
+        "{defect:?} was noticed after {} commands of seed {}, reduced to {}",
         failure.index + 1,
-        failure.seed
+        failure.seed,
+        failure.inputs.len()
     );
     assert!(failure.inputs.len() <= 30, "the reduced commands are few: {failure}");
     assert!(
