@@ -185,6 +185,16 @@ impl Pair {
         }
     }
 
+    /// The engine, to look at.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The events of the last command.
+    pub fn events(&self) -> &[Event] {
+        &self.engine_events
+    }
+
     /// The model, for the workload to look at.
     pub fn naive(&self) -> &Naive {
         &self.naive
