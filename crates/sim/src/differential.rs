@@ -85,11 +85,7 @@ impl Coverage {
     /// Counts what one command reached.
     pub fn note(&mut self, command: &Command, events: &[Event]) {
         self.commands += 1;
-        let reports = || {
-            events
-                .iter()
-                .filter_map(|event| if let Event::Execution(r) = event { Some(r) } else { None })
-        };
+        let reports = || events.iter().filter_map(|event| if let Event::Execution(r) = event { Some(r) } else { None });
         let taker: Option<&ExecutionReport> = reports().next();
         for event in events {
             match event {
@@ -133,11 +129,7 @@ impl Coverage {
         };
         let own_trade = report.trade_id != TradeId::NONE && report.order_id != taker.order_id;
         if own_trade {
-            assert_eq!(
-                taker.self_trade_prevention,
-                SelfTradePrevention::None,
-                "a prevented self-trade happened"
-            );
+            assert_eq!(taker.self_trade_prevention, SelfTradePrevention::None, "a prevented self-trade happened");
         }
         if own_trade || report.cancel_reason == beurs_engine::types::CancelReason::SelfTrade {
             self.saw("self_trade", taker.self_trade_prevention.as_str());
@@ -159,11 +151,7 @@ pub struct Pair {
 
 /// The bounds that the comparison runs with.
 pub fn config() -> EngineConfig {
-    EngineConfig {
-        max_open_orders: MAX_OPEN_ORDERS,
-        max_open_orders_per_account: MAX_OPEN_ORDERS_PER_ACCOUNT,
-        ..EngineConfig::default()
-    }
+    EngineConfig { max_open_orders: MAX_OPEN_ORDERS, max_open_orders_per_account: MAX_OPEN_ORDERS_PER_ACCOUNT }
 }
 
 impl Pair {
@@ -232,9 +220,7 @@ impl Pair {
             return Err(Mismatch(self.different_events(command)));
         }
         if accepted != expected {
-            return Err(Mismatch(format!(
-                "engine says accepted = {accepted}, the model {expected}, on {command:?}"
-            )));
+            return Err(Mismatch(format!("engine says accepted = {accepted}, the model {expected}, on {command:?}")));
         }
         self.coverage.note(command, &self.engine_events);
         Ok(())
@@ -262,9 +248,7 @@ impl Pair {
         }
         let digest: [u8; 32] = Sha256::digest(&naive_bytes).into();
         if self.engine.digest() != digest {
-            return Err(Mismatch(
-                "the engine's digest is not the SHA-256 of its snapshot".into(),
-            ));
+            return Err(Mismatch("the engine's digest is not the SHA-256 of its snapshot".into()));
         }
         Ok(())
     }
@@ -294,71 +278,39 @@ impl Pair {
             if engine == naive {
                 Ok(())
             } else {
-                Err(Mismatch(format!(
-                    "{what} differs\n  engine: {engine}\n  model:  {naive}"
-                )))
+                Err(Mismatch(format!("{what} differs\n  engine: {engine}\n  model:  {naive}")))
             }
         };
         let (engine, naive) = (&self.engine, &self.naive);
-        same(
-            "the number of open orders",
-            engine.open_order_count().to_string(),
-            naive.open_order_count().to_string(),
-        )?;
+        same("the number of open orders", engine.open_order_count().to_string(), naive.open_order_count().to_string())?;
         let (assets, accounts) = naive.counts();
         for account in (1..=accounts).map(beurs_engine::types::AccountId) {
             for asset in (1..=assets).map(beurs_engine::types::AssetId) {
-                let balance = engine
-                    .balance(account, asset)
-                    .map(|balance| (balance.total, balance.held));
-                same(
-                    "a balance",
-                    format!("{balance:?}"),
-                    format!("{:?}", naive.balance(account, asset)),
-                )?;
+                let balance = engine.balance(account, asset).map(|balance| (balance.total, balance.held));
+                same("a balance", format!("{balance:?}"), format!("{:?}", naive.balance(account, asset)))?;
             }
             let open: Vec<u64> = engine.open_orders(account).map(|order| order.order_id.0).collect();
-            let mut expected: Vec<u64> = naive
-                .open_orders()
-                .filter(|order| order.account == account.0)
-                .map(|order| order.order_id)
-                .collect();
+            let mut expected: Vec<u64> =
+                naive.open_orders().filter(|order| order.account == account.0).map(|order| order.order_id).collect();
             expected.sort_unstable();
-            same(
-                "the open orders of an account",
-                format!("{open:?}"),
-                format!("{expected:?}"),
-            )?;
+            same("the open orders of an account", format!("{open:?}"), format!("{expected:?}"))?;
         }
         for (index, instrument) in naive.instruments.iter().enumerate() {
             let instrument_id = beurs_engine::types::InstrumentId(index as u32 + 1);
             for side in [beurs_engine::types::Side::Buy, beurs_engine::types::Side::Sell] {
                 let depth: Vec<_> = engine
                     .depth(instrument_id, side)
-                    .map(|level| (level.price, i128::from(level.quantity), level.orders))
+                    .map(|level| (level.price, level.quantity, level.orders))
                     .collect();
                 let expected = naive.depth(instrument_id, side);
                 same("depth", format!("{depth:?}"), format!("{expected:?}"))?;
                 let best = expected.first().map(|level| level.0);
-                same(
-                    "the best price",
-                    format!("{:?}", engine.best_price(instrument_id, side)),
-                    format!("{best:?}"),
-                )?;
+                same("the best price", format!("{:?}", engine.best_price(instrument_id, side)), format!("{best:?}"))?;
                 let queue: Vec<_> = engine.queue(instrument_id, side).collect();
-                same(
-                    "the length of a queue",
-                    queue.len().to_string(),
-                    instrument.half(side).len().to_string(),
-                )?;
+                same("the length of a queue", queue.len().to_string(), instrument.half(side).len().to_string())?;
                 for (seen, order) in queue.iter().zip(instrument.half(side)) {
                     let seen_fields = (seen.order_id.0, seen.account_id.0, seen.client_order_id, seen.hold.0);
-                    let fields = (
-                        order.order_id,
-                        order.account,
-                        order.client_order_id,
-                        instrument.hold(order),
-                    );
+                    let fields = (order.order_id, order.account, order.client_order_id, instrument.hold(order));
                     same("an open order", format!("{seen_fields:?}"), format!("{fields:?}"))?;
                     same(
                         "the order by its id",
@@ -367,27 +319,18 @@ impl Pair {
                     )?;
                     if !seen.client_order_id.is_empty() {
                         let by_client_id = engine.order_by_client_id(seen.account_id, &seen.client_order_id);
-                        same(
-                            "the order by its client's id",
-                            format!("{by_client_id:?}"),
-                            format!("{:?}", Some(seen)),
-                        )?;
+                        same("the order by its client's id", format!("{by_client_id:?}"), format!("{:?}", Some(seen)))?;
                     }
                 }
             }
         }
-        same(
-            "an unknown order",
-            format!("{:?}", engine.order(OrderId(u64::MAX))),
-            "None".into(),
-        )
+        same("an unknown order", format!("{:?}", engine.order(OrderId(u64::MAX))), "None".into())
     }
 }
 
 fn panic_text(panic: &Box<dyn std::any::Any + Send>) -> String {
     let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_string()))
-        .unwrap_or_default()
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_string())).unwrap_or_default()
 }
 
 /// An input, and the order that it made when it was first applied.
@@ -410,23 +353,14 @@ pub fn run(
     for index in 0..commands {
         let input = workload.next(pair.naive());
         let mut result = pair.apply(&input);
-        recorded.push(Recorded {
-            input,
-            made: pair.made(),
-        });
+        recorded.push(Recorded { input, made: pair.made() });
         if result.is_ok() && (index + 1) % RESTORE_EVERY == 0 {
             result = pair.restore();
             progress(index + 1);
         }
         if let Err(mismatch) = result {
             let (inputs, reduced_mismatch) = shrink(recorded, defect, mismatch.clone());
-            return Err(Box::new(Failure {
-                seed,
-                index: index as usize,
-                mismatch,
-                inputs,
-                reduced_mismatch,
-            }));
+            return Err(Box::new(Failure { seed, index: index as usize, mismatch, inputs, reduced_mismatch }));
         }
     }
     Ok(pair.coverage)
@@ -508,14 +442,9 @@ fn different_snapshots(engine: &[u8], naive: &[u8]) -> String {
 
 /// A snapshot as lines of text, as far as it can be read.
 pub fn describe(snapshot: &[u8]) -> Vec<String> {
-    let mut reader = Reader {
-        bytes: snapshot,
-        lines: Vec::new(),
-    };
+    let mut reader = Reader { bytes: snapshot, lines: Vec::new() };
     if reader.read().is_none() {
-        reader
-            .lines
-            .push(format!("(unreadable, {} bytes left)", reader.bytes.len()));
+        reader.lines.push(format!("(unreadable, {} bytes left)", reader.bytes.len()));
     }
     reader.lines
 }
@@ -545,8 +474,7 @@ impl Reader<'_> {
 
     fn text(&mut self) -> Option<String> {
         let length = self.int(1)? as usize;
-        self.take(length)
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        self.take(length).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
     fn fields(&mut self, fields: &[(&str, usize)]) -> Option<String> {
@@ -559,19 +487,10 @@ impl Reader<'_> {
 
     fn read(&mut self) -> Option<()> {
         self.take(8)?;
-        let line = self.fields(&[
-            ("sequence", 8),
-            ("event_time_ns", 8),
-            ("last order", 8),
-            ("last trade", 8),
-        ])?;
+        let line = self.fields(&[("sequence", 8), ("event_time_ns", 8), ("last order", 8), ("last trade", 8)])?;
         self.lines.push(format!("head:{line}"));
         for asset in 1..=self.count()? {
-            let line = format!(
-                "asset {asset} {}:{}",
-                self.text()?,
-                self.fields(&[("scale", 1), ("issued", 16)])?
-            );
+            let line = format!("asset {asset} {}:{}", self.text()?, self.fields(&[("scale", 1), ("issued", 16)])?);
             self.lines.push(line);
         }
         let instruments = self.count()?;
@@ -607,9 +526,7 @@ impl Reader<'_> {
             let remembered = self.count()?;
             for place in 0..remembered {
                 let hash = self.int(8)? as u64;
-                self.lines.push(format!(
-                    "account {account} {code} remembered {place} of {remembered}: {hash:016x}"
-                ));
+                self.lines.push(format!("account {account} {code} remembered {place} of {remembered}: {hash:016x}"));
             }
         }
         for instrument in 1..=instruments {
@@ -630,9 +547,7 @@ impl Reader<'_> {
                         ("carry", 4),
                     ])?;
                     let name = self.text()?;
-                    self.lines.push(format!(
-                        "instrument {instrument} {half} {place} of {orders}:{line} {name}"
-                    ));
+                    self.lines.push(format!("instrument {instrument} {half} {place} of {orders}:{line} {name}"));
                 }
             }
         }

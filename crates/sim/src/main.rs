@@ -19,12 +19,7 @@ struct Options {
 }
 
 fn options() -> Result<Options, String> {
-    let mut options = Options {
-        seed: 1,
-        commands: 1_000_000,
-        per_seed: 10_000,
-        threads: 1,
-    };
+    let mut options = Options { seed: 1, commands: 1_000_000, per_seed: 10_000, threads: 1 };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let field = match name.as_str() {
@@ -35,10 +30,7 @@ fn options() -> Result<Options, String> {
             _ => return Err(format!("unknown argument {name}")),
         };
         let value = arguments.next().ok_or_else(|| format!("{name} needs a number"))?;
-        *field = value
-            .replace('_', "")
-            .parse()
-            .map_err(|_| format!("{name} needs a number, not {value}"))?;
+        *field = value.replace('_', "").parse().map_err(|_| format!("{name} needs a number, not {value}"))?;
     }
     if options.per_seed == 0 || !(1..=256).contains(&options.threads) {
         return Err("--per-seed is at least 1, --threads from 1 to 256".into());

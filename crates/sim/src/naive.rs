@@ -183,11 +183,7 @@ fn meetings(makers: &[Order], taker: &Order, tick_lot_units: i128) -> Vec<Meetin
         if !taker.accepts(maker.price) {
             break;
         }
-        let wanted = if taker.by_quote() {
-            quote_left / (maker.price * tick_lot_units)
-        } else {
-            leaves
-        };
+        let wanted = if taker.by_quote() { quote_left / (maker.price * tick_lot_units) } else { leaves };
         let quantity = maker.leaves.min(wanted);
         if quantity == 0 {
             break;
@@ -208,18 +204,11 @@ fn meetings(makers: &[Order], taker: &Order, tick_lot_units: i128) -> Vec<Meetin
                 break;
             }
             SelfTradePrevention::Decrement if own => {
-                plan.push(Meeting::Decrement {
-                    maker: maker_id,
-                    quantity,
-                });
+                plan.push(Meeting::Decrement { maker: maker_id, quantity });
                 leaves -= quantity;
             }
             _ => {
-                plan.push(Meeting::Trade {
-                    maker: maker_id,
-                    price: maker.price,
-                    quantity,
-                });
+                plan.push(Meeting::Trade { maker: maker_id, price: maker.price, quantity });
                 leaves -= quantity;
                 quote_left -= quantity * maker.price * tick_lot_units;
                 if quantity < maker.leaves {
@@ -232,15 +221,7 @@ fn meetings(makers: &[Order], taker: &Order, tick_lot_units: i128) -> Vec<Meetin
 }
 
 fn traded_lots(plan: &[Meeting]) -> i128 {
-    plan.iter()
-        .map(|meeting| {
-            if let Meeting::Trade { quantity, .. } = meeting {
-                *quantity
-            } else {
-                0
-            }
-        })
-        .sum()
+    plan.iter().map(|meeting| if let Meeting::Trade { quantity, .. } = meeting { *quantity } else { 0 }).sum()
 }
 
 fn ceil_div(a: i128, b: i128) -> i128 {
@@ -263,10 +244,7 @@ fn fnv1a(account: u32, text: &[u8]) -> u64 {
 }
 
 fn valid_code(code: &str) -> bool {
-    !code.is_empty()
-        && code
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+    !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 /// `mantissa × 10^exponent` if that is a whole number from 1 to 2^63 - 1.
@@ -422,12 +400,7 @@ impl Instrument {
 impl Naive {
     /// The venue before the first command: nothing but account 1, `venue`.
     pub fn new(max_open_orders: u32, max_open_orders_per_account: u32) -> Self {
-        let venue = Account {
-            code: "venue".into(),
-            group: 0,
-            totals: BTreeMap::new(),
-            remembered: Vec::new(),
-        };
+        let venue = Account { code: "venue".into(), group: 0, totals: BTreeMap::new(), remembered: Vec::new() };
         Self {
             max_open_orders: max_open_orders as usize,
             max_open_orders_per_account: max_open_orders_per_account as usize,
@@ -488,23 +461,11 @@ impl Naive {
         let instrument = &self.instruments[c.instrument_id.0 as usize - 1];
         refuse(instrument.status == TradingStatus::Halted, R::InstrumentHalted)?;
         refuse(instrument.status == TradingStatus::CancelOnly, R::InstrumentCancelOnly)?;
-        refuse(
-            instrument.status == TradingStatus::PostOnly && !c.post_only,
-            R::InstrumentPostOnly,
-        )?;
-        refuse(
-            self.client_order_id_used(c.account_id, &c.client_order_id),
-            R::DuplicateClientOrderId,
-        )?;
+        refuse(instrument.status == TradingStatus::PostOnly && !c.post_only, R::InstrumentPostOnly)?;
+        refuse(self.client_order_id_used(c.account_id, &c.client_order_id), R::DuplicateClientOrderId)?;
         refuse(market && c.time_in_force == TimeInForce::Gtc, R::InvalidTimeInForce)?;
-        refuse(
-            market && by_quote && c.time_in_force != TimeInForce::Ioc,
-            R::InvalidTimeInForce,
-        )?;
-        refuse(
-            c.post_only && !(limit && c.time_in_force == TimeInForce::Gtc),
-            R::InvalidPostOnly,
-        )?;
+        refuse(market && by_quote && c.time_in_force != TimeInForce::Ioc, R::InvalidTimeInForce)?;
+        refuse(c.post_only && !(limit && c.time_in_force == TimeInForce::Gtc), R::InvalidPostOnly)?;
         refuse(market && price != 0, R::PriceNotAllowed)?;
         refuse(limit && !(1..=MAX_TICKS_OR_LOTS).contains(&price), R::InvalidPrice)?;
         refuse(by_quote && (limit || quantity != 0), R::QuoteQuantityNotAllowed)?;
@@ -516,15 +477,8 @@ impl Naive {
             refuse(quantity > instrument.max_quantity, R::QuantityAboveMaximum)?;
         }
         if limit || by_quote {
-            refuse(
-                limit && instrument.notional_overflows(price, quantity),
-                R::NotionalOverflow,
-            )?;
-            let notional = if by_quote {
-                c.quote_quantity.0
-            } else {
-                instrument.notional(price, quantity)
-            };
+            refuse(limit && instrument.notional_overflows(price, quantity), R::NotionalOverflow)?;
+            let notional = if by_quote { c.quote_quantity.0 } else { instrument.notional(price, quantity) };
             refuse(notional > MAX_NOTIONAL, R::NotionalOverflow)?;
             refuse(notional < instrument.min_notional, R::NotionalBelowMinimum)?;
         }
@@ -556,14 +510,8 @@ impl Naive {
             plan.clear();
         }
 
-        refuse(
-            order.can_rest() && self.too_many_open_orders(c.account_id),
-            R::TooManyOpenOrders,
-        )?;
-        refuse(
-            c.post_only && instrument.would_match(c.side, price),
-            R::PostOnlyWouldMatch,
-        )?;
+        refuse(order.can_rest() && self.too_many_open_orders(c.account_id), R::TooManyOpenOrders)?;
+        refuse(c.post_only && instrument.would_match(c.side, price), R::PostOnlyWouldMatch)?;
         let asset = instrument.hold_asset(c.side);
         let needed = Self::needed_for(instrument, &order, &plan);
         refuse(needed > self.available(c.account_id.0, asset), R::InsufficientFunds)?;
@@ -667,11 +615,7 @@ impl Naive {
     }
 
     fn cancel_or_kill(&mut self, taker: &Order, reason: CancelReason, events: &mut Vec<Event>) {
-        assert_ne!(
-            taker.time_in_force,
-            TimeInForce::Fok,
-            "a FOK order trades whole or not at all"
-        );
+        assert_ne!(taker.time_in_force, TimeInForce::Fok, "a FOK order trades whole or not at all");
         self.cancel(taker, reason, events);
     }
 
@@ -707,10 +651,7 @@ impl Naive {
         let maker_fee = self.charge(&mut maker, notional, maker_ppm).max(-venue_available);
         self.exchange(&maker, base_units, notional, maker_fee);
 
-        let sides = [
-            (&*taker, &maker, taker_fee, Liquidity::Taker),
-            (&maker, &*taker, maker_fee, Liquidity::Maker),
-        ];
+        let sides = [(&*taker, &maker, taker_fee, Liquidity::Taker), (&maker, &*taker, maker_fee, Liquidity::Maker)];
         for (order, counter, fee, liquidity) in sides {
             events.push(Event::Execution(ExecutionReport {
                 trade_id: TradeId(self.last_trade_id),
@@ -786,28 +727,15 @@ impl Naive {
     fn replace_order(&mut self, c: &ReplaceOrder, events: &mut Vec<Event>) -> Result<(), RejectReason> {
         use RejectReason as R;
         refuse(!self.has_account(c.account_id), R::UnknownAccount)?;
-        let old = self
-            .find(c.account_id, c.order_id, &c.original_client_order_id)?
-            .clone();
-        let price = if c.price.0 == 0 {
-            old.price
-        } else {
-            i128::from(c.price.0)
-        };
-        let quantity = if c.quantity.0 == 0 {
-            old.quantity
-        } else {
-            i128::from(c.quantity.0)
-        };
+        let old = self.find(c.account_id, c.order_id, &c.original_client_order_id)?.clone();
+        let price = if c.price.0 == 0 { old.price } else { i128::from(c.price.0) };
+        let quantity = if c.quantity.0 == 0 { old.quantity } else { i128::from(c.quantity.0) };
         let instrument = &self.instruments[old.instrument as usize - 1];
         let would_match = instrument.would_match(old.side, price);
 
         refuse(instrument.status == TradingStatus::Halted, R::InstrumentHalted)?;
         refuse(instrument.status == TradingStatus::CancelOnly, R::InstrumentCancelOnly)?;
-        refuse(
-            self.client_order_id_used(c.account_id, &c.client_order_id),
-            R::DuplicateClientOrderId,
-        )?;
+        refuse(self.client_order_id_used(c.account_id, &c.client_order_id), R::DuplicateClientOrderId)?;
         refuse(!(1..=MAX_TICKS_OR_LOTS).contains(&price), R::InvalidPrice)?;
         refuse(!(1..=MAX_TICKS_OR_LOTS).contains(&quantity), R::InvalidQuantity)?;
         refuse(quantity < instrument.min_quantity, R::QuantityBelowMinimum)?;
@@ -819,12 +747,7 @@ impl Naive {
         let post_only = old.post_only || instrument.status == TradingStatus::PostOnly;
         refuse(post_only && would_match, R::PostOnlyWouldMatch)?;
 
-        let mut order = Order {
-            price,
-            quantity,
-            leaves: quantity - old.filled,
-            ..old.clone()
-        };
+        let mut order = Order { price, quantity, leaves: quantity - old.filled, ..old.clone() };
         if !c.client_order_id.is_empty() {
             order.client_order_id = c.client_order_id;
         }
@@ -839,10 +762,7 @@ impl Naive {
         let keeps_place = price == old.price && quantity <= old.quantity;
         if keeps_place && self.defect != Some(Defect::ReduceLosesPriority) {
             let half = self.instruments[old.instrument as usize - 1].half_mut(old.side);
-            let place = half
-                .iter()
-                .position(|other| other.order_id == old.order_id)
-                .expect("it was found above");
+            let place = half.iter().position(|other| other.order_id == old.order_id).expect("it was found above");
             half[place] = order;
         } else {
             self.take_out(old.order_id);
@@ -904,10 +824,7 @@ impl Naive {
         refuse(!self.has_account(c.account_id), R::UnknownAccount)?;
         refuse(!self.has_asset(c.asset_id), R::UnknownAsset)?;
         refuse(c.amount.0 < 1, R::InvalidAmount)?;
-        refuse(
-            c.amount.0 > self.available(c.account_id.0, c.asset_id.0),
-            R::InsufficientFunds,
-        )?;
+        refuse(c.amount.0 > self.available(c.account_id.0, c.asset_id.0), R::InsufficientFunds)?;
         self.assets[c.asset_id.0 as usize - 1].issued -= c.amount.0;
         self.add_to_total(c.account_id.0, c.asset_id.0, -c.amount.0);
         self.posted(c.account_id, c.asset_id, -c.amount.0, events);
@@ -932,17 +849,9 @@ impl Naive {
         refuse(!valid_code(code), R::InvalidCode)?;
         refuse(self.assets.iter().any(|asset| asset.code == code), R::DuplicateCode)?;
         refuse(c.scale > 18, R::InvalidScale)?;
-        self.assets.push(Asset {
-            code: code.into(),
-            scale: c.scale,
-            issued: 0,
-        });
+        self.assets.push(Asset { code: code.into(), scale: c.scale, issued: 0 });
         let asset_id = AssetId(self.assets.len() as u32);
-        events.push(Event::AssetAdded(AssetAdded {
-            asset_id,
-            code: c.code,
-            scale: c.scale,
-        }));
+        events.push(Event::AssetAdded(AssetAdded { asset_id, code: c.code, scale: c.scale }));
         Ok(())
     }
 
@@ -951,10 +860,7 @@ impl Naive {
         let symbol = c.symbol.as_str();
         refuse(!self.has_asset(c.base) || !self.has_asset(c.quote), R::UnknownAsset)?;
         refuse(!valid_code(symbol), R::InvalidCode)?;
-        refuse(
-            self.instruments.iter().any(|instrument| instrument.symbol == symbol),
-            R::DuplicateCode,
-        )?;
+        refuse(self.instruments.iter().any(|instrument| instrument.symbol == symbol), R::DuplicateCode)?;
         refuse(c.base == c.quote, R::SameAsset)?;
         let (tick, lot) = (c.tick_size, c.lot_size);
         refuse(tick.mantissa == 0 || tick.scale > 18, R::InvalidTickSize)?;
@@ -968,14 +874,8 @@ impl Naive {
         )
         .ok_or(R::InexactNotional)?;
         let (min, max) = (i128::from(c.min_quantity.0), i128::from(c.max_quantity.0));
-        refuse(
-            !(1 <= min && min <= max && max <= MAX_TICKS_OR_LOTS),
-            R::InvalidQuantityRange,
-        )?;
-        refuse(
-            !(0..=MAX_NOTIONAL).contains(&c.min_notional.0),
-            R::InvalidMinimumNotional,
-        )?;
+        refuse(!(1 <= min && min <= max && max <= MAX_TICKS_OR_LOTS), R::InvalidQuantityRange)?;
+        refuse(!(0..=MAX_NOTIONAL).contains(&c.min_notional.0), R::InvalidMinimumNotional)?;
 
         self.instruments.push(Instrument {
             symbol: symbol.into(),
@@ -995,10 +895,7 @@ impl Naive {
             asks: Vec::new(),
         });
         let instrument_id = InstrumentId(self.instruments.len() as u32);
-        events.push(Event::InstrumentListed(InstrumentListed {
-            instrument_id,
-            symbol: c.symbol,
-        }));
+        events.push(Event::InstrumentListed(InstrumentListed { instrument_id, symbol: c.symbol }));
         Ok(())
     }
 
@@ -1006,10 +903,7 @@ impl Naive {
         use RejectReason as R;
         let code = c.code.as_str();
         refuse(!valid_code(code), R::InvalidCode)?;
-        refuse(
-            self.accounts.iter().any(|account| account.code == code),
-            R::DuplicateCode,
-        )?;
+        refuse(self.accounts.iter().any(|account| account.code == code), R::DuplicateCode)?;
         self.accounts.push(Account {
             code: code.into(),
             group: c.group_id.0,
@@ -1017,21 +911,14 @@ impl Naive {
             remembered: Vec::new(),
         });
         let account_id = AccountId(self.accounts.len() as u32);
-        events.push(Event::AccountOpened(AccountOpened {
-            account_id,
-            code: c.code,
-            group_id: c.group_id,
-        }));
+        events.push(Event::AccountOpened(AccountOpened { account_id, code: c.code, group_id: c.group_id }));
         Ok(())
     }
 
     fn set_account_group(&mut self, c: &SetAccountGroup, events: &mut Vec<Event>) -> Result<(), RejectReason> {
         refuse(!self.has_account(c.account_id), RejectReason::UnknownAccount)?;
         self.accounts[c.account_id.0 as usize - 1].group = c.group_id.0;
-        events.push(Event::AccountGroupSet(AccountGroupSet {
-            account_id: c.account_id,
-            group_id: c.group_id,
-        }));
+        events.push(Event::AccountGroupSet(AccountGroupSet { account_id: c.account_id, group_id: c.group_id }));
         Ok(())
     }
 
@@ -1039,13 +926,8 @@ impl Naive {
         use RejectReason as R;
         let (maker, taker) = (i128::from(c.maker_ppm), i128::from(c.taker_ppm));
         refuse(!self.has_instrument(c.instrument_id), R::UnknownInstrument)?;
-        refuse(
-            !(0..=MILLION).contains(&taker) || !(-taker..=MILLION).contains(&maker),
-            R::InvalidFee,
-        )?;
-        self.instruments[c.instrument_id.0 as usize - 1]
-            .fees
-            .insert(c.group_id.0, (maker, taker));
+        refuse(!(0..=MILLION).contains(&taker) || !(-taker..=MILLION).contains(&maker), R::InvalidFee)?;
+        self.instruments[c.instrument_id.0 as usize - 1].fees.insert(c.group_id.0, (maker, taker));
         events.push(Event::FeesSet(FeesSet {
             instrument_id: c.instrument_id,
             group_id: c.group_id,
@@ -1058,19 +940,14 @@ impl Naive {
     fn set_trading_status(&mut self, c: &SetTradingStatus, events: &mut Vec<Event>) -> Result<(), RejectReason> {
         refuse(!self.has_instrument(c.instrument_id), RejectReason::UnknownInstrument)?;
         self.instruments[c.instrument_id.0 as usize - 1].status = c.status;
-        events.push(Event::TradingStatusSet(TradingStatusSet {
-            instrument_id: c.instrument_id,
-            status: c.status,
-        }));
+        events.push(Event::TradingStatusSet(TradingStatusSet { instrument_id: c.instrument_id, status: c.status }));
         Ok(())
     }
 
     // The book
 
     pub(crate) fn open_orders(&self) -> impl Iterator<Item = &Order> {
-        self.instruments
-            .iter()
-            .flat_map(|instrument| instrument.bids.iter().chain(&instrument.asks))
+        self.instruments.iter().flat_map(|instrument| instrument.bids.iter().chain(&instrument.asks))
     }
 
     /// The open order that a cancel or a replace names.
@@ -1121,9 +998,7 @@ impl Naive {
 
     /// A maker that was just met and has leaves: it stood first, or behind orders that were met before and are gone.
     fn put_back_first(&mut self, order: Order) {
-        self.instruments[order.instrument as usize - 1]
-            .half_mut(order.side)
-            .insert(0, order);
+        self.instruments[order.instrument as usize - 1].half_mut(order.side).insert(0, order);
     }
 
     fn client_order_id_used(&self, account_id: AccountId, client_order_id: &ClientOrderId) -> bool {
@@ -1167,11 +1042,7 @@ impl Naive {
     }
 
     fn total(&self, account: u32, asset: u32) -> i128 {
-        self.accounts[account as usize - 1]
-            .totals
-            .get(&asset)
-            .copied()
-            .unwrap_or(0)
+        self.accounts[account as usize - 1].totals.get(&asset).copied().unwrap_or(0)
     }
 
     fn add_to_total(&mut self, account: u32, asset: u32, amount: i128) {
@@ -1183,9 +1054,7 @@ impl Naive {
         let mut held = BTreeMap::new();
         for instrument in &self.instruments {
             for order in instrument.bids.iter().chain(&instrument.asks) {
-                *held
-                    .entry((order.account, instrument.hold_asset(order.side)))
-                    .or_insert(0) += instrument.hold(order);
+                *held.entry((order.account, instrument.hold_asset(order.side))).or_insert(0) += instrument.hold(order);
             }
         }
         held
@@ -1203,12 +1072,8 @@ impl Naive {
 
     /// One account's money in one asset, as (total, held).
     pub fn balance(&self, account_id: AccountId, asset_id: AssetId) -> Option<(i128, i128)> {
-        (self.has_account(account_id) && self.has_asset(asset_id)).then(|| {
-            (
-                self.total(account_id.0, asset_id.0),
-                self.held(account_id.0, asset_id.0),
-            )
-        })
+        (self.has_account(account_id) && self.has_asset(asset_id))
+            .then(|| (self.total(account_id.0, asset_id.0), self.held(account_id.0, asset_id.0)))
     }
 
     /// The price levels of one half of a book, best first, as (price, quantity, orders).
@@ -1240,22 +1105,15 @@ impl Naive {
     /// The canonical encoding of the state.
     pub fn snapshot(&self) -> Vec<u8> {
         let mut out = Encoder(b"BEURSSN1".to_vec());
-        out.u64(self.sequence)
-            .i64(self.event_time_ns)
-            .u64(self.last_order_id)
-            .u64(self.last_trade_id);
+        out.u64(self.sequence).i64(self.event_time_ns).u64(self.last_order_id).u64(self.last_trade_id);
         out.list(&self.assets, |out, asset| {
             out.text(asset.code.as_bytes()).u8(asset.scale).i128(asset.issued);
         });
         out.list(&self.instruments, |out, instrument| {
-            out.text(instrument.symbol.as_bytes())
-                .u32(instrument.base)
-                .u32(instrument.quote);
+            out.text(instrument.symbol.as_bytes()).u32(instrument.base).u32(instrument.quote);
             out.u64(instrument.tick_size.mantissa).u8(instrument.tick_size.scale);
             out.u64(instrument.lot_size.mantissa).u8(instrument.lot_size.scale);
-            out.i64(instrument.min_quantity as i64)
-                .i64(instrument.max_quantity as i64)
-                .i128(instrument.min_notional);
+            out.i64(instrument.min_quantity as i64).i64(instrument.max_quantity as i64).i128(instrument.min_notional);
             out.u8(instrument.status as u8).i64(instrument.last_price as i64);
             let fees: Vec<_> = instrument.fees.iter().collect();
             out.list(&fees, |out, (group, (maker, taker))| {
@@ -1269,9 +1127,7 @@ impl Naive {
             out.text(account.code.as_bytes()).u16(account.group);
             let balances: Vec<_> = account.totals.iter().filter(|(_, total)| **total != 0).collect();
             out.list(&balances, |out, (asset, total)| {
-                out.u32(**asset)
-                    .i128(**total)
-                    .i128(held.get(&(account_id, **asset)).copied().unwrap_or(0));
+                out.u32(**asset).i128(**total).i128(held.get(&(account_id, **asset)).copied().unwrap_or(0));
             });
             out.list(&account.remembered, |out, hash| {
                 out.u64(*hash);
@@ -1282,12 +1138,8 @@ impl Naive {
                 out.list(half, |out, order| {
                     out.u64(order.order_id).u32(order.account).u8(order.time_in_force as u8);
                     out.u8(order.self_trade_prevention as u8).u8(u8::from(order.post_only));
-                    out.i64(order.price as i64)
-                        .i64(order.filled as i64)
-                        .i64(order.leaves as i64);
-                    out.i32(order.maker_ppm as i32)
-                        .i32(order.taker_ppm as i32)
-                        .u32(order.carry as u32);
+                    out.i64(order.price as i64).i64(order.filled as i64).i64(order.leaves as i64);
+                    out.i32(order.maker_ppm as i32).i32(order.taker_ppm as i32).u32(order.carry as u32);
                     out.text(order.client_order_id.as_bytes());
                 });
             }
@@ -1305,44 +1157,25 @@ impl Naive {
         for instrument in &self.instruments {
             for half in [&instrument.bids, &instrument.asks] {
                 for order in half {
-                    assert!(
-                        order.leaves >= 1 && order.filled >= 0,
-                        "an open order has leaves: {order:?}"
-                    );
-                    assert_eq!(
-                        order.quantity,
-                        order.filled + order.leaves,
-                        "quantity adds up: {order:?}"
-                    );
+                    assert!(order.leaves >= 1 && order.filled >= 0, "an open order has leaves: {order:?}");
+                    assert_eq!(order.quantity, order.filled + order.leaves, "quantity adds up: {order:?}");
                     assert!(order.can_rest(), "only limit GTC orders rest: {order:?}");
-                    assert!(
-                        (0..MILLION).contains(&order.carry),
-                        "the carry is a fraction: {order:?}"
-                    );
+                    assert!((0..MILLION).contains(&order.carry), "the carry is a fraction: {order:?}");
                     assert!(
                         instrument.notional(order.price, order.quantity) <= MAX_NOTIONAL,
                         "no order is above the largest notional: {order:?}"
                     );
                 }
             }
-            assert!(
-                instrument.bids.windows(2).all(|pair| pair[0].price >= pair[1].price),
-                "best bid first"
-            );
-            assert!(
-                instrument.asks.windows(2).all(|pair| pair[0].price <= pair[1].price),
-                "best ask first"
-            );
+            assert!(instrument.bids.windows(2).all(|pair| pair[0].price >= pair[1].price), "best bid first");
+            assert!(instrument.asks.windows(2).all(|pair| pair[0].price <= pair[1].price), "best ask first");
             if let (Some(bid), Some(ask)) = (instrument.bids.first(), instrument.asks.first()) {
                 assert!(bid.price < ask.price, "the book of {} is crossed", instrument.symbol);
             }
         }
         let mut named = BTreeSet::new();
         for order in self.open_orders().filter(|order| !order.client_order_id.is_empty()) {
-            assert!(
-                named.insert((order.account, order.client_order_id)),
-                "one open order per client_order_id"
-            );
+            assert!(named.insert((order.account, order.client_order_id)), "one open order per client_order_id");
         }
         let held = self.all_held();
         for (index, asset) in self.assets.iter().enumerate() {
@@ -1351,11 +1184,7 @@ impl Naive {
             for account_id in 1..=self.accounts.len() as u32 {
                 let total = self.total(account_id, asset_id);
                 let held = held.get(&(account_id, asset_id)).copied().unwrap_or(0);
-                assert!(
-                    0 <= held && held <= total,
-                    "account {account_id} has {total} {} and holds {held}",
-                    asset.code
-                );
+                assert!(0 <= held && held <= total, "account {account_id} has {total} {} and holds {held}", asset.code);
                 sum += total;
             }
             assert_eq!(sum, asset.issued, "balances of {} sum to what was issued", asset.code);

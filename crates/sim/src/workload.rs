@@ -21,18 +21,7 @@ pub const MAX_OPEN_ORDERS: u32 = 220;
 /// Open orders of one account that the deep phases reach.
 pub const MAX_OPEN_ORDERS_PER_ACCOUNT: u32 = 50;
 
-const NUMBERS: [i64; 10] = [
-    0,
-    -1,
-    1,
-    2,
-    i64::MIN,
-    i64::MAX,
-    (1 << 53) - 1,
-    1 << 53,
-    1 << 62,
-    -9_007_199_254_740_991,
-];
+const NUMBERS: [i64; 10] = [0, -1, 1, 2, i64::MIN, i64::MAX, (1 << 53) - 1, 1 << 53, 1 << 62, -9_007_199_254_740_991];
 const AMOUNTS: [i128; 12] = [
     0,
     -1,
@@ -136,16 +125,8 @@ impl Workload {
         let modes = match rng.below(4) {
             0 => SelfTradePrevention::ALL.to_vec(),
             1 => vec![SelfTradePrevention::None, SelfTradePrevention::Decrement],
-            2 => vec![
-                SelfTradePrevention::ExpireMaker,
-                SelfTradePrevention::ExpireBoth,
-                SelfTradePrevention::None,
-            ],
-            _ => vec![
-                SelfTradePrevention::ExpireTaker,
-                SelfTradePrevention::Decrement,
-                SelfTradePrevention::None,
-            ],
+            2 => vec![SelfTradePrevention::ExpireMaker, SelfTradePrevention::ExpireBoth, SelfTradePrevention::None],
+            _ => vec![SelfTradePrevention::ExpireTaker, SelfTradePrevention::Decrement, SelfTradePrevention::None],
         };
         let profile = Profile {
             spread: rng.pick(&[2, 4, 8, 8, 30, 1000, 200_000]),
@@ -176,10 +157,7 @@ impl Workload {
     fn opening(&mut self) -> Vec<Command> {
         let mut commands = Vec::new();
         for (code, scale) in [("BTC", 8), ("USD", 6), ("UNIT", 0), ("WEI", 18), ("CENT", 2)] {
-            commands.push(Command::AddAsset(AddAsset {
-                code: text(code),
-                scale,
-            }));
+            commands.push(Command::AddAsset(AddAsset { code: text(code), scale }));
         }
         let accounts = self.rng.between(5, 8) as u32;
         for account in 2..=accounts {
@@ -219,13 +197,7 @@ impl Workload {
                 }
             }
         }
-        let rich = [
-            10_i128.pow(16),
-            10_i128.pow(13),
-            10_i128.pow(26),
-            10_i128.pow(34),
-            10_i128.pow(9),
-        ];
+        let rich = [10_i128.pow(16), 10_i128.pow(13), 10_i128.pow(26), 10_i128.pow(34), 10_i128.pow(9)];
         for account in 1..=accounts {
             let poor = account >= self.profile.first_poor_account || account == 1;
             for asset in 1..=5_u32 {
@@ -311,18 +283,10 @@ impl Workload {
         }
         let open = venue.open_order_count();
         if self.deep_left > 0 {
-            return if self.rng.chance(900) {
-                self.new_order(venue)
-            } else {
-                self.replace_order(venue)
-            };
+            return if self.rng.chance(900) { self.new_order(venue) } else { self.replace_order(venue) };
         }
         if open > self.profile.depth * 2 {
-            return if self.rng.chance(20) {
-                self.mass_cancel(venue)
-            } else {
-                self.cancel_order(venue)
-            };
+            return if self.rng.chance(20) { self.mass_cancel(venue) } else { self.cancel_order(venue) };
         }
         let cancels = if open > self.profile.depth { 300 } else { 100 };
         match self.rng.below(1000 + cancels) {
@@ -410,11 +374,8 @@ impl Workload {
     /// One that was given before: of an open order, a closed one, another account's, or a refused one.
     fn used_name(&mut self) -> ClientOrderId {
         let recent = self.used_names.len().min(50) as u64;
-        let back = if self.rng.chance(700) {
-            self.rng.below(recent)
-        } else {
-            self.rng.below(self.used_names.len() as u64)
-        };
+        let back =
+            if self.rng.chance(700) { self.rng.below(recent) } else { self.rng.below(self.used_names.len() as u64) };
         self.used_names[self.used_names.len() - 1 - back as usize]
     }
 
@@ -441,19 +402,13 @@ impl Workload {
                 return best + self.rng.between(-1, 1);
             }
         }
-        let middle = instrument_id
-            .index()
-            .and_then(|index| self.middles.get(index))
-            .copied()
-            .unwrap_or(50);
+        let middle = instrument_id.index().and_then(|index| self.middles.get(index)).copied().unwrap_or(50);
         let spread = self.profile.spread;
         let away = match side {
             Side::Buy => -(spread / 3),
             Side::Sell => spread / 3,
         };
-        (middle + away + self.rng.between(-spread, spread))
-            .max(1)
-            .min((1 << 53) - 1)
+        (middle + away + self.rng.between(-spread, spread)).clamp(1, (1 << 53) - 1)
     }
 
     fn quantity(&mut self, venue: &Naive, instrument_id: InstrumentId, side: Side) -> i64 {
@@ -469,12 +424,7 @@ impl Workload {
             // As much as the first few orders of the other half, for FOK on the edge.
             (4..=9, Some(instrument)) => {
                 let first = self.rng.below(4) as usize;
-                let sum: i128 = instrument
-                    .half(side.opposite())
-                    .iter()
-                    .take(first)
-                    .map(|order| order.leaves)
-                    .sum();
+                let sum: i128 = instrument.half(side.opposite()).iter().take(first).map(|order| order.leaves).sum();
                 (sum as i64 + self.rng.between(-1, 1)).max(1)
             }
             (10, Some(_)) => self.rng.between(1_000_000_000, 20_000_000_000),
@@ -491,14 +441,8 @@ impl Workload {
         };
         let first = 1 + self.rng.below(4) as usize;
         let makers = instrument.half(side.opposite()).iter().take(first);
-        let whole: i128 = makers
-            .map(|order| order.price * order.leaves * instrument.tick_lot_units)
-            .sum();
-        let one = self
-            .middles
-            .get(instrument_id.index().unwrap_or(0))
-            .copied()
-            .unwrap_or(50);
+        let whole: i128 = makers.map(|order| order.price * order.leaves * instrument.tick_lot_units).sum();
+        let one = self.middles.get(instrument_id.index().unwrap_or(0)).copied().unwrap_or(50);
         let one = i128::from(one) * instrument.tick_lot_units;
         match self.rng.below(6) {
             0 | 1 => whole,
@@ -513,11 +457,7 @@ impl Workload {
         let account_id = self.account(venue);
         let instrument_id = self.instrument(venue);
         let side = self.side();
-        let kind = if self.deep_left > 0 && self.rng.chance(900) {
-            0
-        } else {
-            self.rng.below(100)
-        };
+        let kind = if self.deep_left > 0 && self.rng.chance(900) { 0 } else { self.rng.below(100) };
         let (order_type, time_in_force, post_only) = match kind {
             0..=54 => (OrderType::Limit, TimeInForce::Gtc, false),
             55..=64 => (OrderType::Limit, TimeInForce::Gtc, true),
@@ -537,31 +477,15 @@ impl Workload {
             time_in_force,
             post_only,
             self_trade_prevention: self.mode(),
-            price: PriceTicks(if limit {
-                self.price(venue, instrument_id, side)
-            } else {
-                0
-            }),
-            quantity: Lots(if by_quote {
-                0
-            } else {
-                self.quantity(venue, instrument_id, side)
-            }),
-            quote_quantity: Amount(if by_quote {
-                self.quote_quantity(venue, instrument_id, side)
-            } else {
-                0
-            }),
+            price: PriceTicks(if limit { self.price(venue, instrument_id, side) } else { 0 }),
+            quantity: Lots(if by_quote { 0 } else { self.quantity(venue, instrument_id, side) }),
+            quote_quantity: Amount(if by_quote { self.quote_quantity(venue, instrument_id, side) } else { 0 }),
             client_order_id: self.client_order_id(venue),
         };
         if self.deep_left > 0 && self.rng.chance(900) {
             // Away from the other half, so that it rests.
             let away = self.rng.between(1, 40);
-            let middle = instrument_id
-                .index()
-                .and_then(|index| self.middles.get(index))
-                .copied()
-                .unwrap_or(50);
+            let middle = instrument_id.index().and_then(|index| self.middles.get(index)).copied().unwrap_or(50);
             order.price.0 = match side {
                 Side::Buy => (middle - away).max(1),
                 Side::Sell => (middle + away).min((1 << 53) - 1),
@@ -603,26 +527,14 @@ impl Workload {
             94..=95 => (AccountId::NONE, order_id, ClientOrderId::EMPTY),
             96 => (AccountId::NONE, order_id, order.client_order_id),
             97 => (AccountId::NONE, OrderId::NONE, order.client_order_id),
-            98 => (
-                AccountId::NONE,
-                self.rng.pick(&[OrderId(u64::MAX), stale]),
-                ClientOrderId::EMPTY,
-            ),
-            _ => (
-                self.account(venue),
-                OrderId(self.rng.pick(&[u64::MAX, 1, 1 << 32])),
-                ClientOrderId::EMPTY,
-            ),
+            98 => (AccountId::NONE, self.rng.pick(&[OrderId(u64::MAX), stale]), ClientOrderId::EMPTY),
+            _ => (self.account(venue), OrderId(self.rng.pick(&[u64::MAX, 1, 1 << 32])), ClientOrderId::EMPTY),
         }
     }
 
     fn cancel_order(&mut self, venue: &Naive) -> Command {
         let (account_id, order_id, client_order_id) = self.reference(venue);
-        Command::CancelOrder(CancelOrder {
-            account_id,
-            order_id,
-            client_order_id,
-        })
+        Command::CancelOrder(CancelOrder { account_id, order_id, client_order_id })
     }
 
     fn replace_order(&mut self, venue: &Naive) -> Command {
@@ -632,13 +544,7 @@ impl Workload {
                 || (order.account == account_id.0 && order.client_order_id == original_client_order_id)
         });
         let (instrument_id, side, price, quantity, filled) = match named {
-            Some(o) => (
-                InstrumentId(o.instrument),
-                o.side,
-                o.price as i64,
-                o.quantity as i64,
-                o.filled as i64,
-            ),
+            Some(o) => (InstrumentId(o.instrument), o.side, o.price as i64, o.quantity as i64, o.filled as i64),
             None => (InstrumentId(1), Side::Buy, 50, 10, 0),
         };
         let new_price = match self.rng.below(10) {
@@ -655,11 +561,7 @@ impl Workload {
             9 => filled + self.rng.between(-1, 1),
             _ => filled + self.quantity(venue, instrument_id, side).clamp(-1, 1 << 60),
         };
-        let client_order_id = if self.rng.chance(400) {
-            self.client_order_id(venue)
-        } else {
-            ClientOrderId::EMPTY
-        };
+        let client_order_id = if self.rng.chance(400) { self.client_order_id(venue) } else { ClientOrderId::EMPTY };
         Command::ReplaceOrder(ReplaceOrder {
             account_id,
             order_id,
@@ -672,22 +574,10 @@ impl Workload {
 
     fn mass_cancel(&mut self, venue: &Naive) -> Command {
         let everybody = self.rng.chance(50);
-        let account_id = if everybody {
-            AccountId::NONE
-        } else {
-            self.account(venue)
-        };
-        let instrument_id = if self.rng.chance(500) {
-            InstrumentId::NONE
-        } else {
-            self.instrument(venue)
-        };
+        let account_id = if everybody { AccountId::NONE } else { self.account(venue) };
+        let instrument_id = if self.rng.chance(500) { InstrumentId::NONE } else { self.instrument(venue) };
         let side = self.rng.pick(&[None, Some(Side::Buy), Some(Side::Sell)]);
-        Command::MassCancel(MassCancel {
-            account_id,
-            instrument_id,
-            side,
-        })
+        Command::MassCancel(MassCancel { account_id, instrument_id, side })
     }
 
     fn deposit(&mut self, venue: &Naive) -> Command {
@@ -697,11 +587,7 @@ impl Workload {
             1 => i128::from(self.rng.between(1, 3)),
             _ => self.poor_amount(asset_id.0),
         };
-        Command::Deposit(Deposit {
-            account_id,
-            asset_id,
-            amount: Amount(amount),
-        })
+        Command::Deposit(Deposit { account_id, asset_id, amount: Amount(amount) })
     }
 
     /// Often all that is available, or all but a little, so that the next holds are checked on their edge.
@@ -722,20 +608,12 @@ impl Workload {
             }
             _ => self.poor_amount(asset_id.0),
         };
-        Command::Withdraw(Withdraw {
-            account_id,
-            asset_id,
-            amount: Amount(amount),
-        })
+        Command::Withdraw(Withdraw { account_id, asset_id, amount: Amount(amount) })
     }
 
     fn cost_of_an_order(&mut self, venue: &Naive, asset_id: AssetId) -> i128 {
         let quantity = i128::from(self.rng.between(1, 12));
-        let Some(instrument) = venue
-            .instruments
-            .iter()
-            .find(|i| i.quote == asset_id.0 || i.base == asset_id.0)
-        else {
+        let Some(instrument) = venue.instruments.iter().find(|i| i.quote == asset_id.0 || i.base == asset_id.0) else {
             return quantity;
         };
         if instrument.base == asset_id.0 {
@@ -798,10 +676,7 @@ impl Workload {
         if venue.counts().1 >= 10 {
             code = text("account-2");
         }
-        Command::OpenAccount(OpenAccount {
-            code,
-            group_id: GroupId(self.rng.pick(&[0, 1, 9])),
-        })
+        Command::OpenAccount(OpenAccount { code, group_id: GroupId(self.rng.pick(&[0, 1, 9])) })
     }
 
     fn add_asset(&mut self, venue: &Naive) -> Command {
@@ -809,11 +684,7 @@ impl Workload {
         if venue.counts().0 >= 7 && self.rng.chance(500) {
             code = text("BTC");
         }
-        let scale = if venue.counts().0 >= 7 {
-            19
-        } else {
-            self.rng.pick(&[0, 2, 18, 19, 255])
-        };
+        let scale = if venue.counts().0 >= 7 { 19 } else { self.rng.pick(&[0, 2, 18, 19, 255]) };
         Command::AddAsset(AddAsset { code, scale })
     }
 
@@ -830,20 +701,12 @@ impl Workload {
             min_notional: Amount(0),
         };
         let full = venue.instruments.len() >= 8;
-        let wrong = if full {
-            1 + self.rng.below(9)
-        } else {
-            self.rng.below(12)
-        };
+        let wrong = if full { 1 + self.rng.below(9) } else { self.rng.below(12) };
         match wrong {
             1 => listing.base = self.rng.pick(&[AssetId(0), AssetId(77), listing.quote]),
             2 => listing.quote = self.rng.pick(&[AssetId(0), AssetId(u32::MAX), listing.base]),
             3 => listing.tick_size = self.rng.pick(&[step(0, 0), step(1, 19), step(5, 255), step(0, 18)]),
-            4 => {
-                listing.lot_size = self
-                    .rng
-                    .pick(&[step(0, 0), step(1, 19), step(1, 18), step(u64::MAX, 0)])
-            }
+            4 => listing.lot_size = self.rng.pick(&[step(0, 0), step(1, 19), step(1, 18), step(u64::MAX, 0)]),
             5 => listing.tick_size = self.rng.pick(&[step(1, 18), step(u64::MAX, 0), step(15, 7)]),
             6 => listing.min_quantity = Lots(self.rng.pick(&[0, -1, 1001, i64::MAX, i64::MIN])),
             7 => listing.max_quantity = Lots(self.rng.pick(&[0, -1, 1 << 53, i64::MAX, i64::MIN])),

@@ -15,16 +15,13 @@ use beurs_engine::types::{
 use beurs_sim::differential::{replay, run, Coverage, Pair};
 use beurs_sim::naive::{Defect, REMEMBERED_IDS};
 
-const COMMANDS: u64 = 2_000_000;
+const COMMANDS: u64 = 1_000_000;
 const COMMANDS_PER_SEED: u64 = 10_000;
 const THREADS: u64 = 2;
 
 fn number_from_environment(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
-        Ok(text) => text
-            .replace('_', "")
-            .parse()
-            .unwrap_or_else(|_| panic!("{name} is a number, not {text}")),
+        Ok(text) => text.replace('_', "").parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")),
         Err(_) => default,
     }
 }
@@ -35,10 +32,7 @@ fn engine_and_model_agree_after_every_command() {
     let commands = number_from_environment("BEURS_COMMANDS", COMMANDS);
     let per_seed = COMMANDS_PER_SEED.min(commands.max(1));
     let runs = commands.div_ceil(per_seed);
-    println!(
-        "BEURS_SEED={seed} BEURS_COMMANDS={commands}: seeds {seed} to {}",
-        seed.wrapping_add(runs) - 1
-    );
+    println!("BEURS_SEED={seed} BEURS_COMMANDS={commands}: seeds {seed} to {}", seed.wrapping_add(runs) - 1);
 
     let next = AtomicU64::new(0);
     let coverage = Mutex::new(Coverage::default());
@@ -79,57 +73,24 @@ fn engine_and_model_agree_after_every_command() {
 fn assert_every_rule_was_reached(coverage: &Coverage, least: u64) {
     let mut wanted: Vec<(&'static str, &'static str)> = Vec::new();
     // That there are too many assets, instruments or accounts is tested on its own, in the engine.
-    let reachable = RejectReason::ALL
-        .iter()
-        .filter(|reason| **reason != RejectReason::TooManyEntries);
+    let reachable = RejectReason::ALL.iter().filter(|reason| **reason != RejectReason::TooManyEntries);
     wanted.extend(reachable.map(|reason| ("reject", reason.as_str())));
-    wanted.extend(
-        CancelReason::ALL
-            .iter()
-            .map(|reason| ("cancel_reason", reason.as_str())),
-    );
+    wanted.extend(CancelReason::ALL.iter().map(|reason| ("cancel_reason", reason.as_str())));
     wanted.extend(ExecType::ALL.iter().map(|exec_type| ("exec_type", exec_type.as_str())));
     wanted.extend(OrderStatus::ALL.iter().map(|status| ("status", status.as_str())));
     wanted.extend(Liquidity::ALL.iter().map(|liquidity| ("liquidity", liquidity.as_str())));
-    wanted.extend(
-        SelfTradePrevention::ALL
-            .iter()
-            .map(|mode| ("self_trade", mode.as_str())),
-    );
-    wanted.extend(
-        TradingStatus::ALL
-            .iter()
-            .map(|status| ("trading_status", status.as_str())),
-    );
+    wanted.extend(SelfTradePrevention::ALL.iter().map(|mode| ("self_trade", mode.as_str())));
+    wanted.extend(TradingStatus::ALL.iter().map(|status| ("trading_status", status.as_str())));
     wanted.extend(TimeInForce::ALL.iter().map(|lifetime| ("limit", lifetime.as_str())));
     wanted.extend([("market", "ioc"), ("market", "fok")]);
     wanted.extend([("new_order", "quote_quantity"), ("new_order", "post_only")]);
     wanted.extend([("replace", "trades"), ("replace", "does_not_trade")]);
-    wanted.extend([
-        ("mass_cancel", "some"),
-        ("mass_cancel", "none"),
-        ("fee", "paid"),
-        ("fee", "rebate"),
-    ]);
-    let events = [
-        "posted",
-        "asset_added",
-        "instrument_listed",
-        "account_opened",
-        "account_group_set",
-        "fees_set",
-    ];
+    wanted.extend([("mass_cancel", "some"), ("mass_cancel", "none"), ("fee", "paid"), ("fee", "rebate")]);
+    let events = ["posted", "asset_added", "instrument_listed", "account_opened", "account_group_set", "fees_set"];
     wanted.extend(events.map(|event| ("event", event)));
 
-    let missed: Vec<_> = wanted
-        .iter()
-        .filter(|(what, which)| coverage.count(what, which) < least)
-        .collect();
-    assert!(
-        missed.is_empty(),
-        "reached less than {least} times: {missed:?}\nof {:?}",
-        coverage.seen
-    );
+    let missed: Vec<_> = wanted.iter().filter(|(what, which)| coverage.count(what, which) < least).collect();
+    assert!(missed.is_empty(), "reached less than {least} times: {missed:?}\nof {:?}", coverage.seen);
 }
 
 /// The comparison must notice a model that is wrong in one small thing.
@@ -145,14 +106,8 @@ fn defect_is_noticed(defect: Defect) {
         failure.inputs.len()
     );
     assert!(failure.inputs.len() <= 30, "the reduced commands are few: {failure}");
-    assert!(
-        replay(&failure.inputs, Some(defect)).is_some(),
-        "the reduced commands show the defect"
-    );
-    assert!(
-        replay(&failure.inputs, None).is_none(),
-        "without the defect they show no difference"
-    );
+    assert!(replay(&failure.inputs, Some(defect)).is_some(), "the reduced commands show the defect");
+    assert!(replay(&failure.inputs, None).is_none(), "without the defect they show no difference");
 }
 
 #[test]
@@ -179,39 +134,13 @@ fn text<const N: usize>(text: &str) -> ShortText<N> {
 fn oldest_remembered_client_order_ids_are_forgotten() {
     let mut pair = Pair::new(None);
     let apply = |pair: &mut Pair, command: Command| {
-        pair.apply_without_state(&(1, command))
-            .unwrap_or_else(|mismatch| panic!("{}", mismatch.0));
+        pair.apply_without_state(&(1, command)).unwrap_or_else(|mismatch| panic!("{}", mismatch.0));
     };
-    apply(
-        &mut pair,
-        Command::AddAsset(AddAsset {
-            code: text("BASE"),
-            scale: 0,
-        }),
-    );
-    apply(
-        &mut pair,
-        Command::AddAsset(AddAsset {
-            code: text("QUOTE"),
-            scale: 0,
-        }),
-    );
-    apply(
-        &mut pair,
-        Command::OpenAccount(OpenAccount {
-            code: text("alice"),
-            group_id: GroupId(0),
-        }),
-    );
+    apply(&mut pair, Command::AddAsset(AddAsset { code: text("BASE"), scale: 0 }));
+    apply(&mut pair, Command::AddAsset(AddAsset { code: text("QUOTE"), scale: 0 }));
+    apply(&mut pair, Command::OpenAccount(OpenAccount { code: text("alice"), group_id: GroupId(0) }));
     let account_id = AccountId(2);
-    apply(
-        &mut pair,
-        Command::Deposit(Deposit {
-            account_id,
-            asset_id: AssetId(2),
-            amount: Amount(1_000_000),
-        }),
-    );
+    apply(&mut pair, Command::Deposit(Deposit { account_id, asset_id: AssetId(2), amount: Amount(1_000_000) }));
     apply(
         &mut pair,
         Command::ListInstrument(ListInstrument {

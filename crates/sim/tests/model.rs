@@ -20,11 +20,7 @@ fn model_keeps_its_invariants() {
             if !accepted {
                 assert_eq!(events.len(), 1, "a refused command gives exactly one event");
                 // The sequence and the time are the 16 bytes after the magic.
-                assert_eq!(
-                    naive.snapshot()[24..],
-                    before[24..],
-                    "a refused command changes nothing: {command:?}"
-                );
+                assert_eq!(naive.snapshot()[24..], before[24..], "a refused command changes nothing: {command:?}");
             }
             naive.check_invariants();
             coverage.note(&command, &events);

@@ -20,15 +20,15 @@ use beurs_sim::differential::Pair;
 use serde_json::{Map, Value};
 
 type Object = Map<String, Value>;
+/// Price in ticks, quantity in lots, number of orders.
+type Level = (i128, i128, u32);
 
 /// A decimal as a whole number of `10^-18`: wide enough for every price and amount of the scenarios.
 fn decimal(text: &str) -> i128 {
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     assert!(!whole.is_empty() && fraction.len() <= 18, "{text} is a decimal");
-    let digits: i128 = format!("{whole}{fraction:0<18}")
-        .parse()
-        .unwrap_or_else(|_| panic!("{text} is a decimal"));
+    let digits: i128 = format!("{whole}{fraction:0<18}").parse().unwrap_or_else(|_| panic!("{text} is a decimal"));
     sign * digits
 }
 
@@ -42,14 +42,8 @@ fn count(text: &str, step: Step) -> i128 {
 
 fn step(text: &str) -> Step {
     let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
-    let mantissa = text
-        .replace('.', "")
-        .parse()
-        .unwrap_or_else(|_| panic!("{text} is a decimal"));
-    Step {
-        mantissa,
-        scale: fraction.len() as u8,
-    }
+    let mantissa = text.replace('.', "").parse().unwrap_or_else(|_| panic!("{text} is a decimal"));
+    Step { mantissa, scale: fraction.len() as u8 }
 }
 
 fn text<const N: usize>(text: &str) -> ShortText<N> {
@@ -57,38 +51,24 @@ fn text<const N: usize>(text: &str) -> ShortText<N> {
 }
 
 fn string<'a>(object: &'a Object, key: &str) -> &'a str {
-    object
-        .get(key)
-        .and_then(Value::as_str)
-        .unwrap_or_else(|| panic!("{key} is a text in {object:?}"))
+    object.get(key).and_then(Value::as_str).unwrap_or_else(|| panic!("{key} is a text in {object:?}"))
 }
 
 fn optional<'a>(object: &'a Object, key: &str) -> Option<&'a str> {
-    object.get(key).map(|value| {
-        value
-            .as_str()
-            .unwrap_or_else(|| panic!("{key} is a text in {object:?}"))
-    })
+    object.get(key).map(|value| value.as_str().unwrap_or_else(|| panic!("{key} is a text in {object:?}")))
 }
 
 fn number<T: TryFrom<i64>>(object: &Object, key: &str) -> T {
-    let number = object
-        .get(key)
-        .and_then(Value::as_i64)
-        .and_then(|number| T::try_from(number).ok());
+    let number = object.get(key).and_then(Value::as_i64).and_then(|number| T::try_from(number).ok());
     number.unwrap_or_else(|| panic!("{key} is a number that fits in {object:?}"))
 }
 
 fn list<'a>(object: &'a Object, key: &str) -> &'a [Value] {
-    object.get(key).map_or(&[], |value| {
-        value.as_array().unwrap_or_else(|| panic!("{key} is a list")).as_slice()
-    })
+    object.get(key).map_or(&[], |value| value.as_array().unwrap_or_else(|| panic!("{key} is a list")).as_slice())
 }
 
 fn object(value: &Value) -> &Object {
-    value
-        .as_object()
-        .unwrap_or_else(|| panic!("an object instead of {value}"))
+    value.as_object().unwrap_or_else(|| panic!("an object instead of {value}"))
 }
 
 fn known_keys(object: &Object, known: &[&str]) {
@@ -102,9 +82,7 @@ fn side(text: &str) -> Side {
 }
 
 fn named<T: Copy>(text: &str, all: &[T], name: fn(T) -> &'static str) -> T {
-    *all.iter()
-        .find(|value| name(**value) == text)
-        .unwrap_or_else(|| panic!("{text} is not known"))
+    *all.iter().find(|value| name(**value) == text).unwrap_or_else(|| panic!("{text} is not known"))
 }
 
 const COMMANDS: [&str; 9] = [
@@ -118,17 +96,8 @@ const COMMANDS: [&str; 9] = [
     "set_account_group",
     "set_trading_status",
 ];
-const CHECKS: [&str; 9] = [
-    "rejected",
-    "events",
-    "trades",
-    "fills",
-    "orders",
-    "book",
-    "levels",
-    "balances",
-    "last_price",
-];
+const CHECKS: [&str; 9] =
+    ["rejected", "events", "trades", "fills", "orders", "book", "levels", "balances", "last_price"];
 
 /// One scenario while it runs.
 struct Runner {
@@ -156,10 +125,7 @@ impl Runner {
         };
         for asset in list(venue, "assets").iter().map(object) {
             let scale = number(asset, "scale");
-            runner.must(Command::AddAsset(AddAsset {
-                code: text(string(asset, "code")),
-                scale,
-            }));
+            runner.must(Command::AddAsset(AddAsset { code: text(string(asset, "code")), scale }));
             runner.assets.push((string(asset, "code").into(), scale));
         }
         for instrument in list(venue, "instruments").iter().map(object) {
@@ -173,10 +139,7 @@ impl Runner {
             let code = string(account, "code");
             if code != "venue" {
                 let group_id = GroupId(account.get("group_id").map_or(0, |_| number(account, "group_id")));
-                runner.must(Command::OpenAccount(OpenAccount {
-                    code: text(code),
-                    group_id,
-                }));
+                runner.must(Command::OpenAccount(OpenAccount { code: text(code), group_id }));
                 runner.accounts.push(code.into());
             }
             for (asset, amount) in account.get("deposits").map(object).into_iter().flatten() {
@@ -192,14 +155,8 @@ impl Runner {
     }
 
     fn list_instrument(&mut self, instrument: &Object) {
-        let (tick_size, lot_size) = (
-            step(string(instrument, "tick_size")),
-            step(string(instrument, "lot_size")),
-        );
-        let (base, quote) = (
-            self.asset(string(instrument, "base")),
-            self.asset(string(instrument, "quote")),
-        );
+        let (tick_size, lot_size) = (step(string(instrument, "tick_size")), step(string(instrument, "lot_size")));
+        let (base, quote) = (self.asset(string(instrument, "base")), self.asset(string(instrument, "quote")));
         let lots = |key| Lots(count(string(instrument, key), lot_size) as i64);
         self.must(Command::ListInstrument(ListInstrument {
             symbol: text(string(instrument, "symbol")),
@@ -234,11 +191,7 @@ impl Runner {
     }
 
     fn instrument(&self, symbol: &str) -> &Instrument {
-        let found = self
-            .pair
-            .engine()
-            .instruments()
-            .find(|instrument| instrument.symbol.as_str() == symbol);
+        let found = self.pair.engine().instruments().find(|instrument| instrument.symbol.as_str() == symbol);
         found.unwrap_or_else(|| panic!("there is no instrument {symbol}"))
     }
 
@@ -250,20 +203,14 @@ impl Runner {
     fn order_id(&self, command: &Object) -> OrderId {
         match (command.get("order_id"), optional(command, "order")) {
             (Some(_), None) => OrderId(number(command, "order_id")),
-            (None, Some(name)) => *self
-                .orders
-                .get(name)
-                .unwrap_or_else(|| panic!("there is no order {name}")),
+            (None, Some(name)) => *self.orders.get(name).unwrap_or_else(|| panic!("there is no order {name}")),
             (None, None) => OrderId::NONE,
             (Some(_), Some(_)) => panic!("order or order_id"),
         }
     }
 
     fn order_name(&self, order_id: OrderId) -> &str {
-        self.orders
-            .iter()
-            .find(|(_, id)| **id == order_id)
-            .map_or("", |(name, _)| name)
+        self.orders.iter().find(|(_, id)| **id == order_id).map_or("", |(name, _)| name)
     }
 
     // Commands
@@ -296,16 +243,8 @@ impl Runner {
                 let (account_id, asset_id) = (self.account(string(c, "account")), self.asset(string(c, "asset")));
                 let amount = Amount(self.amount(asset_id, string(c, "amount")));
                 match kind {
-                    "deposit" => Command::Deposit(Deposit {
-                        account_id,
-                        asset_id,
-                        amount,
-                    }),
-                    _ => Command::Withdraw(Withdraw {
-                        account_id,
-                        asset_id,
-                        amount,
-                    }),
+                    "deposit" => Command::Deposit(Deposit { account_id, asset_id, amount }),
+                    _ => Command::Withdraw(Withdraw { account_id, asset_id, amount }),
                 }
             }
             "set_fees" => self.set_fees(c),
@@ -346,11 +285,7 @@ impl Runner {
             ],
         );
         let instrument = self.instrument(string(c, "symbol"));
-        let order_type = named(
-            optional(c, "order_type").unwrap_or("limit"),
-            OrderType::ALL,
-            OrderType::as_str,
-        );
+        let order_type = named(optional(c, "order_type").unwrap_or("limit"), OrderType::ALL, OrderType::as_str);
         let lifetime = if order_type == OrderType::Limit { "gtc" } else { "ioc" };
         let lifetime = optional(c, "time_in_force").unwrap_or(lifetime);
         let mode = optional(c, "self_trade_prevention").unwrap_or("none");
@@ -363,9 +298,7 @@ impl Runner {
             side: side(string(c, "side")),
             order_type,
             time_in_force: named(lifetime, TimeInForce::ALL, TimeInForce::as_str),
-            post_only: c
-                .get("post_only")
-                .is_some_and(|flag| flag.as_bool().expect("post_only is true or false")),
+            post_only: c.get("post_only").is_some_and(|flag| flag.as_bool().expect("post_only is true or false")),
             self_trade_prevention: named(mode, SelfTradePrevention::ALL, SelfTradePrevention::as_str),
             price: PriceTicks(price as i64),
             quantity: Lots(quantity as i64),
@@ -375,15 +308,7 @@ impl Runner {
     }
 
     fn replace_order(&self, c: &Object) -> Command {
-        let keys = [
-            "account",
-            "order",
-            "order_id",
-            "original_client_order_id",
-            "client_order_id",
-            "price",
-            "quantity",
-        ];
+        let keys = ["account", "order", "order_id", "original_client_order_id", "client_order_id", "price", "quantity"];
         known_keys(c, &keys);
         let order_id = self.order_id(c);
         let original_client_order_id = optional(c, "original_client_order_id").map_or(ClientOrderId::EMPTY, text);
@@ -425,9 +350,7 @@ impl Runner {
 
     fn apply(&mut self, command: Command) {
         self.time_ns += 1_000_000;
-        self.pair
-            .apply(&(self.time_ns, command))
-            .unwrap_or_else(|mismatch| panic!("{}", mismatch.0));
+        self.pair.apply(&(self.time_ns, command)).unwrap_or_else(|mismatch| panic!("{}", mismatch.0));
         for event in self.pair.events() {
             if let Event::Execution(report) = event {
                 self.reports.insert(report.order_id, *report);
@@ -464,10 +387,7 @@ impl Runner {
                 "fills" => self.check_fills(object(expected)),
                 "orders" => {
                     for (name, fields) in object(expected) {
-                        let order_id = self
-                            .orders
-                            .get(name)
-                            .unwrap_or_else(|| panic!("there is no order {name}"));
+                        let order_id = self.orders.get(name).unwrap_or_else(|| panic!("there is no order {name}"));
                         self.check_execution(&self.reports[order_id], object(fields));
                     }
                 }
@@ -490,19 +410,12 @@ impl Runner {
                     for (symbol, price) in object(expected) {
                         let instrument = self.instrument(symbol);
                         let expected = price.as_str().map_or(0, |price| count(price, instrument.tick_size));
-                        assert_eq!(
-                            i128::from(instrument.last_price.0),
-                            expected,
-                            "the last price of {symbol}"
-                        );
+                        assert_eq!(i128::from(instrument.last_price.0), expected, "the last price of {symbol}");
                     }
                 }
                 command => {
                     self.checks -= 1;
-                    assert!(
-                        COMMANDS.contains(&command),
-                        "{command} is neither a command nor one of {CHECKS:?}"
-                    );
+                    assert!(COMMANDS.contains(&command), "{command} is neither a command nor one of {CHECKS:?}");
                 }
             }
         }
@@ -521,19 +434,12 @@ impl Runner {
     fn check_events(&self, expected: &Value) {
         let expected = expected.as_array().expect("events are a list");
         let events = self.pair.events();
-        assert_eq!(
-            events.len(),
-            expected.len(),
-            "the number of events, which are {events:#?}"
-        );
+        assert_eq!(events.len(), expected.len(), "the number of events, which are {events:#?}");
         for (event, fields) in events.iter().zip(expected) {
             let fields = object(fields);
             let kind = optional(fields, "event").unwrap_or("execution");
-            let rest: Object = fields
-                .iter()
-                .filter(|(key, _)| *key != "event")
-                .map(|(k, v)| (k.clone(), v.clone()))
-                .collect();
+            let rest: Object =
+                fields.iter().filter(|(key, _)| *key != "event").map(|(k, v)| (k.clone(), v.clone())).collect();
             match (kind, event) {
                 ("execution", Event::Execution(report)) => self.check_execution(report, &rest),
                 ("mass_canceled", Event::MassCanceled(done)) => {
@@ -542,11 +448,7 @@ impl Runner {
                 }
                 ("posted", Event::Posted(posted)) => {
                     known_keys(&rest, &["account", "asset", "amount", "total", "held"]);
-                    for (key, value) in [
-                        ("amount", posted.amount),
-                        ("total", posted.total),
-                        ("held", posted.held),
-                    ] {
+                    for (key, value) in [("amount", posted.amount), ("total", posted.total), ("held", posted.held)] {
                         if let Some(expected) = optional(&rest, key) {
                             assert_eq!(value.0, self.amount(posted.asset_id, expected), "{key}");
                         }
@@ -561,30 +463,14 @@ impl Runner {
     }
 
     fn check_execution(&self, report: &ExecutionReport, expected: &Object) {
-        let instrument = self
-            .pair
-            .engine()
-            .instrument(report.instrument_id)
-            .expect("a report names an instrument");
-        let hold_asset = if report.side == Side::Buy {
-            instrument.quote
-        } else {
-            instrument.base
-        };
+        let instrument = self.pair.engine().instrument(report.instrument_id).expect("a report names an instrument");
+        let hold_asset = if report.side == Side::Buy { instrument.quote } else { instrument.base };
         for (key, value) in expected {
             let lots = |actual: Lots, text: &str| {
-                assert_eq!(
-                    i128::from(actual.0),
-                    count(text, instrument.lot_size),
-                    "{key} of {report:?}"
-                )
+                assert_eq!(i128::from(actual.0), count(text, instrument.lot_size), "{key} of {report:?}")
             };
             let ticks = |actual: PriceTicks, text: &str| {
-                assert_eq!(
-                    i128::from(actual.0),
-                    count(text, instrument.tick_size),
-                    "{key} of {report:?}"
-                )
+                assert_eq!(i128::from(actual.0), count(text, instrument.tick_size), "{key} of {report:?}")
             };
             let amount = |actual: Amount, asset, text: &str| {
                 assert_eq!(actual.0, self.amount(asset, text), "{key} of {report:?}")
@@ -642,11 +528,7 @@ impl Runner {
     fn check_trades(&self, expected: &Value) {
         let expected = expected.as_array().expect("trades are a list");
         let trades = self.trades();
-        assert_eq!(
-            trades.len(),
-            expected.len(),
-            "the number of trades, which are {trades:#?}"
-        );
+        assert_eq!(trades.len(), expected.len(), "the number of trades, which are {trades:#?}");
         for ((taker, maker), fields) in trades.iter().zip(expected) {
             for (key, value) in object(fields) {
                 let (report, field) = match key.as_str() {
@@ -672,39 +554,26 @@ impl Runner {
                 fill.1 += report.last_notional.0;
             }
         }
-        let instrument = self
-            .pair
-            .engine()
-            .instruments()
-            .next()
-            .expect("the venue has an instrument");
+        let instrument = self.pair.engine().instruments().next().expect("the venue has an instrument");
         let mut wanted: BTreeMap<&str, (i128, i128)> = BTreeMap::new();
         for (name, fields) in expected {
             let fields = object(fields);
             known_keys(fields, &["quantity", "notional"]);
             let quantity = count(string(fields, "quantity"), instrument.lot_size);
-            wanted.insert(
-                name,
-                (quantity, self.amount(instrument.quote, string(fields, "notional"))),
-            );
+            wanted.insert(name, (quantity, self.amount(instrument.quote, string(fields, "notional"))));
         }
         assert_eq!(fills, wanted, "what each order traded");
     }
 
-    fn halves<'a>(&self, symbol: &str, halves: &'a Object) -> Vec<(&'a str, &'a Value, Vec<(i128, i128, u32)>)> {
+    fn halves<'a>(&self, symbol: &str, halves: &'a Object) -> Vec<(&'a str, &'a Value, Vec<Level>)> {
         known_keys(halves, &["bids", "asks"]);
         let instrument_id = self.instrument(symbol).instrument_id;
         let half = |key: &'a str, side| {
             let levels = self.pair.engine().depth(instrument_id, side);
-            let levels = levels
-                .map(|l| (i128::from(l.price.0), i128::from(l.quantity), l.orders))
-                .collect();
+            let levels = levels.map(|l| (i128::from(l.price.0), l.quantity, l.orders)).collect();
             halves.get(key).map(|expected| (key, expected, levels))
         };
-        [half("bids", Side::Buy), half("asks", Side::Sell)]
-            .into_iter()
-            .flatten()
-            .collect()
+        [half("bids", Side::Buy), half("asks", Side::Sell)].into_iter().flatten().collect()
     }
 
     fn check_book(&self, symbol: &str, expected: &Object) {
@@ -716,17 +585,13 @@ impl Runner {
                 levels.truncate(listed.len());
                 expected = listed;
             }
-            let wanted: Vec<(i128, i128, u32)> = expected
+            let wanted: Vec<Level> = expected
                 .iter()
                 .map(|level| {
                     let level = level.as_array().expect("a level is a list");
                     let text = |at: usize| level[at].as_str().expect("a decimal is a text");
                     let orders = level[2].as_u64().expect("a number of orders") as u32;
-                    (
-                        count(text(0), instrument.tick_size),
-                        count(text(1), instrument.lot_size),
-                        orders,
-                    )
+                    (count(text(0), instrument.tick_size), count(text(1), instrument.lot_size), orders)
                 })
                 .collect();
             assert_eq!(levels, wanted, "{half} of {symbol}");
@@ -738,10 +603,7 @@ impl Runner {
         for (half, expected, levels) in self.halves(symbol, expected) {
             for (price, level) in object(expected) {
                 let ticks = count(price, instrument.tick_size);
-                let actual = levels
-                    .iter()
-                    .find(|level| level.0 == ticks)
-                    .map(|level| (level.1, level.2));
+                let actual = levels.iter().find(|level| level.0 == ticks).map(|level| (level.1, level.2));
                 let wanted = level.as_array().map(|level| {
                     let quantity = level[0].as_str().expect("a decimal is a text");
                     let orders = level[1].as_u64().expect("a number of orders") as u32;
@@ -757,11 +619,7 @@ impl Runner {
             let fields = object(fields);
             known_keys(fields, &["total", "held"]);
             let asset_id = self.asset(asset);
-            let balance = self
-                .pair
-                .engine()
-                .balance(self.account(account), asset_id)
-                .expect("both are known");
+            let balance = self.pair.engine().balance(self.account(account), asset_id).expect("both are known");
             for (key, actual) in [("total", balance.total), ("held", balance.held)] {
                 if let Some(expected) = optional(fields, key) {
                     assert_eq!(actual, self.amount(asset_id, expected), "{account}'s {key} {asset}");
@@ -794,11 +652,7 @@ fn every_scenario_comes_out_as_written() {
         let mut names = std::collections::BTreeSet::new();
         for scenario in list(file, "scenarios").iter().map(object) {
             known_keys(scenario, &["name", "differences", "venue", "steps"]);
-            assert!(
-                names.insert(string(scenario, "name")),
-                "{name} has {} once",
-                string(scenario, "name")
-            );
+            assert!(names.insert(string(scenario, "name")), "{name} has {} once", string(scenario, "name"));
             scenarios += 1;
             let place = std::cell::Cell::new(0);
             let run = || {
@@ -807,10 +661,7 @@ fn every_scenario_comes_out_as_written() {
                     place.set(place.get() + 1);
                     runner.step(step);
                 }
-                runner
-                    .pair
-                    .restore()
-                    .unwrap_or_else(|mismatch| panic!("{}", mismatch.0));
+                runner.pair.restore().unwrap_or_else(|mismatch| panic!("{}", mismatch.0));
                 runner.checks
             };
             match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
