@@ -1,7 +1,5 @@
 """The door to the compiled module. Nothing else imports `beurs._core`."""
 
-from typing import TYPE_CHECKING
-
 from beurs._core import (
     COMMAND_FIELDS,
     COMMAND_SIZE,
@@ -9,7 +7,9 @@ from beurs._core import (
     EVENT_SIZE,
     VERSION,
     Event,
-    Node,
+    MemoryNode,
+    # Node,
+    Records,
     add_asset,
     cancel_order,
     decode_events,
@@ -28,29 +28,20 @@ from beurs._core import (
     set_account_group,
     set_fees,
     set_trading_status,
-    verify,
+    # verify,
     withdraw,
 )
 
-if TYPE_CHECKING:
-    # The shapes of the rows, which only the stub knows.
-    from beurs._core import _Account as AccountRow
-    from beurs._core import _Asset as AssetRow
-    from beurs._core import _Instrument as InstrumentRow
-    from beurs._core import _Order as OrderRow
-
 __all__ = [
-    "AccountRow",
-    "AssetRow",
-    "InstrumentRow",
-    "OrderRow",
     "COMMAND_FIELDS",
     "COMMAND_SIZE",
     "EVENT_FIELDS",
     "EVENT_SIZE",
     "VERSION",
     "Event",
+    "MemoryNode",
     "Node",
+    "Records",
     "add_asset",
     "cancel_order",
     "decode_events",
