@@ -5,9 +5,7 @@
 
 mod common;
 
-use beurs_engine::command::{
-    AddAsset, CancelOrder, Command, Deposit, ListInstrument, NewOrder, OpenAccount, SetFees,
-};
+use beurs_engine::command::{AddAsset, CancelOrder, Command, Deposit, ListInstrument, NewOrder, OpenAccount, SetFees};
 use beurs_engine::event::Event;
 use beurs_engine::types::{
     AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, GroupId, InstrumentId, Lots, OrderId, OrderType,
@@ -206,16 +204,26 @@ fn memory(client_order_ids: bool) -> f64 {
 }
 
 fn main() {
+    // `-- 1000` measures only the loads with 1,000 resting orders, `-- 1000 without` only the one without client ids.
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     for (resting, client_order_ids) in [(1_000, false), (1_000, true), (100_000, false), (100_000, true)] {
+        let names = [resting.to_string(), String::from(if client_order_ids { "with" } else { "without" })];
+        if !words.iter().all(|word| names.contains(word)) {
+            continue;
+        }
         let load = load(resting, client_order_ids);
         let rate = median(5, || throughput(&load));
         let [p50, p99, p999, max] = latency(&load);
-        let ids = if client_order_ids { "with" } else { "without" };
         println!(
-            "whole engine, {resting:>7} resting, {ids:>7} client ids: {:>6.2} M commands/s; latency p50 {p50} ns, p99 {p99} ns, \
+            "whole engine, {:>7} resting, {:>7} client ids: {:>6.2} M commands/s; latency p50 {p50} ns, p99 {p99} ns, \
              p99.9 {p999} ns, max {max} ns (clock included)",
+            names[0],
+            names[1],
             rate / 1e6
         );
+    }
+    if !words.is_empty() {
+        return;
     }
     println!("memory per resting order at 1,000,000: {:.1} bytes, {:.1} with client ids", memory(false), memory(true));
 }

@@ -47,10 +47,7 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self {
-            max_open_orders: 100_000_000,
-            max_open_orders_per_account: 10_000_000,
-        }
+        Self { max_open_orders: 100_000_000, max_open_orders_per_account: 10_000_000 }
     }
 }
 
@@ -164,19 +161,16 @@ impl Instrument {
     /// The asset of which an order of this side holds money.
     #[inline]
     pub(crate) fn hold_index(&self, side: Side) -> usize {
-        match side {
-            Side::Buy => self.quote_index(),
-            Side::Sell => self.base_index(),
-        }
+        [self.quote_index(), self.base_index()][side.index()]
     }
 
     /// What a resting order holds.
     #[inline]
     pub(crate) fn hold(&self, side: Side, price: i64, leaves: i64, fees: FeeSchedule, carry: u32) -> i128 {
-        match side {
-            Side::Buy => worst_cost(self.known_notional(price, leaves), fees.worst_ppm(), carry),
-            Side::Sell => i128::from(leaves) * i128::from(self.lot_units),
-        }
+        // Both are computed, because which one it will be cannot be predicted.
+        let cost = worst_cost(self.known_notional(price, leaves), fees.worst_ppm(), carry);
+        let units = i128::from(leaves) * i128::from(self.lot_units);
+        [cost, units][side.index()]
     }
 }
 
@@ -328,8 +322,12 @@ impl Engine {
         commands: &[Command],
         events: &mut S,
     ) {
+        // What fits the processor's cache needs no fetching.
+        let many = self.arena.orders.len() > 16_384;
         for (at, sequence) in (0..commands.len()).zip(first_sequence..) {
-            self.prefetch(commands, at);
+            if many {
+                self.prefetch(commands, at);
+            }
             self.apply(sequence, event_time_ns, &commands[at], events);
         }
     }
@@ -338,20 +336,14 @@ impl Engine {
     /// then that order's neighbours. Changes nothing.
     #[inline]
     pub fn prefetch(&self, commands: &[Command], at: usize) {
+        // No branch depends on what the command is: that cannot be predicted, and fetching for order 0 does no harm.
         let order_id = |ahead: usize| match commands.get(at + ahead) {
-            Some(Command::CancelOrder(cancel)) => Some(cancel.order_id.0),
-            Some(Command::ReplaceOrder(replace)) => Some(replace.order_id.0),
-            _ => None,
+            Some(Command::CancelOrder(cancel)) => cancel.order_id.0,
+            _ => 0,
         };
-        if let Some(order_id) = order_id(12) {
-            self.arena.orders.prefetch_index(order_id);
-        }
-        if let Some(order_id) = order_id(8) {
-            self.arena.orders.prefetch_order(order_id);
-        }
-        if let Some(order_id) = order_id(4) {
-            self.arena.orders.prefetch_neighbours(order_id);
-        }
+        self.arena.orders.prefetch_index(order_id(12));
+        self.arena.orders.prefetch_order(order_id(8));
+        self.arena.orders.prefetch_neighbours(order_id(4));
     }
 
     // --- orders -----------------------------------------------------------------------------------------------------
@@ -413,13 +405,17 @@ impl Engine {
         let killed = fill_or_kill && walked.quantity < command.quantity.0;
         let schedule = self.fees.get(fees);
         let lot_units = i128::from(instrument.lot_units);
-        let needed = match (command.side, command.order_type) {
-            (Side::Buy, OrderType::Limit) => worst_cost(notional, schedule.worst_ppm(), 0),
-            (Side::Buy, OrderType::Market) if by_quote => worst_cost(notional, schedule.worst_ppm(), 0),
-            (Side::Buy, OrderType::Market) if killed => 0,
-            (Side::Buy, OrderType::Market) => market_cost(instrument, walked, schedule),
-            (Side::Sell, OrderType::Market) if by_quote => i128::from(walked.quantity) * lot_units,
-            (Side::Sell, _) => i128::from(command.quantity.0) * lot_units,
+        let needed = match (command.order_type, command.side) {
+            // Both sides are computed, because which one it will be cannot be predicted.
+            (OrderType::Limit, side) => {
+                let cost = worst_cost(notional, schedule.worst_ppm(), 0);
+                [cost, i128::from(command.quantity.0) * lot_units][side.index()]
+            }
+            (OrderType::Market, Side::Buy) if by_quote => worst_cost(notional, schedule.worst_ppm(), 0),
+            (OrderType::Market, Side::Buy) if killed => 0,
+            (OrderType::Market, Side::Buy) => market_cost(instrument, walked, schedule),
+            (OrderType::Market, Side::Sell) if by_quote => i128::from(walked.quantity) * lot_units,
+            (OrderType::Market, Side::Sell) => i128::from(command.quantity.0) * lot_units,
         };
         let hold_asset = instrument.hold_index(command.side);
         if self.ledger.accounts[account].balance(hold_asset).available() < needed {
@@ -432,11 +428,7 @@ impl Engine {
             taker.hold = needed;
             self.ledger.balance_mut(account, hold_asset).held += needed;
         }
-        events.emit(Event::Execution(taker.report(
-            command.instrument_id,
-            ExecType::New,
-            CancelReason::None,
-        )));
+        events.emit(Event::Execution(taker.report(command.instrument_id, ExecType::New, CancelReason::None)));
         if killed {
             self.cancel_taker(at, &mut taker, CancelReason::FillOrKill, 0, events);
             self.remember(account, &taker.client_order_id);
@@ -481,18 +473,10 @@ impl Engine {
             TradingStatus::Halted => return Err(RejectReason::InstrumentHalted),
         };
         self.check_client_order_id(account, &command.client_order_id)?;
-        let price = if command.price.0 == 0 {
-            PriceTicks(level.price)
-        } else {
-            command.price
-        };
+        let price = if command.price.0 == 0 { PriceTicks(level.price) } else { command.price };
         check_price(price)?;
         let old_quantity = order.filled + order.leaves;
-        let quantity = if command.quantity.0 == 0 {
-            Lots(old_quantity)
-        } else {
-            command.quantity
-        };
+        let quantity = if command.quantity.0 == 0 { Lots(old_quantity) } else { command.quantity };
         check_quantity(instrument, quantity)?;
         if quantity.0 <= order.filled {
             return Err(RejectReason::QuantityNotAboveFilled);
@@ -537,11 +521,7 @@ impl Engine {
             rests: true,
             hold,
         };
-        events.emit(Event::Execution(taker.report(
-            instrument_id,
-            ExecType::Replaced,
-            CancelReason::None,
-        )));
+        events.emit(Event::Execution(taker.report(instrument_id, ExecType::Replaced, CancelReason::None)));
         if keeps_place {
             return Ok(());
         }
@@ -640,20 +620,14 @@ impl Engine {
             taker.hold = 0;
         }
         taker.order.leaves += decremented;
-        events.emit(Event::Execution(taker.report(
-            instrument.instrument_id,
-            ExecType::Canceled,
-            reason,
-        )));
+        events.emit(Event::Execution(taker.report(instrument.instrument_id, ExecType::Canceled, reason)));
     }
 
     /// Cancels an order that is in a book.
     fn cancel_resting<S: EventSink>(&mut self, slot: u32, reason: CancelReason, events: &mut S) {
         let at = self.arena.level_of(slot).instrument();
         let instrument = &self.listings[at].instrument;
-        let report = self
-            .ledger
-            .cancel_maker(&self.arena, instrument, &self.fees, slot, reason, 0);
+        let report = self.ledger.cancel_maker(&self.arena, instrument, &self.fees, slot, reason, 0);
         events.emit(Event::Execution(report));
         self.books[at].unlink(&mut self.arena, slot);
         self.ledger.retire(&mut self.arena, &mut self.remembered, slot);
@@ -713,18 +687,9 @@ impl Engine {
         }
         // After this point the asset must be added.
         let asset_id = AssetId(self.assets.len() as u32 + 1);
-        self.assets.push(Asset {
-            asset_id,
-            code: command.code,
-            scale: command.scale,
-            issued: 0,
-        });
+        self.assets.push(Asset { asset_id, code: command.code, scale: command.scale, issued: 0 });
         self.asset_codes.insert(command.code, asset_id.0);
-        events.emit(Event::AssetAdded(AssetAdded {
-            asset_id,
-            code: command.code,
-            scale: command.scale,
-        }));
+        events.emit(Event::AssetAdded(AssetAdded { asset_id, code: command.code, scale: command.scale }));
         Ok(())
     }
 
@@ -776,10 +741,7 @@ impl Engine {
             },
             Vec::new(),
         );
-        events.emit(Event::InstrumentListed(InstrumentListed {
-            instrument_id,
-            symbol: command.symbol,
-        }));
+        events.emit(Event::InstrumentListed(InstrumentListed { instrument_id, symbol: command.symbol }));
         Ok(())
     }
 
@@ -802,11 +764,7 @@ impl Engine {
         }
         // After this point the account must be opened.
         let account_id = self.add_account(command.code, command.group_id.0);
-        events.emit(Event::AccountOpened(AccountOpened {
-            account_id,
-            code: command.code,
-            group_id: command.group_id,
-        }));
+        events.emit(Event::AccountOpened(AccountOpened { account_id, code: command.code, group_id: command.group_id }));
         Ok(())
     }
 
@@ -834,12 +792,7 @@ impl Engine {
 
     fn set_fees<S: EventSink>(&mut self, command: &SetFees, events: &mut S) -> Result<(), RejectReason> {
         let at = self.instrument_index(command.instrument_id)?;
-        let SetFees {
-            instrument_id,
-            group_id,
-            maker_ppm,
-            taker_ppm,
-        } = *command;
+        let SetFees { instrument_id, group_id, maker_ppm, taker_ppm } = *command;
         let most = PPM as i32;
         if !(0..=most).contains(&taker_ppm) || !(-taker_ppm..=most).contains(&maker_ppm) {
             return Err(RejectReason::InvalidFee);
@@ -854,12 +807,7 @@ impl Engine {
         };
         // After this point the fees must be set.
         self.listings[at].set_fees(group_id.0, number);
-        events.emit(Event::FeesSet(FeesSet {
-            instrument_id,
-            group_id,
-            maker_ppm,
-            taker_ppm,
-        }));
+        events.emit(Event::FeesSet(FeesSet { instrument_id, group_id, maker_ppm, taker_ppm }));
         Ok(())
     }
 
@@ -904,26 +852,17 @@ impl Engine {
 
     #[inline]
     fn account_index(&self, account_id: AccountId) -> Result<usize, RejectReason> {
-        account_id
-            .index()
-            .filter(|&at| at < self.ledger.accounts.len())
-            .ok_or(RejectReason::UnknownAccount)
+        account_id.index().filter(|&at| at < self.ledger.accounts.len()).ok_or(RejectReason::UnknownAccount)
     }
 
     #[inline]
     fn asset_index(&self, asset_id: AssetId) -> Result<usize, RejectReason> {
-        asset_id
-            .index()
-            .filter(|&at| at < self.assets.len())
-            .ok_or(RejectReason::UnknownAsset)
+        asset_id.index().filter(|&at| at < self.assets.len()).ok_or(RejectReason::UnknownAsset)
     }
 
     #[inline]
     fn instrument_index(&self, instrument_id: InstrumentId) -> Result<usize, RejectReason> {
-        instrument_id
-            .index()
-            .filter(|&at| at < self.listings.len())
-            .ok_or(RejectReason::UnknownInstrument)
+        instrument_id.index().filter(|&at| at < self.listings.len()).ok_or(RejectReason::UnknownInstrument)
     }
 
     /// The slot of an open order of this account, or of any account for the venue.
@@ -934,21 +873,11 @@ impl Engine {
         order_id: OrderId,
         client_order_id: &ClientOrderId,
     ) -> Result<u32, RejectReason> {
-        let account = if account_id.is_none() {
-            None
-        } else {
-            Some(self.account_index(account_id)? as u32)
-        };
+        let account = if account_id.is_none() { None } else { Some(self.account_index(account_id)? as u32) };
         if order_id.is_none() {
-            let account = account
-                .filter(|_| !client_order_id.is_empty())
-                .ok_or(RejectReason::OrderReferenceMissing)?;
+            let account = account.filter(|_| !client_order_id.is_empty()).ok_or(RejectReason::OrderReferenceMissing)?;
             let hash = client_hash(account_id.0, client_order_id);
-            return self
-                .arena
-                .orders
-                .find_client(account, client_order_id, hash)
-                .ok_or(RejectReason::UnknownOrder);
+            return self.arena.orders.find_client(account, client_order_id, hash).ok_or(RejectReason::UnknownOrder);
         }
         let slot = self.arena.orders.find(order_id.0).ok_or(RejectReason::UnknownOrder)?;
         let owned = account.is_none_or(|account| self.arena.orders.get(slot).account == account);
@@ -967,11 +896,7 @@ impl Engine {
             return Ok(());
         }
         let hash = client_hash(account as u32 + 1, client_order_id);
-        let open = self
-            .arena
-            .orders
-            .find_client(account as u32, client_order_id, hash)
-            .is_some();
+        let open = self.arena.orders.find_client(account as u32, client_order_id, hash).is_some();
         if open || self.remembered.contains(hash) {
             return Err(RejectReason::DuplicateClientOrderId);
         }
@@ -1079,9 +1004,7 @@ fn check_quantity(instrument: &Instrument, quantity: Lots) -> Result<(), RejectR
 /// The notional of a limit order.
 #[inline]
 fn check_notional(instrument: &Instrument, price: PriceTicks, quantity: Lots) -> Result<i128, RejectReason> {
-    let notional = instrument
-        .notional(price, quantity)
-        .ok_or(RejectReason::NotionalOverflow)?;
+    let notional = instrument.notional(price, quantity).ok_or(RejectReason::NotionalOverflow)?;
     if notional < instrument.min_notional.0 {
         return Err(RejectReason::NotionalBelowMinimum);
     }

@@ -3,8 +3,9 @@
 //! Buckets grow one at a time (linear hashing, W. Litwin 1980), so that no single command ever pays for rehashing
 //! everything. Invariant: every item is in the chain of the bucket of its hash, once.
 
-/// The record, slot, level or page that is not there.
-pub(crate) const NIL: u32 = u32::MAX;
+/// The record, slot, level or page that is not there. Record 0 exists but is never used, so that a link to nothing can be
+/// written through without asking whether it is one.
+pub(crate) const NIL: u32 = 0;
 
 /// Records with a link for one index.
 pub(crate) trait Chained {
@@ -50,7 +51,7 @@ impl Buckets {
     /// Asks the processor to fetch the head of a chain.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        crate::prefetch(&self.heads[self.bucket(hash)]);
+        crate::prefetch(&self.heads, self.bucket(hash));
     }
 
     /// Puts a record into its chain. `hash` is the record's.

@@ -209,8 +209,9 @@ pub(crate) struct OrderPool {
 
 impl OrderPool {
     pub fn new() -> Self {
+        let nobody = Order::new(0, 0, 0, 0, Flags::default());
         Self {
-            orders: Vec::new(),
+            orders: vec![nobody],
             free: NIL,
             in_use: 0,
             by_id: Buckets::new(),
@@ -358,20 +359,15 @@ impl OrderPool {
     /// Asks the processor to fetch the first order that such a search looks at.
     #[inline]
     pub fn prefetch_order(&self, order_id: u64) {
-        if let Some(order) = self.orders.get(self.by_id.head(order_id) as usize) {
-            crate::prefetch(order);
-        }
+        crate::prefetch(&self.orders, self.by_id.head(order_id) as usize);
     }
 
     /// Asks the processor to fetch what canceling such an order touches beside it.
     #[inline]
     pub fn prefetch_neighbours(&self, order_id: u64) {
-        if let Some(order) = self.orders.get(self.by_id.head(order_id) as usize) {
-            for slot in [order.next, order.prev, order.account_next, order.account_prev] {
-                if let Some(neighbour) = self.orders.get(slot as usize) {
-                    crate::prefetch(neighbour);
-                }
-            }
+        let order = &self.orders[self.by_id.head(order_id) as usize];
+        for slot in [order.next, order.prev, order.account_next, order.account_prev] {
+            crate::prefetch(&self.orders, slot as usize);
         }
     }
 
@@ -391,24 +387,14 @@ mod tests {
     use crate::types::{SelfTradePrevention, TimeInForce};
 
     fn order(order_id: u64, account: u32) -> Order {
-        Order::new(
-            order_id,
-            account,
-            1,
-            0,
-            Flags::new(SelfTradePrevention::None, false, TimeInForce::Gtc),
-        )
+        Order::new(order_id, account, 1, 0, Flags::new(SelfTradePrevention::None, false, TimeInForce::Gtc))
     }
 
     #[test]
     fn orders_are_found_by_both_ids_through_growth_and_removal() {
         let mut pool = OrderPool::new();
         let name = |id: u64| {
-            let text = if id % 3 == 0 {
-                format!("a-rather-long-client-id-{id}")
-            } else {
-                format!("c{id}")
-            };
+            let text = if id % 3 == 0 { format!("a-rather-long-client-id-{id}") } else { format!("c{id}") };
             ClientOrderId::new(text.as_bytes()).expect("valid")
         };
         let mut open = std::collections::BTreeMap::new();
@@ -440,9 +426,6 @@ mod tests {
     fn fnv_1a_matches_the_published_value() {
         // FNV-1a of "foobar" is 85944171f73967e8 (reference vectors of draft-eastlake-fnv); the account is its start.
         let account = u32::from_le_bytes(*b"foob");
-        assert_eq!(
-            client_hash(account, &ClientOrderId::new(b"ar").expect("valid")),
-            0x8594_4171_f739_67e8
-        );
+        assert_eq!(client_hash(account, &ClientOrderId::new(b"ar").expect("valid")), 0x8594_4171_f739_67e8);
     }
 }

@@ -13,7 +13,7 @@ struct Entry {
     younger: u32,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Entries(Vec<Entry>);
 
 impl Chained for Entries {
@@ -54,7 +54,8 @@ pub(crate) struct Remembered {
 
 impl Remembered {
     pub fn new() -> Self {
-        Self { entries: Entries::default(), free: NIL, index: Buckets::new() }
+        let unused = Entry { hash: 0, chain: NIL, younger: NIL };
+        Self { entries: Entries(vec![unused]), free: NIL, index: Buckets::new() }
     }
 
     #[inline]
@@ -115,9 +116,10 @@ impl Remembered {
     pub fn iter<'a>(&'a self, list: &List) -> impl Iterator<Item = u64> + 'a {
         let mut at = list.oldest;
         std::iter::from_fn(move || {
-            let entry = self.entries.0.get(at as usize)?;
+            let entry = &self.entries.0[at as usize];
+            let found = (at != NIL).then_some(entry.hash);
             at = entry.younger;
-            Some(entry.hash)
+            found
         })
     }
 }

@@ -13,8 +13,8 @@ use beurs_engine::{Engine, EngineConfig};
 
 use crate::wire::{CommandRecord, EventRecord, RecordSink, WireError, COMMAND_SIZE, EVENT_SIZE};
 
-/// How many commands ahead the memory of a batch's command is fetched.
-const PREFETCH_DISTANCE: usize = 8;
+/// How many commands of a batch are decoded at a time.
+const WINDOW: usize = 512;
 
 /// The events asked for have been overwritten.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +34,8 @@ pub struct MemoryNode {
     overwritten_sequence: u64,
     /// The events of the last command or batch.
     last: Vec<EventRecord>,
+    /// Commands of a batch, decoded.
+    window: Vec<Command>,
 }
 
 impl MemoryNode {
@@ -46,6 +48,7 @@ impl MemoryNode {
             next: 0,
             overwritten_sequence: 0,
             last: Vec::new(),
+            window: Vec::with_capacity(WINDOW),
         }
     }
 
@@ -80,6 +83,8 @@ impl MemoryNode {
                 rule,
             });
         }
+        // All of them are checked before any is applied. They are decoded again then, a window at a time: for a large
+        // batch that is cheaper than to keep all of them decoded.
         for index in 0..count {
             if let Err(error) = command_at(records, index) {
                 return Err(WireError { index, ..error });
@@ -88,17 +93,16 @@ impl MemoryNode {
         let event_time_ns = self.now();
         std::mem::swap(&mut self.last, events);
         let before = self.last.len();
-        for index in 0..count {
-            if index + PREFETCH_DISTANCE < count {
-                if let Ok(ahead) = command_at(records, index + PREFETCH_DISTANCE) {
-                    self.engine.prefetch(&ahead);
-                }
-            }
-            // Checked above; a caller that writes to the records meanwhile loses the command, nothing else.
-            if let Ok(command) = command_at(records, index) {
+        for window in records.chunks(WINDOW * COMMAND_SIZE) {
+            self.window.clear();
+            // Checked above; a caller that writes to the records meanwhile loses commands, nothing else.
+            let commands = (0..window.len() / COMMAND_SIZE).filter_map(|index| command_at(window, index).ok());
+            self.window.extend(commands);
+            for at in 0..self.window.len() {
+                self.engine.prefetch(&self.window, at);
                 let sequence = self.engine.sequence() + 1;
                 let mut sink = RecordSink::new(&mut self.last, sequence, event_time_ns);
-                self.engine.apply(sequence, event_time_ns, &command, &mut sink);
+                self.engine.apply(sequence, event_time_ns, &self.window[at], &mut sink);
             }
         }
         self.keep(before);
