@@ -33,6 +33,7 @@ class Server:
         options: dict[str, Any] | None = None,
         connections_max: int = 10_000,
         routes: Callable[[], list[BaseRoute]] = list,
+        port: int = 0,
     ) -> None:
         self.venue = venue
         self.feed = Feed(venue.node, repository)
@@ -45,7 +46,7 @@ class Server:
             await self.feed.stop()
 
         app = Starlette(routes=[WebSocketRoute("/ws/market-data", self.endpoint), *routes()], lifespan=lifespan)
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        self._socket = socket.create_server(("127.0.0.1", port), backlog=2048)
         self.port = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app, loop="uvloop", lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=5,
