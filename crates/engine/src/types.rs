@@ -132,6 +132,31 @@ impl<const N: usize> ShortText<N> {
         Some(Self { bytes, len: text.len() as u8 })
     }
 
+    /// Takes the text from a fixed field that is padded with zero bytes at its end, by the rule of [`Self::new`].
+    /// The loop has no exits, so that it is compiled to a few vector instructions.
+    #[inline]
+    pub fn from_padded(bytes: &[u8; N]) -> Option<Self> {
+        let mut bad = false;
+        let mut len = 0_u8;
+        let mut ended = false;
+        for &byte in bytes {
+            let zero = byte == 0;
+            bad |= !zero & (ended | !(0x21..=0x7e).contains(&byte));
+            ended |= zero;
+            len += u8::from(!zero);
+        }
+        if bad {
+            return None;
+        }
+        Some(Self { bytes: *bytes, len })
+    }
+
+    /// The text in a fixed field, padded with zero bytes at its end.
+    #[inline]
+    pub const fn padded(&self) -> &[u8; N] {
+        &self.bytes
+    }
+
     /// The bytes of the text.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {

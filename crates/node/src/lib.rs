@@ -1,1 +1,4 @@
-//! Part of the beurs exchange.
+//! Everything between the engine and the world: records, journal, checkpoints, the node that orders commands.
+
+pub mod decimal;
+pub mod wire;
