@@ -30,6 +30,11 @@ class Sequencer:
         """How many commands are under way."""
         return len(self._under_way)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether commands are taken."""
+        return self._open
+
     def submit(self, command: bytes) -> Awaitable[bytes]:
         """Submits one encoded command; the result is its EVENT records, once they are durable.
 

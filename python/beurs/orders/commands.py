@@ -1,12 +1,14 @@
 """From the JSON of orders to encoded commands: everything that can be wrong before the engine sees it."""
 
 import re
+from typing import Any
 
 from msgspec import UNSET, UnsetType
 
 from beurs.accounts.keys import Trader
-from beurs.engine import cancel_order, new_order, replace_order
-from beurs.instruments.catalog import Instrument
+from beurs.catalogue import Instrument
+from beurs.engine import Node, cancel_order, new_order, replace_order
+from beurs.instruments.steps import lots, quote_units, ticks
 from beurs.orders.schemas import NewOrder, ReplaceOrder
 from beurs.values import OrderType, SelfTradePrevention, Side, TimeInForce
 from beurs.web.problems import Problem
@@ -48,9 +50,9 @@ def new_order_command(trader: Trader, order: NewOrder, instrument: Instrument) -
         time_in_force,
         order.post_only is True,
         _NONE if order.self_trade_prevention is UNSET else _SELF_TRADE_PREVENTION[order.self_trade_prevention],
-        0 if price is UNSET else instrument.ticks(price),
-        0 if quantity is UNSET else instrument.lots(quantity),
-        0 if quote_quantity is UNSET else instrument.quote_units(quote_quantity),
+        0 if price is UNSET else ticks(instrument, price),
+        0 if quantity is UNSET else lots(instrument, quantity),
+        0 if quote_quantity is UNSET else quote_units(instrument, quote_quantity),
         client_order_id(order.client_order_id),
     )
 
@@ -75,17 +77,21 @@ class OrderReference:
         """The command that cancels the order."""
         return cancel_order(trader.account_id, self.order_id, self.client_order_id)
 
-    def replace(self, trader: Trader, change: ReplaceOrder, instrument: Instrument | None) -> bytes:
+    def find(self, node: Node, trader: Trader) -> dict[str, Any] | None:
+        """The order as the node has it, if it is open and the trader's."""
+        if self.order_id:
+            row = node.order(self.order_id)
+        else:
+            row = node.order_by_client_id(trader.account_id, self.client_order_id)
+        return row if row is not None and row["account_id"] == trader.account_id else None
+
+    def replace(self, trader: Trader, change: ReplaceOrder, instrument: Instrument) -> bytes:
         """The command that changes the order, which is on `instrument`."""
-        price = quantity = 0
-        if instrument is not None:
-            price = 0 if change.price is UNSET else instrument.ticks(change.price)
-            quantity = 0 if change.quantity is UNSET else instrument.lots(change.quantity)
         return replace_order(
             trader.account_id,
             self.order_id,
             self.client_order_id,
             client_order_id(change.client_order_id),
-            price,
-            quantity,
+            0 if change.price is UNSET else ticks(instrument, change.price),
+            0 if change.quantity is UNSET else lots(instrument, change.quantity),
         )

@@ -14,9 +14,9 @@ from msgspec import UNSET
 from starlette.types import Receive, Scope, Send
 
 from beurs.accounts.keys import KeyRing, Trader
+from beurs.catalogue import Instrument
 from beurs.engine import EVENT_FIELDS, EVENT_SIZE
-from beurs.errors import NodeStopped, QueueFull
-from beurs.instruments.catalog import Catalog, Instrument
+from beurs.instruments.steps import Instruments, hold_text
 from beurs.metrics import Metrics
 from beurs.orders.commands import OrderReference, new_order_command
 from beurs.orders.reports import execution_report
@@ -49,14 +49,14 @@ class OrderDoor:
     def __init__(
         self,
         sequencer: Sequencer,
-        catalog: Catalog,
+        instruments: Instruments,
         keys: KeyRing,
         metrics: Metrics,
         *,
         body_bytes_max: int,
     ) -> None:
         self._sequencer = sequencer
-        self._catalog = catalog
+        self._instruments = instruments
         self._keys = keys
         self._metrics = metrics
         self._body_bytes_max = body_bytes_max
@@ -81,10 +81,10 @@ class OrderDoor:
         order = decode(self._decoder, body)
         if body.count(b'"') != _quotes(order):
             refuse_repeated_keys(body)
-        instrument = self._catalog.by_symbol.get(order.symbol)
+        instrument = self._instruments.by_symbol.get(order.symbol)
         if instrument is None:
             raise Problem("unknown_instrument", field="symbol")
-        events = await self._submit(new_order_command(trader, order, instrument))
+        events = await self._sequencer.submit(new_order_command(trader, order, instrument))
         if len(events) == EVENT_SIZE and events[_KIND] == _NEW:
             report = _resting(events, order, instrument)
         else:
@@ -103,7 +103,7 @@ class OrderDoor:
         if scope["query_string"]:
             raise Problem("unknown_parameter", "This request takes no parameters.")
         reference = OrderReference(scope["path"][len(ORDER_PATH) :])
-        report = self._report(await self._submit(reference.cancel(trader)))
+        report = self._report(await self._sequencer.submit(reference.cancel(trader)))
         self._metrics.accepted(perf_counter() - started)
         await _answer(send, 200, self._encode(report), request_id)
 
@@ -115,17 +115,9 @@ class OrderDoor:
             raise Problem("invalid_api_key")
         return trader
 
-    async def _submit(self, command: bytes) -> bytes:
-        try:
-            return await self._sequencer.submit(command)
-        except QueueFull:
-            raise Problem("too_busy") from None
-        except NodeStopped:
-            raise Problem("unavailable") from None
-
     def _report(self, events: bytes) -> ExecutionReport:
         try:
-            return execution_report(events, self._catalog)
+            return execution_report(events, self._instruments)
         except Problem as problem:
             self._metrics.rejected(problem.code)
             raise
@@ -180,7 +172,7 @@ def _resting(events: bytes, order: NewOrder, instrument: Instrument) -> Executio
         quantity,
         "new",
         None,
-        (instrument.quote if order.side == "buy" else instrument.base).text((high << 64) + low),
+        hold_text(instrument, order.side, (high << 64) + low),
         exec_type="new",
         fills=[],
         sequence=sequence,

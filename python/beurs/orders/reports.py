@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from beurs.engine import Event, decode_events
-from beurs.instruments.catalog import Catalog, Instrument
+from beurs.engine import Event, decode_events, format_amount
+from beurs.catalogue import Instrument
+from beurs.instruments.steps import Instruments, hold_text, price_text, quantity_text
 from beurs.orders.schemas import ExecutionReport, Fill, MassCancelReport, Order
 from beurs.web.problems import rejection
 
 
-def execution_report(events: bytes, catalog: Catalog) -> ExecutionReport:
+def execution_report(events: bytes, instruments: Instruments) -> ExecutionReport:
     """What one command about one order did to it: its last report, and all of its trades.
 
     The order is that of the first report: a command's own order is reported before any maker's. Raises Problem if the
@@ -20,7 +21,7 @@ def execution_report(events: bytes, catalog: Catalog) -> ExecutionReport:
         raise rejection(first.reason)
     order_id = first.order_id
     own = [report for report in reports if report.order_id == order_id]
-    instrument = catalog.by_id[first.instrument_id]
+    instrument = instruments.by_id[first.instrument_id]
     last = own[-1]
     return ExecutionReport(
         **_order_fields(last, instrument),
@@ -46,7 +47,6 @@ def mass_cancel_report(events: bytes) -> MassCancelReport:
 
 def _order_fields(report: Event, instrument: Instrument) -> dict[str, Any]:
     by_quote = report.quote_quantity != 0
-    held = instrument.quote if report.side == "buy" else instrument.base
     return {
         "order_id": str(report.order_id),
         "client_order_id": report.client_order_id or None,
@@ -56,33 +56,32 @@ def _order_fields(report: Event, instrument: Instrument) -> dict[str, Any]:
         "time_in_force": report.time_in_force,
         "post_only": bool(report.post_only),
         "self_trade_prevention": report.self_trade_prevention,
-        "price": instrument.price_text(report.price) if report.price else None,
-        "quantity": None if by_quote else instrument.quantity_text(report.quantity),
-        "quote_quantity": instrument.quote.text(report.quote_quantity) if by_quote else None,
-        "filled_quantity": instrument.quantity_text(report.filled_quantity),
-        "leaves_quantity": instrument.quantity_text(report.leaves_quantity),
+        "price": price_text(instrument, report.price) if report.price else None,
+        "quantity": None if by_quote else quantity_text(instrument, report.quantity),
+        "quote_quantity": format_amount(report.quote_quantity, instrument.quote_unit.scale) if by_quote else None,
+        "filled_quantity": quantity_text(instrument, report.filled_quantity),
+        "leaves_quantity": quantity_text(instrument, report.leaves_quantity),
         "status": report.status,
         "cancel_reason": None if report.cancel_reason in (None, "none") else report.cancel_reason,
-        "hold": held.text(report.hold),
+        "hold": hold_text(instrument, report.side, report.hold),
     }
 
 
 def _fill(report: Event, instrument: Instrument) -> Fill:
     return Fill(
         trade_id=str(report.trade_id),
-        price=instrument.price_text(report.last_price),
-        quantity=instrument.quantity_text(report.last_quantity),
-        notional=instrument.quote.text(report.last_notional),
-        fee=instrument.quote.text(report.fee),
+        price=price_text(instrument, report.last_price),
+        quantity=quantity_text(instrument, report.last_quantity),
+        notional=format_amount(report.last_notional, instrument.quote_unit.scale),
+        fee=format_amount(report.fee, instrument.quote_unit.scale),
         liquidity=report.liquidity,
     )
 
 
-def open_order(row: dict[str, Any], catalog: Catalog) -> Order:
+def open_order(row: dict[str, Any], instruments: Instruments) -> Order:
     """An order in the book, as the node gives it."""
-    instrument = catalog.by_id[row["instrument_id"]]
+    instrument = instruments.by_id[row["instrument_id"]]
     filled, leaves = row["filled_quantity"], row["leaves_quantity"]
-    held = instrument.quote if row["side"] == "buy" else instrument.base
     return Order(
         order_id=str(row["order_id"]),
         client_order_id=row["client_order_id"] or None,
@@ -92,17 +91,17 @@ def open_order(row: dict[str, Any], catalog: Catalog) -> Order:
         time_in_force=row["time_in_force"],
         post_only=row["post_only"],
         self_trade_prevention=row["self_trade_prevention"],
-        price=instrument.price_text(row["price"]),
-        quantity=instrument.quantity_text(filled + leaves),
+        price=price_text(instrument, row["price"]),
+        quantity=quantity_text(instrument, filled + leaves),
         quote_quantity=None,
-        filled_quantity=instrument.quantity_text(filled),
-        leaves_quantity=instrument.quantity_text(leaves),
+        filled_quantity=quantity_text(instrument, filled),
+        leaves_quantity=quantity_text(instrument, leaves),
         status="partially_filled" if filled else "new",
         cancel_reason=None,
-        hold=held.text(row["hold"]),
+        hold=hold_text(instrument, row["side"], row["hold"]),
     )
 
 
-def stored_order(row: Any, catalog: Catalog) -> Order:
+def stored_order(row: Any, instruments: Instruments) -> Order:
     """An order as the store has it: the columns have the names of the report's fields."""
-    return Order(**_order_fields(row, catalog.by_id[row.instrument_id]))
+    return Order(**_order_fields(row, instruments.by_id[row.instrument_id]))

@@ -12,7 +12,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from beurs.web.bodies import ClientGone
-from beurs.web.problems import Problem, send_problem
+from beurs.web.problems import from_error, send_problem
 
 HotRoute = Callable[[Scope, Receive, Send, bytes], Awaitable[None]]
 log = structlog.get_logger()
@@ -40,13 +40,10 @@ class Edge:
             return
         try:
             await hot(scope, receive, send, request_id)
-        except Problem as problem:
-            await send_problem(problem, request_id, send)
         except ClientGone:
             pass
-        except Exception:
-            _log_failure(scope, request_id)
-            await send_problem(Problem("internal_error"), request_id, send)
+        except Exception as error:
+            await _answer_failure(error, scope, send, request_id)
 
     async def _cold(self, scope: Scope, receive: Receive, send: Send, request_id: bytes) -> None:
         status = 0
@@ -62,12 +59,19 @@ class Edge:
             await self._app(scope, receive, send_with_id)
         except ClientGone:
             pass
-        except Exception:
-            _log_failure(scope, request_id)
-            if not status:
-                status = 500
-                await send_problem(Problem("internal_error"), request_id, send)
+        except Exception as error:
+            if status:
+                _log_failure(scope, request_id)
+            else:
+                await _answer_failure(error, scope, send, request_id)
         log.debug("request", method=scope["method"], path=scope["path"], status=status, request_id=request_id.decode())
+
+
+async def _answer_failure(error: Exception, scope: Scope, send: Send, request_id: bytes) -> None:
+    problem = from_error(error)
+    if problem.status == 500:
+        _log_failure(scope, request_id)
+    await send_problem(problem, request_id, send)
 
 
 def _log_failure(scope: Scope, request_id: bytes) -> None:

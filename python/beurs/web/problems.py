@@ -7,12 +7,16 @@ say themselves; REJECT_STATUS is the whole list for what the engine refuses, und
 """
 
 import re
-from typing import Final
+from typing import Any, Final
 
 import msgspec
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
 from starlette.types import Send
 
 from beurs.engine import reject_reasons
+from beurs.errors import JournalError, NodeStopped, QueueFull
 
 CODES: Final[dict[str, tuple[int, str]]] = {
     "malformed_request": (400, "The request is not HTTP/1.1 as it should be."),
@@ -29,11 +33,14 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "unknown_parameter": (422, "The query has a parameter that is not known, or has one twice."),
     "invalid_type": (422, "A field has the wrong JSON type; prices and quantities are strings."),
     "invalid_value": (422, "A field or parameter has a value that is not allowed."),
+    "invalid_decimal": (422, "A decimal is a string of digits: no sign, no exponent, no separators."),
+    "not_a_multiple": (422, "The price is no whole number of ticks, or the quantity of lots."),
+    "too_large": (422, "The number is too large."),
     "headers_too_large": (431, "The request line and the headers are longer than is allowed."),
     "internal_error": (500, "The services failed. It is logged under the answer's X-Request-Id."),
     "too_busy": (503, "The sequencer's queue is full. Nothing took effect; try again."),
     "unavailable": (503, "The engine or its journal is not available. What became of the command is not known: ask for it by client_order_id, or send it again with the same one."),
-    "store_behind": (503, "The store has not caught up with the journal in time; try again."),
+    "store_unavailable": (503, "The store cannot be read, or has not caught up with the journal in time; try again."),
 }  # fmt: skip
 
 REJECT_STATUS: Final[dict[str, int]] = {
@@ -145,6 +152,32 @@ _STATUS_HEADERS: Final[dict[int, tuple[tuple[bytes, bytes], ...]]] = {
 def rejection(code: str) -> Problem:
     """The answer to a command that the engine refused."""
     return Problem(code, field=REJECT_FIELD.get(code))
+
+
+def from_error(error: Exception) -> Problem:
+    """The answer to anything that was raised."""
+    match error:
+        case Problem():
+            return error
+        case QueueFull():
+            return Problem("too_busy")
+        case NodeStopped() | JournalError():
+            return Problem("unavailable")
+        case SQLAlchemyError():
+            return Problem("store_unavailable")
+        case RequestValidationError():
+            return _from_parameters(error.errors()[0])
+        case HTTPException(status_code=404):
+            return Problem("not_found")
+        case HTTPException(status_code=405):
+            return Problem("method_not_allowed")
+    return Problem("internal_error")
+
+
+def _from_parameters(fault: Any) -> Problem:
+    message = fault["msg"].removeprefix("Value error, ")
+    code = "missing_field" if fault["type"] == "missing" else "invalid_value"
+    return Problem(code, f"{message}.", str(fault["loc"][-1]))
 
 
 async def send_problem(problem: Problem, request_id: bytes, send: Send) -> None:

@@ -1,0 +1,139 @@
+"""What endpoints ask for in their signatures.
+
+`trader: Trader` is authority: an endpoint that has one may act for its account, and nothing else gives that right.
+`services: Services` is the running exchange.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, ParamSpec, TypeVar
+
+import msgspec
+from fastapi import Depends, Query, Request, Security
+from fastapi.dependencies.utils import get_flat_dependant
+from fastapi.security import APIKeyHeader
+from pydantic import BeforeValidator
+from starlette.responses import Response
+
+from beurs.accounts import keys
+from beurs.config import Settings
+from beurs.engine import Node
+from beurs.instruments.steps import Instruments
+from beurs.metrics import Metrics
+from beurs.sequencer import Sequencer
+from beurs.store import Projector, Repository
+from beurs.web.bodies import JSON, read_body, require_json
+from beurs.web.problems import Problem
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class RunningExchange:
+    """The running parts of one exchange."""
+
+    settings: Settings
+    node: Node
+    sequencer: Sequencer
+    instruments: Instruments
+    keys: keys.KeyRing
+    metrics: Metrics
+    repository: Repository
+    projector: Projector
+    started_at: float
+
+    async def store_caught_up(self) -> None:
+        """Waits until the store has everything that is durable now, so that a client sees what it has been told."""
+        if not await self.projector.wait_for_async(self.node.sequence, self.settings.store_wait_seconds_max):
+            raise Problem("store_unavailable")
+
+    @staticmethod
+    async def read(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Calls something that blocks in a worker thread."""
+        return await asyncio.to_thread(function, *arguments, **named)
+
+
+def _services(request: Request) -> RunningExchange:
+    running: RunningExchange = request.app.state.exchange
+    return running
+
+
+Services = Annotated[RunningExchange, Depends(_services)]
+
+API_KEY: Final = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", description="The key of an account.", auto_error=False)
+
+
+def _trader(request: Request, services: Services, _documented: Annotated[str | None, Security(API_KEY)]) -> keys.Trader:
+    presented = request.headers.getlist("x-api-key")
+    if not presented:
+        raise Problem("missing_api_key")
+    trader = services.keys.trader(presented[0].encode("latin-1")) if len(presented) == 1 else None
+    if trader is None:
+        raise Problem("invalid_api_key")
+    return trader
+
+
+Trader = Annotated[keys.Trader, Depends(_trader)]
+
+
+def only_known_parameters(request: Request) -> None:
+    """Refuses query parameters that the endpoint does not have, or that are given twice. A dependency of every route."""
+    route = request.scope["route"]
+    known = _PARAMETERS.get(route)
+    if known is None:
+        known = _PARAMETERS[route] = frozenset(field.alias for field in get_flat_dependant(route.dependant).query_params)
+    seen: set[str] = set()
+    for name, _ in request.query_params.multi_items():
+        if name not in known or name in seen:
+            raise Problem("unknown_parameter", field=name[:100])
+        seen.add(name)
+
+
+_PARAMETERS: dict[Any, frozenset[str]] = {}
+
+
+async def _json_body(request: Request, services: Services) -> bytes:
+    kinds = request.headers.getlist("content-type")
+    require_json(kinds[0].encode("latin-1") if len(kinds) == 1 else None)
+    return await read_body(request.receive, services.settings.body_bytes_max)
+
+
+JsonBody = Annotated[bytes, Depends(_json_body)]
+
+
+def _whole_number(digits_max: int) -> Callable[[Any], Any]:
+    pattern = re.compile(rf"0|[1-9][0-9]{{0,{digits_max - 1}}}", re.ASCII)
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str):
+            if pattern.fullmatch(value) is None:
+                raise ValueError(f"must be a whole number of at most {digits_max} ASCII digits")
+            return int(value)
+        return value
+
+    return BeforeValidator(check)
+
+
+Limit = Annotated[int, _whole_number(4), Query(ge=1, le=1000, description="How many at most.")]
+Depth = Annotated[int, _whole_number(4), Query(ge=1, le=1000, description="Price levels on each side at most.")]
+Cursor = Annotated[
+    int | None,
+    _whole_number(18),
+    Query(ge=1, description="Where to read on: `next_cursor` of the page before.", json_schema_extra={"type": "string"}),
+]
+OrderIdFilter = Annotated[
+    int | None,
+    _whole_number(18),
+    Query(ge=1, description="Only of this order, by its `order_id`.", json_schema_extra={"type": "string"}),
+]
+TimeNs = Annotated[int | None, _whole_number(19), Query(ge=0, le=2**63 - 1, description="Nanoseconds since 1970, UTC.")]
+
+_encode = msgspec.json.Encoder().encode
+
+
+def answer(content: Any, status: int = 200) -> Response:
+    """An answer of JSON."""
+    return Response(_encode(content), status, media_type=JSON.decode())
