@@ -5,61 +5,17 @@ smallest unit. Sides, types and the like are the numbers of `enums()`.
 """
 
 from collections.abc import Callable
-from typing import Any, Final, TypedDict, final
+from typing import Any, Final, final
 
 from typing_extensions import Buffer
+
+from beurs.rows import AccountRow, AssetRow, InstrumentRow, OrderRow
 
 COMMAND_SIZE: Final[int]
 EVENT_SIZE: Final[int]
 COMMAND_FIELDS: Final[list[tuple[str, str, int]]]
 EVENT_FIELDS: Final[list[tuple[str, str, int]]]
 VERSION: Final[str]
-
-class _Asset(TypedDict):
-    asset_id: int
-    code: str
-    scale: int
-    issued: int
-
-class _Instrument(TypedDict):
-    instrument_id: int
-    symbol: str
-    base_id: int
-    quote_id: int
-    tick_mantissa: int
-    tick_scale: int
-    lot_mantissa: int
-    lot_scale: int
-    min_quantity: int
-    max_quantity: int
-    min_notional: int
-    status: str
-    last_price: int
-    lot_units: int
-    tick_lot_units: int
-
-class _Account(TypedDict):
-    account_id: int
-    code: str
-    group_id: int
-
-class _Order(TypedDict):
-    order_id: int
-    client_order_id: str
-    account_id: int
-    instrument_id: int
-    side: str
-    time_in_force: str
-    post_only: bool
-    self_trade_prevention: str
-    price: int
-    quantity: int
-    filled_quantity: int
-    leaves_quantity: int
-    maker_ppm: int
-    taker_ppm: int
-    fee_carry: int
-    hold: int
 
 def enums() -> dict[str, list[tuple[int, str]]]: ...
 def reject_reasons() -> list[tuple[int, str, str]]: ...
@@ -227,13 +183,13 @@ class Node:
     def event_time_ns(self) -> int: ...
     def digest(self) -> str: ...
     def snapshot(self) -> bytes: ...
-    def assets(self) -> list[_Asset]: ...
-    def instruments(self) -> list[_Instrument]: ...
-    def accounts(self) -> list[_Account]: ...
+    def assets(self) -> list[AssetRow]: ...
+    def instruments(self) -> list[InstrumentRow]: ...
+    def accounts(self) -> list[AccountRow]: ...
     def balances(self, account_id: int) -> list[tuple[int, int, int]]: ...
-    def open_orders(self, account_id: int) -> list[_Order]: ...
-    def order(self, order_id: int) -> _Order | None: ...
-    def order_by_client_id(self, account_id: int, client_order_id: str) -> _Order | None: ...
+    def open_orders(self, account_id: int) -> list[OrderRow]: ...
+    def order(self, order_id: int) -> OrderRow | None: ...
+    def order_by_client_id(self, account_id: int, client_order_id: str) -> OrderRow | None: ...
     def book(
         self, instrument_id: int, depth: int
     ) -> tuple[int, list[tuple[int, int, int]], list[tuple[int, int, int]]]: ...

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from beurs import engine
 from beurs.errors import NotFound
+from beurs.rows import AccountRow, AssetRow, InstrumentRow
 from beurs.values import Step, TradingStatus
 
 __all__ = ["Account", "Asset", "Catalogue", "Instrument"]
@@ -87,13 +87,13 @@ class Source(Protocol):
     def sequence(self) -> int:
         """The sequence number of the last command."""
 
-    def assets(self) -> list[engine.AssetRow]:
+    def assets(self) -> list[AssetRow]:
         """All of them, by ascending id."""
 
-    def instruments(self) -> list[engine.InstrumentRow]:
+    def instruments(self) -> list[InstrumentRow]:
         """All of them, by ascending id."""
 
-    def accounts(self) -> list[engine.AccountRow]:
+    def accounts(self) -> list[AccountRow]:
         """All of them, by ascending id."""
 
 
@@ -174,7 +174,7 @@ class Catalogue:
         return True
 
 
-def _instrument(row: engine.InstrumentRow, assets: dict[str | int, Asset]) -> Instrument:
+def _instrument(row: InstrumentRow, assets: dict[str | int, Asset]) -> Instrument:
     base, quote = assets[row["base_id"]], assets[row["quote_id"]]
     tick = Step(row["tick_mantissa"], row["tick_scale"])
     lot = Step(row["lot_mantissa"], row["lot_scale"])

@@ -1,7 +1,5 @@
 """The door to the compiled module. Nothing else imports `beurs._core`."""
 
-from typing import TYPE_CHECKING
-
 from beurs._core import (
     COMMAND_FIELDS,
     COMMAND_SIZE,
@@ -32,18 +30,7 @@ from beurs._core import (
     withdraw,
 )
 
-if TYPE_CHECKING:
-    # The shapes of the rows, which only the stub knows.
-    from beurs._core import _Account as AccountRow
-    from beurs._core import _Asset as AssetRow
-    from beurs._core import _Instrument as InstrumentRow
-    from beurs._core import _Order as OrderRow
-
 __all__ = [
-    "AccountRow",
-    "AssetRow",
-    "InstrumentRow",
-    "OrderRow",
     "COMMAND_FIELDS",
     "COMMAND_SIZE",
     "EVENT_FIELDS",

@@ -1,13 +1,42 @@
-//! Contract of the engine; the bodies follow.
-use crate::command::Command;
-use crate::event::EventSink;
-use crate::types::*;
+//! The state of the venue and the one way to change it: [`Engine::apply`].
+//!
+//! A command is checked first, in the fixed order of [`RejectReason`]'s numbers; past the line that says so it cannot fail
+//! any more. Checks return values and change nothing; reports are emitted where things happen.
 
-/// The state of the venue.
-pub struct Engine {}
+use crate::book::{Arena, Book};
+use crate::command::{
+    AddAsset, CancelOrder, Command, Deposit, ListInstrument, MassCancel, NewOrder, OpenAccount, ReplaceOrder,
+    SetAccountGroup, SetFees, SetTradingStatus, Withdraw,
+};
+use crate::event::{
+    AccountGroupSet, AccountOpened, AssetAdded, Event, EventSink, FeesSet, InstrumentListed, MassCanceled, Posted,
+    Rejected, TradingStatusSet,
+};
+use crate::fees::{worst_cost, FeeSchedule, FeeTable};
+use crate::ledger::{Account, Ledger};
+use crate::levels::PagedLevels;
+use crate::matching::{self, Walk};
+use crate::pool::{client_hash, Flags, Identity, Order, NIL};
+use crate::reject::RejectReason;
+use crate::settlement::{cancel_reason, Desk, Taker};
+use crate::types::{
+    AccountCode, AccountId, Amount, AssetCode, AssetId, CancelReason, ClientOrderId, ExecType, GroupId, InstrumentId,
+    Lots, OrderId, OrderType, PriceTicks, SelfTradePrevention, Side, Step, Symbol, TimeInForce, TradingStatus,
+    MAX_ISSUED, MAX_NOTIONAL, MAX_TICKS_OR_LOTS, PPM,
+};
+use std::collections::{HashMap, HashSet};
 
-/// Bounds that the state does not choose itself.
-#[derive(Clone, Debug)]
+pub use crate::ledger::Balance;
+
+pub(crate) type LiveBook = Book<PagedLevels>;
+
+/// The account that takes the fees. It is there from the start.
+pub const VENUE_ACCOUNT: AccountId = AccountId(1);
+/// How many closed orders' client_order_ids are remembered for each account.
+pub const REMEMBERED_CLIENT_ORDER_IDS: usize = 10_000;
+
+/// Bounds of one engine. They must be the same wherever the same commands are applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineConfig {
     /// Open orders at the venue; the next one is rejected.
     pub max_open_orders: u32,
@@ -17,18 +46,17 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { max_open_orders: 100_000_000, max_open_orders_per_account: 10_000_000 }
+        Self {
+            max_open_orders: 100_000_000,
+            max_open_orders_per_account: 10_000_000,
+        }
     }
 }
 
-/// One account's money in one asset.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Balance {
-    /// All of it.
-    pub total: i128,
-    /// The part held for open orders.
-    pub held: i128,
-}
+/// The most assets, instruments and accounts that a venue can have.
+const MAX_ASSETS: usize = 1 << 16;
+const MAX_INSTRUMENTS: usize = 1 << 20;
+const MAX_ACCOUNTS: usize = 1 << 28;
 
 /// One price level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,99 +72,1094 @@ pub struct PriceLevel {
 /// An open order as seen from outside.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OpenOrder {
+    /// The venue's id.
     pub order_id: OrderId,
+    /// The client's id; may be empty.
     pub client_order_id: ClientOrderId,
+    /// Whose order.
     pub account_id: AccountId,
+    /// On what.
     pub instrument_id: InstrumentId,
+    /// Buy or sell.
     pub side: Side,
+    /// How long it lives.
     pub time_in_force: TimeInForce,
+    /// Whether it refuses to take.
     pub post_only: bool,
+    /// Its self-trade prevention mode.
     pub self_trade_prevention: SelfTradePrevention,
+    /// Its limit.
     pub price: PriceTicks,
+    /// What has traded of it.
     pub filled_quantity: Lots,
+    /// What may still trade of it.
     pub leaves_quantity: Lots,
+    /// What it pays as a maker.
     pub maker_ppm: i32,
+    /// What it pays as a taker.
     pub taker_ppm: i32,
+    /// What it has paid too much in fees, in millionths of the quote asset's smallest unit.
     pub fee_carry: u32,
+    /// What is held for it, in quote for a buy and in base for a sell.
     pub hold: Amount,
 }
 
 /// A listed instrument.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Instrument {
+    /// Its id.
     pub instrument_id: InstrumentId,
+    /// Its symbol.
     pub symbol: Symbol,
+    /// What is traded.
     pub base: AssetId,
+    /// What pays.
     pub quote: AssetId,
+    /// The price step.
     pub tick_size: Step,
+    /// The quantity step.
     pub lot_size: Step,
+    /// The smallest order quantity.
     pub min_quantity: Lots,
+    /// The largest order quantity.
     pub max_quantity: Lots,
+    /// The smallest order notional.
     pub min_notional: Amount,
+    /// What it accepts.
     pub status: TradingStatus,
+    /// The price of the last trade; 0 before the first.
     pub last_price: PriceTicks,
-    /// Base units in a lot.
+    /// The base asset's smallest units in one lot.
     pub lot_units: i64,
-    /// Quote units in one tick times one lot.
+    /// The quote asset's smallest units in one tick times one lot.
     pub tick_lot_units: i64,
+}
+
+impl Instrument {
+    /// price × quantity in the quote asset's smallest unit; `None` above [`MAX_NOTIONAL`].
+    #[inline]
+    pub fn notional(&self, price: PriceTicks, quantity: Lots) -> Option<i128> {
+        // Both are below 2^53, so the first product cannot overflow.
+        let notional = (i128::from(price.0) * i128::from(quantity.0)).checked_mul(i128::from(self.tick_lot_units))?;
+        (notional <= MAX_NOTIONAL).then_some(notional)
+    }
+
+    /// The same for an order that has been accepted, so that it is known to fit.
+    #[inline]
+    pub(crate) fn known_notional(&self, price: i64, quantity: i64) -> i128 {
+        i128::from(price) * i128::from(quantity) * i128::from(self.tick_lot_units)
+    }
+
+    #[inline]
+    fn base_index(&self) -> usize {
+        self.base.0 as usize - 1
+    }
+
+    #[inline]
+    fn quote_index(&self) -> usize {
+        self.quote.0 as usize - 1
+    }
+
+    /// The asset of which an order of this side holds money.
+    #[inline]
+    pub(crate) fn hold_index(&self, side: Side) -> usize {
+        match side {
+            Side::Buy => self.quote_index(),
+            Side::Sell => self.base_index(),
+        }
+    }
+
+    /// What a resting order holds.
+    #[inline]
+    pub(crate) fn hold(&self, side: Side, price: i64, leaves: i64, fees: FeeSchedule, carry: u32) -> i128 {
+        match side {
+            Side::Buy => worst_cost(self.known_notional(price, leaves), fees.worst_ppm(), carry),
+            Side::Sell => i128::from(leaves) * i128::from(self.lot_units),
+        }
+    }
 }
 
 /// An asset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Asset {
+    /// Its id.
     pub asset_id: AssetId,
+    /// Its code.
     pub code: AssetCode,
+    /// How many decimals its smallest unit has.
     pub scale: u8,
+    /// How much of it is at the venue: deposits less withdrawals.
     pub issued: i128,
 }
 
 /// An account's identity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AccountInfo {
+    /// Its id.
     pub account_id: AccountId,
+    /// Its code.
     pub code: AccountCode,
+    /// Its fee group.
     pub group_id: GroupId,
 }
 
-/// A snapshot that cannot be restored.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SnapshotError {
-    /// Byte offset.
-    pub offset: usize,
-    /// What is wrong there.
-    pub what: &'static str,
+/// A listing with what belongs to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Listing {
+    pub instrument: Instrument,
+    /// By group: what was set for it, as numbers of the fee table.
+    pub fees: Vec<(u16, u16)>,
 }
 
-#[allow(unused_variables)]
+impl Listing {
+    /// The number of the fee schedule of a group.
+    #[inline]
+    pub(crate) fn fees_of(&self, group: u16) -> u16 {
+        let own = self.fees.binary_search_by_key(&group, |&(group, _)| group);
+        match (own, self.fees.first()) {
+            (Ok(at), _) => self.fees[at].1,
+            (Err(_), Some(&(0, fees))) => fees,
+            (Err(_), _) => 0,
+        }
+    }
+}
+
+/// The state of the venue.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pub(crate) config: EngineConfig,
+    pub(crate) sequence: u64,
+    pub(crate) event_time_ns: i64,
+    pub(crate) last_order_id: u64,
+    pub(crate) last_trade_id: u64,
+    pub(crate) assets: Vec<Asset>,
+    pub(crate) listings: Vec<Listing>,
+    pub(crate) books: Vec<LiveBook>,
+    pub(crate) arena: Arena,
+    pub(crate) ledger: Ledger,
+    pub(crate) fees: FeeTable,
+    /// Hashes of the client_order_ids that accounts have used on orders now closed.
+    pub(crate) remembered: HashSet<u64, Identity>,
+    pub(crate) asset_codes: HashMap<AssetCode, u32, Identity>,
+    pub(crate) symbols: HashMap<Symbol, u32, Identity>,
+    pub(crate) account_codes: HashMap<AccountCode, u32, Identity>,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new(EngineConfig::default())
+    }
+}
+
 impl Engine {
-    pub fn new(config: EngineConfig) -> Self { Self {} }
-    /// Applies one command. `sequence` must be the last one plus 1 (asserted); `event_time_ns` never goes backwards.
-    /// Returns true if accepted, false if rejected.
-    pub fn apply<S: EventSink>(&mut self, sequence: u64, event_time_ns: i64, command: &Command, events: &mut S) -> bool { todo!() }
-    /// Sequence of the last command applied; 0 at first.
-    pub fn sequence(&self) -> u64 { todo!() }
-    pub fn event_time_ns(&self) -> i64 { todo!() }
-    /// Appends the canonical snapshot to `out`.
-    pub fn snapshot(&self, out: &mut Vec<u8>) { todo!() }
-    pub fn restore(config: EngineConfig, snapshot: &[u8]) -> Result<Self, SnapshotError> { todo!() }
-    pub fn digest(&self) -> [u8; 32] { todo!() }
-    pub fn assets(&self) -> impl Iterator<Item = Asset> + '_ { std::iter::empty() }
-    pub fn instruments(&self) -> impl Iterator<Item = &Instrument> + '_ { std::iter::empty() }
-    pub fn accounts(&self) -> impl Iterator<Item = AccountInfo> + '_ { std::iter::empty() }
-    pub fn instrument(&self, instrument_id: InstrumentId) -> Option<&Instrument> { todo!() }
-    pub fn balance(&self, account_id: AccountId, asset_id: AssetId) -> Option<Balance> { todo!() }
-    pub fn best_price(&self, instrument_id: InstrumentId, side: Side) -> Option<PriceTicks> { todo!() }
-    /// Levels from the best price on.
-    pub fn depth(&self, instrument_id: InstrumentId, side: Side) -> impl Iterator<Item = PriceLevel> + '_ { std::iter::empty() }
-    /// Orders of one half of a book in priority.
-    pub fn queue(&self, instrument_id: InstrumentId, side: Side) -> impl Iterator<Item = OpenOrder> + '_ { std::iter::empty() }
-    /// An account's open orders by ascending order_id.
-    pub fn open_orders(&self, account_id: AccountId) -> impl Iterator<Item = OpenOrder> + '_ { std::iter::empty() }
-    pub fn order(&self, order_id: OrderId) -> Option<OpenOrder> { todo!() }
-    pub fn order_by_client_id(&self, account_id: AccountId, client_order_id: &ClientOrderId) -> Option<OpenOrder> { todo!() }
-    pub fn open_order_count(&self) -> u32 { todo!() }
-    /// Checks every invariant over the whole state; panics with what is broken.
-    pub fn check_invariants(&self) { todo!() }
-    /// Bytes of heap memory in use by orders, levels and indexes.
-    pub fn memory_bytes(&self) -> usize { todo!() }
+    /// A venue with nothing but its own account.
+    pub fn new(config: EngineConfig) -> Self {
+        let mut engine = Self::empty(config);
+        let code = AccountCode::new(b"venue").unwrap_or_default();
+        engine.add_account(code, 0);
+        engine
+    }
+
+    pub(crate) fn empty(config: EngineConfig) -> Self {
+        Self {
+            config,
+            sequence: 0,
+            event_time_ns: 0,
+            last_order_id: 0,
+            last_trade_id: 0,
+            assets: Vec::new(),
+            listings: Vec::new(),
+            books: Vec::new(),
+            arena: Arena::new(),
+            ledger: Ledger { accounts: Vec::new() },
+            fees: FeeTable::new(),
+            remembered: HashSet::default(),
+            asset_codes: HashMap::default(),
+            symbols: HashMap::default(),
+            account_codes: HashMap::default(),
+        }
+    }
+
+    /// Applies one command and emits what follows from it. Returns whether it was accepted.
+    ///
+    /// # Panics
+    /// If `sequence` is not the last one plus 1, if time goes backwards, or if an invariant is broken: what happened then
+    /// is not known, and nothing may be built on it.
+    pub fn apply<S: EventSink>(
+        &mut self,
+        sequence: u64,
+        event_time_ns: i64,
+        command: &Command,
+        events: &mut S,
+    ) -> bool {
+        assert_eq!(sequence, self.sequence + 1, "sequence numbers have no gaps");
+        assert!(event_time_ns >= self.event_time_ns, "time does not go backwards");
+        self.sequence = sequence;
+        self.event_time_ns = event_time_ns;
+        let result = match command {
+            Command::NewOrder(order) => self.new_order(order, events),
+            Command::CancelOrder(cancel) => self.cancel_order(cancel, events),
+            Command::ReplaceOrder(replace) => self.replace_order(replace, events),
+            Command::MassCancel(cancel) => self.mass_cancel(cancel, events),
+            Command::Deposit(deposit) => self.deposit(deposit, events),
+            Command::Withdraw(withdraw) => self.withdraw(withdraw, events),
+            Command::AddAsset(asset) => self.add_asset(asset, events),
+            Command::ListInstrument(listing) => self.list_instrument(listing, events),
+            Command::OpenAccount(account) => self.open_account(account, events),
+            Command::SetAccountGroup(set) => self.set_account_group(set, events),
+            Command::SetFees(set) => self.set_fees(set, events),
+            Command::SetTradingStatus(set) => self.set_trading_status(set, events),
+        };
+        if let Err(reason) = result {
+            events.emit(Event::Rejected(rejected(reason, command)));
+        }
+        #[cfg(debug_assertions)]
+        self.check_after_command();
+        result.is_ok()
+    }
+
+    /// Asks the processor to fetch the memory that a command will touch first. Changes nothing; called some commands
+    /// ahead, it hides what a large book costs.
+    #[inline]
+    pub fn prefetch(&self, command: &Command) {
+        match command {
+            Command::CancelOrder(cancel) => self.arena.orders.prefetch(cancel.order_id.0),
+            Command::ReplaceOrder(replace) => self.arena.orders.prefetch(replace.order_id.0),
+            _ => {}
+        }
+    }
+
+    // --- orders -----------------------------------------------------------------------------------------------------
+
+    fn new_order<S: EventSink>(&mut self, command: &NewOrder, events: &mut S) -> Result<(), RejectReason> {
+        let account = self.account_index(command.account_id)?;
+        let at = self.instrument_index(command.instrument_id)?;
+        let listing = &self.listings[at];
+        let instrument = &listing.instrument;
+        match instrument.status {
+            TradingStatus::Open => {}
+            TradingStatus::PostOnly if command.post_only => {}
+            TradingStatus::PostOnly => return Err(RejectReason::InstrumentPostOnly),
+            TradingStatus::CancelOnly => return Err(RejectReason::InstrumentCancelOnly),
+            TradingStatus::Halted => return Err(RejectReason::InstrumentHalted),
+        }
+        self.check_client_order_id(account, &command.client_order_id)?;
+        check_form(command)?;
+        let by_quote = command.quote_quantity.0 != 0;
+        let notional = if by_quote {
+            check_quote_quantity(instrument, command.quote_quantity)?
+        } else {
+            check_quantity(instrument, command.quantity)?;
+            match command.order_type {
+                OrderType::Limit => check_notional(instrument, command.price, command.quantity)?,
+                OrderType::Market => 0,
+            }
+        };
+        let rests = command.order_type == OrderType::Limit && command.time_in_force == TimeInForce::Gtc;
+        if rests {
+            self.check_open_orders(account)?;
+        }
+        let book = &self.books[at];
+        if command.post_only && book.would_match(&self.arena, command.side, command.price) {
+            return Err(RejectReason::PostOnlyWouldMatch);
+        }
+        let fees = listing.fees_of(self.ledger.accounts[account].group);
+        let flags = Flags::new(command.self_trade_prevention, command.post_only, command.time_in_force);
+        let leaves = if by_quote { i64::MAX } else { command.quantity.0 };
+        let mut taker = Taker {
+            order: Order::new(self.last_order_id + 1, account as u32, leaves, fees, flags),
+            client_order_id: command.client_order_id,
+            side: command.side,
+            order_type: command.order_type,
+            price: command.price,
+            quote_quantity: command.quote_quantity,
+            quote_left: command.quote_quantity.0,
+            rests,
+            hold: 0,
+        };
+        let fill_or_kill = command.time_in_force == TimeInForce::Fok;
+        let market = command.order_type == OrderType::Market;
+        let walked = if fill_or_kill || market && (command.side == Side::Buy) != by_quote {
+            let most = by_quote.then(|| command.quote_quantity.0 / i128::from(instrument.tick_lot_units));
+            matching::walk(&self.arena, book, &taker.incoming(), most)
+        } else {
+            Walk::default()
+        };
+        let killed = fill_or_kill && walked.quantity < command.quantity.0;
+        let schedule = self.fees.get(fees);
+        let lot_units = i128::from(instrument.lot_units);
+        let needed = match (command.side, command.order_type) {
+            (Side::Buy, OrderType::Limit) => worst_cost(notional, schedule.worst_ppm(), 0),
+            (Side::Buy, OrderType::Market) if by_quote => worst_cost(notional, schedule.worst_ppm(), 0),
+            (Side::Buy, OrderType::Market) if killed => 0,
+            (Side::Buy, OrderType::Market) => market_cost(instrument, walked, schedule),
+            (Side::Sell, OrderType::Market) if by_quote => i128::from(walked.quantity) * lot_units,
+            (Side::Sell, _) => i128::from(command.quantity.0) * lot_units,
+        };
+        let hold_asset = instrument.hold_index(command.side);
+        if self.ledger.accounts[account].balance(hold_asset).available() < needed {
+            return Err(RejectReason::InsufficientFunds);
+        }
+        // After this point the order must succeed.
+
+        self.last_order_id += 1;
+        if rests {
+            taker.hold = needed;
+            self.ledger.balance_mut(account, hold_asset).held += needed;
+        }
+        events.emit(Event::Execution(taker.report(
+            command.instrument_id,
+            ExecType::New,
+            CancelReason::None,
+        )));
+        if killed {
+            self.cancel_taker(at, &mut taker, CancelReason::FillOrKill, 0, events);
+            self.remember(account, &taker.client_order_id);
+            return Ok(());
+        }
+        if self.match_taker(at, &mut taker, events) {
+            let slot = self.arena.orders.insert(taker.order);
+            self.arena.orders.set_client_order_id(slot, &taker.client_order_id);
+            self.books[at].rest(&mut self.arena, slot, command.side, command.price);
+            self.append_to_account(account, slot);
+        } else {
+            self.remember(account, &taker.client_order_id);
+        }
+        Ok(())
+    }
+
+    fn cancel_order<S: EventSink>(&mut self, command: &CancelOrder, events: &mut S) -> Result<(), RejectReason> {
+        let slot = self.find_order(command.account_id, command.order_id, &command.client_order_id)?;
+        let at = self.arena.level_of(slot).instrument();
+        if self.listings[at].instrument.status == TradingStatus::Halted && !command.account_id.is_none() {
+            return Err(RejectReason::InstrumentHalted);
+        }
+        // After this point the cancel must succeed.
+        self.cancel_resting(slot, CancelReason::Requested, events);
+        Ok(())
+    }
+
+    fn replace_order<S: EventSink>(&mut self, command: &ReplaceOrder, events: &mut S) -> Result<(), RejectReason> {
+        if command.account_id.is_none() {
+            return Err(RejectReason::UnknownAccount);
+        }
+        let slot = self.find_order(command.account_id, command.order_id, &command.original_client_order_id)?;
+        let order = *self.arena.orders.get(slot);
+        let account = order.account as usize;
+        let level = *self.arena.level_of(slot);
+        let (at, side) = (level.instrument(), level.side());
+        let instrument = &self.listings[at].instrument;
+        let post_only = match instrument.status {
+            TradingStatus::Open => order.flags.post_only(),
+            TradingStatus::PostOnly => true,
+            TradingStatus::CancelOnly => return Err(RejectReason::InstrumentCancelOnly),
+            TradingStatus::Halted => return Err(RejectReason::InstrumentHalted),
+        };
+        self.check_client_order_id(account, &command.client_order_id)?;
+        let price = if command.price.0 == 0 {
+            PriceTicks(level.price)
+        } else {
+            command.price
+        };
+        check_price(price)?;
+        let old_quantity = order.filled + order.leaves;
+        let quantity = if command.quantity.0 == 0 {
+            Lots(old_quantity)
+        } else {
+            command.quantity
+        };
+        check_quantity(instrument, quantity)?;
+        if quantity.0 <= order.filled {
+            return Err(RejectReason::QuantityNotAboveFilled);
+        }
+        check_notional(instrument, price, quantity)?;
+        let keeps_place = price.0 == level.price && quantity.0 <= old_quantity;
+        if post_only && !keeps_place && self.books[at].would_match(&self.arena, side, price) {
+            return Err(RejectReason::PostOnlyWouldMatch);
+        }
+        let schedule = self.fees.get(order.fees);
+        let leaves = quantity.0 - order.filled;
+        let old_hold = instrument.hold(side, level.price, order.leaves, schedule, order.fee_carry);
+        let hold = instrument.hold(side, price.0, leaves, schedule, order.fee_carry);
+        let hold_asset = instrument.hold_index(side);
+        if self.ledger.accounts[account].balance(hold_asset).available() < hold - old_hold {
+            return Err(RejectReason::InsufficientFunds);
+        }
+        // After this point the replace must succeed.
+
+        let instrument_id = instrument.instrument_id;
+        self.ledger.balance_mut(account, hold_asset).held += hold - old_hold;
+        if !command.client_order_id.is_empty() {
+            let old = self.arena.orders.client_order_id(slot);
+            self.arena.orders.clear_client_order_id(slot);
+            self.remember(account, &old);
+            self.arena.orders.set_client_order_id(slot, &command.client_order_id);
+        }
+        if !keeps_place {
+            self.books[at].unlink(&mut self.arena, slot);
+            self.arena.orders.get_mut(slot).leaves = leaves;
+        } else if leaves < order.leaves {
+            self.arena.reduce(slot, order.leaves - leaves);
+        }
+        let mut taker = Taker {
+            order: *self.arena.orders.get(slot),
+            client_order_id: self.arena.orders.client_order_id(slot),
+            side,
+            order_type: OrderType::Limit,
+            price,
+            quote_quantity: Amount::ZERO,
+            quote_left: 0,
+            rests: true,
+            hold,
+        };
+        events.emit(Event::Execution(taker.report(
+            instrument_id,
+            ExecType::Replaced,
+            CancelReason::None,
+        )));
+        if keeps_place {
+            return Ok(());
+        }
+        let rests = self.match_taker(at, &mut taker, events);
+        // The order kept its slot, and its links there may have changed: only what matching changes is written back.
+        let place = self.arena.orders.get_mut(slot);
+        place.filled = taker.order.filled;
+        place.leaves = taker.order.leaves;
+        place.fee_carry = taker.order.fee_carry;
+        if rests {
+            self.books[at].rest(&mut self.arena, slot, side, price);
+        } else {
+            self.ledger.retire(&mut self.arena, &mut self.remembered, slot);
+        }
+        Ok(())
+    }
+
+    fn mass_cancel<S: EventSink>(&mut self, command: &MassCancel, events: &mut S) -> Result<(), RejectReason> {
+        let by_venue = command.account_id.is_none();
+        if !by_venue {
+            self.account_index(command.account_id)?;
+        }
+        if !command.instrument_id.is_none() {
+            let at = self.instrument_index(command.instrument_id)?;
+            if !by_venue && self.listings[at].instrument.status == TradingStatus::Halted {
+                return Err(RejectReason::InstrumentHalted);
+            }
+        }
+        // After this point the mass cancel must succeed.
+
+        let mut slots: Vec<u32> = match (command.account_id.index(), command.instrument_id.index()) {
+            (Some(account), _) => self.account_slots(account).collect(),
+            (None, Some(at)) => {
+                let book = &self.books[at];
+                let queue = |side| book.queue(&self.arena, side);
+                queue(Side::Buy).chain(queue(Side::Sell)).collect()
+            }
+            (None, None) => self.arena.orders.slots().collect(),
+        };
+        slots.retain(|&slot| {
+            let level = self.arena.level_of(slot);
+            let instrument = &self.listings[level.instrument()].instrument;
+            (command.instrument_id.is_none() || command.instrument_id == instrument.instrument_id)
+                && command.side.is_none_or(|side| side == level.side())
+                && (by_venue || instrument.status != TradingStatus::Halted)
+        });
+        slots.sort_unstable_by_key(|&slot| self.arena.orders.get(slot).order_id);
+        for &slot in &slots {
+            self.cancel_resting(slot, CancelReason::MassCancel, events);
+        }
+        events.emit(Event::MassCanceled(MassCanceled {
+            account_id: command.account_id,
+            instrument_id: command.instrument_id,
+            side: command.side,
+            count: slots.len() as u32,
+        }));
+        Ok(())
+    }
+
+    /// Matches a taker, and cancels what is left of it if it does not rest. Returns whether it has leaves to rest.
+    fn match_taker<S: EventSink>(&mut self, at: usize, taker: &mut Taker, events: &mut S) -> bool {
+        let mut incoming = taker.incoming();
+        let mut desk = Desk {
+            ledger: &mut self.ledger,
+            remembered: &mut self.remembered,
+            fees: &self.fees,
+            instrument: &mut self.listings[at].instrument,
+            last_trade_id: &mut self.last_trade_id,
+            taker,
+            events,
+        };
+        let ended = matching::run(&mut self.arena, &mut self.books[at], &mut incoming, &mut desk);
+        taker.order.leaves = incoming.leaves;
+        match cancel_reason(taker, ended) {
+            Some((reason, decremented)) => {
+                self.cancel_taker(at, taker, reason, decremented, events);
+                false
+            }
+            None => taker.rests && taker.order.leaves > 0,
+        }
+    }
+
+    /// Reports the end of a taker that is in no book, and releases its hold. `decremented` lots were just taken off it.
+    fn cancel_taker<S: EventSink>(
+        &mut self,
+        at: usize,
+        taker: &mut Taker,
+        reason: CancelReason,
+        decremented: i64,
+        events: &mut S,
+    ) {
+        let instrument = &self.listings[at].instrument;
+        if taker.hold != 0 {
+            let hold_asset = instrument.hold_index(taker.side);
+            self.ledger.balance_mut(taker.order.account as usize, hold_asset).held -= taker.hold;
+            taker.hold = 0;
+        }
+        taker.order.leaves += decremented;
+        events.emit(Event::Execution(taker.report(
+            instrument.instrument_id,
+            ExecType::Canceled,
+            reason,
+        )));
+    }
+
+    /// Cancels an order that is in a book.
+    fn cancel_resting<S: EventSink>(&mut self, slot: u32, reason: CancelReason, events: &mut S) {
+        let at = self.arena.level_of(slot).instrument();
+        let instrument = &self.listings[at].instrument;
+        let report = self
+            .ledger
+            .cancel_maker(&self.arena, instrument, &self.fees, slot, reason, 0);
+        events.emit(Event::Execution(report));
+        self.books[at].unlink(&mut self.arena, slot);
+        self.ledger.retire(&mut self.arena, &mut self.remembered, slot);
+    }
+
+    // --- money and administration -----------------------------------------------------------------------------------
+
+    fn deposit<S: EventSink>(&mut self, command: &Deposit, events: &mut S) -> Result<(), RejectReason> {
+        let account = self.account_index(command.account_id)?;
+        let asset = self.asset_index(command.asset_id)?;
+        if command.amount.0 < 1 {
+            return Err(RejectReason::InvalidAmount);
+        }
+        if command.amount.0 > MAX_ISSUED - self.assets[asset].issued {
+            return Err(RejectReason::AmountOverflow);
+        }
+        // After this point the deposit must succeed.
+        self.post(account, asset, command.amount.0, events);
+        Ok(())
+    }
+
+    fn withdraw<S: EventSink>(&mut self, command: &Withdraw, events: &mut S) -> Result<(), RejectReason> {
+        let account = self.account_index(command.account_id)?;
+        let asset = self.asset_index(command.asset_id)?;
+        if command.amount.0 < 1 {
+            return Err(RejectReason::InvalidAmount);
+        }
+        if self.ledger.accounts[account].balance(asset).available() < command.amount.0 {
+            return Err(RejectReason::InsufficientFunds);
+        }
+        // After this point the withdrawal must succeed.
+        self.post(account, asset, -command.amount.0, events);
+        Ok(())
+    }
+
+    /// Moves money between an account and the world outside.
+    fn post<S: EventSink>(&mut self, account: usize, asset: usize, amount: i128, events: &mut S) {
+        self.assets[asset].issued += amount;
+        let balance = self.ledger.balance_mut(account, asset);
+        balance.total += amount;
+        events.emit(Event::Posted(Posted {
+            account_id: AccountId(account as u32 + 1),
+            asset_id: AssetId(asset as u32 + 1),
+            amount: Amount(amount),
+            total: Amount(balance.total),
+            held: Amount(balance.held),
+        }));
+    }
+
+    fn add_asset<S: EventSink>(&mut self, command: &AddAsset, events: &mut S) -> Result<(), RejectReason> {
+        check_code(command.code.as_bytes(), self.asset_codes.contains_key(&command.code))?;
+        if command.scale > 18 {
+            return Err(RejectReason::InvalidScale);
+        }
+        if self.assets.len() >= MAX_ASSETS {
+            return Err(RejectReason::TooManyEntries);
+        }
+        // After this point the asset must be added.
+        let asset_id = AssetId(self.assets.len() as u32 + 1);
+        self.assets.push(Asset {
+            asset_id,
+            code: command.code,
+            scale: command.scale,
+            issued: 0,
+        });
+        self.asset_codes.insert(command.code, asset_id.0);
+        events.emit(Event::AssetAdded(AssetAdded {
+            asset_id,
+            code: command.code,
+            scale: command.scale,
+        }));
+        Ok(())
+    }
+
+    fn list_instrument<S: EventSink>(&mut self, command: &ListInstrument, events: &mut S) -> Result<(), RejectReason> {
+        let base = self.asset_index(command.base)?;
+        let quote = self.asset_index(command.quote)?;
+        check_code(command.symbol.as_bytes(), self.symbols.contains_key(&command.symbol))?;
+        if base == quote {
+            return Err(RejectReason::SameAsset);
+        }
+        let tick = command.tick_size;
+        let lot = command.lot_size;
+        if tick.mantissa == 0 || tick.scale > 18 {
+            return Err(RejectReason::InvalidTickSize);
+        }
+        if lot.scale > 18 {
+            return Err(RejectReason::InvalidLotSize);
+        }
+        let lot_units = lot_units(lot, self.assets[base].scale).ok_or(RejectReason::InvalidLotSize)?;
+        let tick_lot_units =
+            tick_lot_units(tick, lot, self.assets[quote].scale).ok_or(RejectReason::InexactNotional)?;
+        let (least, most) = (command.min_quantity.0, command.max_quantity.0);
+        if !(1 <= least && least <= most && most <= MAX_TICKS_OR_LOTS) {
+            return Err(RejectReason::InvalidQuantityRange);
+        }
+        if !(0..=MAX_NOTIONAL).contains(&command.min_notional.0) {
+            return Err(RejectReason::InvalidMinimumNotional);
+        }
+        if self.listings.len() >= MAX_INSTRUMENTS {
+            return Err(RejectReason::TooManyEntries);
+        }
+        // After this point the instrument must be listed.
+        let instrument_id = InstrumentId(self.listings.len() as u32 + 1);
+        self.add_listing(
+            Instrument {
+                instrument_id,
+                symbol: command.symbol,
+                base: command.base,
+                quote: command.quote,
+                tick_size: tick,
+                lot_size: lot,
+                min_quantity: command.min_quantity,
+                max_quantity: command.max_quantity,
+                min_notional: command.min_notional,
+                status: TradingStatus::Open,
+                last_price: PriceTicks(0),
+                lot_units,
+                tick_lot_units,
+            },
+            Vec::new(),
+        );
+        events.emit(Event::InstrumentListed(InstrumentListed {
+            instrument_id,
+            symbol: command.symbol,
+        }));
+        Ok(())
+    }
+
+    /// `lot_units` and `tick_lot_units`, if these assets exist and such an instrument may be listed.
+    pub(crate) fn units(&self, base: AssetId, quote: AssetId, tick: Step, lot: Step) -> Option<(i64, i64)> {
+        let scale = |asset: AssetId| Some(self.assets.get(asset.index()?)?.scale);
+        Some((lot_units(lot, scale(base)?)?, tick_lot_units(tick, lot, scale(quote)?)?))
+    }
+
+    pub(crate) fn add_listing(&mut self, instrument: Instrument, fees: Vec<(u16, u16)>) {
+        self.symbols.insert(instrument.symbol, instrument.instrument_id.0);
+        self.books.push(LiveBook::new(self.listings.len() as u32));
+        self.listings.push(Listing { instrument, fees });
+    }
+
+    fn open_account<S: EventSink>(&mut self, command: &OpenAccount, events: &mut S) -> Result<(), RejectReason> {
+        check_code(command.code.as_bytes(), self.account_codes.contains_key(&command.code))?;
+        if self.ledger.accounts.len() >= MAX_ACCOUNTS {
+            return Err(RejectReason::TooManyEntries);
+        }
+        // After this point the account must be opened.
+        let account_id = self.add_account(command.code, command.group_id.0);
+        events.emit(Event::AccountOpened(AccountOpened {
+            account_id,
+            code: command.code,
+            group_id: command.group_id,
+        }));
+        Ok(())
+    }
+
+    pub(crate) fn add_account(&mut self, code: AccountCode, group: u16) -> AccountId {
+        self.ledger.accounts.push(Account::new(code, group));
+        let account_id = AccountId(self.ledger.accounts.len() as u32);
+        self.account_codes.insert(code, account_id.0);
+        account_id
+    }
+
+    fn set_account_group<S: EventSink>(
+        &mut self,
+        command: &SetAccountGroup,
+        events: &mut S,
+    ) -> Result<(), RejectReason> {
+        let account = self.account_index(command.account_id)?;
+        // After this point the group must be set.
+        self.ledger.accounts[account].group = command.group_id.0;
+        events.emit(Event::AccountGroupSet(AccountGroupSet {
+            account_id: command.account_id,
+            group_id: command.group_id,
+        }));
+        Ok(())
+    }
+
+    fn set_fees<S: EventSink>(&mut self, command: &SetFees, events: &mut S) -> Result<(), RejectReason> {
+        let at = self.instrument_index(command.instrument_id)?;
+        let SetFees {
+            instrument_id,
+            group_id,
+            maker_ppm,
+            taker_ppm,
+        } = *command;
+        let most = PPM as i32;
+        if !(0..=most).contains(&taker_ppm) || !(-taker_ppm..=most).contains(&maker_ppm) {
+            return Err(RejectReason::InvalidFee);
+        }
+        let schedule = FeeSchedule { maker_ppm, taker_ppm };
+        let number = match self.fees.intern(schedule) {
+            Some(number) => number,
+            None => {
+                self.drop_unused_fees();
+                self.fees.intern(schedule).ok_or(RejectReason::TooManyEntries)?
+            }
+        };
+        // After this point the fees must be set.
+        self.listings[at].set_fees(group_id.0, number);
+        events.emit(Event::FeesSet(FeesSet {
+            instrument_id,
+            group_id,
+            maker_ppm,
+            taker_ppm,
+        }));
+        Ok(())
+    }
+
+    /// Makes room in a full fee table. What is in use depends on the state alone, so every engine in this state agrees on
+    /// whether there is room.
+    #[cold]
+    fn drop_unused_fees(&mut self) {
+        let mut table = FeeTable::new();
+        let mut renumber = |old: u16| {
+            // A table that held them all holds those of them that are in use.
+            table.intern(self.fees.get(old)).unwrap_or(0)
+        };
+        for listing in &mut self.listings {
+            for (_, number) in &mut listing.fees {
+                *number = renumber(*number);
+            }
+        }
+        let slots: Vec<u32> = self.arena.orders.slots().collect();
+        for slot in slots {
+            let order = self.arena.orders.get_mut(slot);
+            order.fees = renumber(order.fees);
+        }
+        self.fees = table;
+    }
+
+    fn set_trading_status<S: EventSink>(
+        &mut self,
+        command: &SetTradingStatus,
+        events: &mut S,
+    ) -> Result<(), RejectReason> {
+        let at = self.instrument_index(command.instrument_id)?;
+        // After this point the status must be set.
+        self.listings[at].instrument.status = command.status;
+        events.emit(Event::TradingStatusSet(TradingStatusSet {
+            instrument_id: command.instrument_id,
+            status: command.status,
+        }));
+        Ok(())
+    }
+
+    // --- checks and look-ups ----------------------------------------------------------------------------------------
+
+    #[inline]
+    fn account_index(&self, account_id: AccountId) -> Result<usize, RejectReason> {
+        account_id
+            .index()
+            .filter(|&at| at < self.ledger.accounts.len())
+            .ok_or(RejectReason::UnknownAccount)
+    }
+
+    #[inline]
+    fn asset_index(&self, asset_id: AssetId) -> Result<usize, RejectReason> {
+        asset_id
+            .index()
+            .filter(|&at| at < self.assets.len())
+            .ok_or(RejectReason::UnknownAsset)
+    }
+
+    #[inline]
+    fn instrument_index(&self, instrument_id: InstrumentId) -> Result<usize, RejectReason> {
+        instrument_id
+            .index()
+            .filter(|&at| at < self.listings.len())
+            .ok_or(RejectReason::UnknownInstrument)
+    }
+
+    /// The slot of an open order of this account, or of any account for the venue.
+    #[inline]
+    fn find_order(
+        &self,
+        account_id: AccountId,
+        order_id: OrderId,
+        client_order_id: &ClientOrderId,
+    ) -> Result<u32, RejectReason> {
+        let account = if account_id.is_none() {
+            None
+        } else {
+            Some(self.account_index(account_id)? as u32)
+        };
+        if order_id.is_none() {
+            let account = account
+                .filter(|_| !client_order_id.is_empty())
+                .ok_or(RejectReason::OrderReferenceMissing)?;
+            let hash = client_hash(account_id.0, client_order_id);
+            return self
+                .arena
+                .orders
+                .find_client(account, client_order_id, hash)
+                .ok_or(RejectReason::UnknownOrder);
+        }
+        let slot = self.arena.orders.find(order_id.0).ok_or(RejectReason::UnknownOrder)?;
+        let owned = account.is_none_or(|account| self.arena.orders.get(slot).account == account);
+        let named = client_order_id.is_empty() || self.arena.orders.client_order_id(slot) == *client_order_id;
+        if owned && named {
+            Ok(slot)
+        } else {
+            Err(RejectReason::UnknownOrder)
+        }
+    }
+
+    /// Whether the account may use this client_order_id now.
+    #[inline]
+    fn check_client_order_id(&self, account: usize, client_order_id: &ClientOrderId) -> Result<(), RejectReason> {
+        if client_order_id.is_empty() {
+            return Ok(());
+        }
+        let hash = client_hash(account as u32 + 1, client_order_id);
+        let open = self
+            .arena
+            .orders
+            .find_client(account as u32, client_order_id, hash)
+            .is_some();
+        if open || self.remembered.contains(&hash) {
+            return Err(RejectReason::DuplicateClientOrderId);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn check_open_orders(&self, account: usize) -> Result<(), RejectReason> {
+        let at_venue = self.arena.orders.len() >= self.config.max_open_orders;
+        let own = self.ledger.accounts[account].open_orders >= self.config.max_open_orders_per_account;
+        if at_venue || own {
+            return Err(RejectReason::TooManyOpenOrders);
+        }
+        Ok(())
+    }
+
+    fn append_to_account(&mut self, account: usize, slot: u32) {
+        self.ledger.append_order(&mut self.arena, account, slot);
+    }
+
+    /// Remembers the client_order_id of an order that has closed, and forgets the account's oldest if there are too many.
+    fn remember(&mut self, account: usize, client_order_id: &ClientOrderId) {
+        self.ledger.remember(&mut self.remembered, account, client_order_id);
+    }
+
+    /// The slots of an account's open orders by ascending order_id.
+    pub(crate) fn account_slots(&self, account: usize) -> impl Iterator<Item = u32> + '_ {
+        let mut at = self.ledger.accounts[account].first_order;
+        std::iter::from_fn(move || {
+            let slot = at;
+            if slot == NIL {
+                return None;
+            }
+            at = self.arena.orders.get(slot).account_next;
+            Some(slot)
+        })
+    }
+}
+
+impl Listing {
+    /// Sets the fee schedule of a group.
+    pub(crate) fn set_fees(&mut self, group: u16, number: u16) {
+        match self.fees.binary_search_by_key(&group, |&(group, _)| group) {
+            Ok(at) => self.fees[at].1 = number,
+            Err(at) => self.fees.insert(at, (group, number)),
+        }
+    }
+}
+
+/// Type, time in force, price and kind of quantity go together.
+#[inline]
+fn check_form(command: &NewOrder) -> Result<(), RejectReason> {
+    let market = command.order_type == OrderType::Market;
+    let by_quote = command.quote_quantity.0 != 0;
+    let immediate = match command.time_in_force {
+        TimeInForce::Ioc => true,
+        TimeInForce::Fok => !by_quote,
+        TimeInForce::Gtc => false,
+    };
+    if market && !immediate {
+        return Err(RejectReason::InvalidTimeInForce);
+    }
+    if command.post_only && (market || command.time_in_force != TimeInForce::Gtc) {
+        return Err(RejectReason::InvalidPostOnly);
+    }
+    if market {
+        if command.price.0 != 0 {
+            return Err(RejectReason::PriceNotAllowed);
+        }
+    } else {
+        check_price(command.price)?;
+    }
+    if by_quote && (!market || command.quantity.0 != 0) {
+        return Err(RejectReason::QuoteQuantityNotAllowed);
+    }
+    Ok(())
+}
+
+#[inline]
+fn check_price(price: PriceTicks) -> Result<(), RejectReason> {
+    if (1..=MAX_TICKS_OR_LOTS).contains(&price.0) {
+        Ok(())
+    } else {
+        Err(RejectReason::InvalidPrice)
+    }
+}
+
+#[inline]
+fn check_quantity(instrument: &Instrument, quantity: Lots) -> Result<(), RejectReason> {
+    if !(1..=MAX_TICKS_OR_LOTS).contains(&quantity.0) {
+        return Err(RejectReason::InvalidQuantity);
+    }
+    if quantity < instrument.min_quantity {
+        return Err(RejectReason::QuantityBelowMinimum);
+    }
+    if quantity > instrument.max_quantity {
+        return Err(RejectReason::QuantityAboveMaximum);
+    }
+    Ok(())
+}
+
+/// The notional of a limit order.
+#[inline]
+fn check_notional(instrument: &Instrument, price: PriceTicks, quantity: Lots) -> Result<i128, RejectReason> {
+    let notional = instrument
+        .notional(price, quantity)
+        .ok_or(RejectReason::NotionalOverflow)?;
+    if notional < instrument.min_notional.0 {
+        return Err(RejectReason::NotionalBelowMinimum);
+    }
+    Ok(notional)
+}
+
+/// The notional of an order given by quote quantity.
+#[inline]
+fn check_quote_quantity(instrument: &Instrument, quote_quantity: Amount) -> Result<i128, RejectReason> {
+    let notional = quote_quantity.0;
+    if notional < 1 {
+        return Err(RejectReason::InvalidQuantity);
+    }
+    if notional > MAX_NOTIONAL {
+        return Err(RejectReason::NotionalOverflow);
+    }
+    if notional < instrument.min_notional.0 {
+        return Err(RejectReason::NotionalBelowMinimum);
+    }
+    Ok(notional)
+}
+
+/// What a market buy pays for what it walked over; more than anybody can have if it is out of range.
+fn market_cost(instrument: &Instrument, walked: Walk, schedule: FeeSchedule) -> i128 {
+    // Nobody has more than MAX_ISSUED, so a larger notional need not be computed.
+    match walked.tick_lots.checked_mul(i128::from(instrument.tick_lot_units)) {
+        Some(notional) if notional <= MAX_ISSUED => {
+            let parts = notional / PPM;
+            let rest = notional % PPM;
+            let rate = i128::from(schedule.taker_ppm);
+            notional + parts * rate + crate::fees::ceil_millionths(rest * rate)
+        }
+        _ => i128::MAX,
+    }
+}
+
+fn check_code(code: &[u8], taken: bool) -> Result<(), RejectReason> {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if code.is_empty() || !code.iter().all(allowed) {
+        return Err(RejectReason::InvalidCode);
+    }
+    if taken {
+        return Err(RejectReason::DuplicateCode);
+    }
+    Ok(())
+}
+
+/// The base asset's smallest units in one lot.
+fn lot_units(lot: Step, base_scale: u8) -> Option<i64> {
+    whole_units(u128::from(lot.mantissa), i32::from(base_scale) - i32::from(lot.scale))
+}
+
+/// The quote asset's smallest units in one tick times one lot.
+fn tick_lot_units(tick: Step, lot: Step, quote_scale: u8) -> Option<i64> {
+    let exponent = i32::from(quote_scale) - i32::from(tick.scale) - i32::from(lot.scale);
+    whole_units(u128::from(tick.mantissa) * u128::from(lot.mantissa), exponent)
+}
+
+/// `mantissa × 10^exponent` if that is a whole number from 1 to 2^63 - 1.
+fn whole_units(mantissa: u128, exponent: i32) -> Option<i64> {
+    let power = 10_u128.checked_pow(exponent.unsigned_abs())?;
+    let units = if exponent >= 0 {
+        mantissa.checked_mul(power)?
+    } else if mantissa % power == 0 {
+        mantissa / power
+    } else {
+        return None;
+    };
+    i64::try_from(units).ok().filter(|&units| units >= 1)
+}
+
+/// The refusal of a command, with the ids it gave.
+fn rejected(reason: RejectReason, command: &Command) -> Rejected {
+    let mut rejected = Rejected {
+        reason,
+        account_id: AccountId::NONE,
+        instrument_id: InstrumentId::NONE,
+        order_id: OrderId::NONE,
+        client_order_id: ClientOrderId::EMPTY,
+    };
+    match command {
+        Command::NewOrder(order) => {
+            rejected.account_id = order.account_id;
+            rejected.instrument_id = order.instrument_id;
+            rejected.client_order_id = order.client_order_id;
+        }
+        Command::CancelOrder(cancel) => {
+            rejected.account_id = cancel.account_id;
+            rejected.order_id = cancel.order_id;
+            rejected.client_order_id = cancel.client_order_id;
+        }
+        Command::ReplaceOrder(replace) => {
+            rejected.account_id = replace.account_id;
+            rejected.order_id = replace.order_id;
+            rejected.client_order_id = replace.original_client_order_id;
+        }
+        Command::MassCancel(cancel) => {
+            rejected.account_id = cancel.account_id;
+            rejected.instrument_id = cancel.instrument_id;
+        }
+        Command::Deposit(deposit) => rejected.account_id = deposit.account_id,
+        Command::Withdraw(withdraw) => rejected.account_id = withdraw.account_id,
+        Command::SetAccountGroup(set) => rejected.account_id = set.account_id,
+        Command::SetFees(set) => rejected.instrument_id = set.instrument_id,
+        Command::SetTradingStatus(set) => rejected.instrument_id = set.instrument_id,
+        Command::AddAsset(_) | Command::ListInstrument(_) | Command::OpenAccount(_) => {}
+    }
+    rejected
 }

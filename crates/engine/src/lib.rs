@@ -1,6 +1,49 @@
-//! The deterministic state machine of the exchange.
+//! The deterministic state machine of the beurs exchange: `(state, command) → (state, events)`.
+//!
+//! No clock, no I/O, no threads, no floats, no randomness. The rules are written down in `docs/concepts/engine.md`.
+//!
+//! ```
+//! use beurs_engine::command::{AddAsset, Command};
+//! use beurs_engine::types::AssetCode;
+//! use beurs_engine::Engine;
+//!
+//! let mut engine = Engine::default();
+//! let mut events = Vec::new();
+//! let code = AssetCode::new(b"BTC").unwrap();
+//! assert!(engine.apply(1, 0, &Command::AddAsset(AddAsset { code, scale: 8 }), &mut events));
+//! ```
+
+mod audit;
+mod book;
 pub mod command;
+mod engine;
 pub mod event;
+mod fees;
+mod ledger;
+pub mod levels;
+mod matching;
+pub mod order_book;
+mod pool;
 pub mod reject;
+mod settlement;
+mod snapshot;
 pub mod types;
-pub mod engine;
+mod view;
+
+pub use engine::{
+    AccountInfo, Asset, Balance, Engine, EngineConfig, Instrument, OpenOrder, PriceLevel, REMEMBERED_CLIENT_ORDER_IDS,
+    VENUE_ACCOUNT,
+};
+pub use snapshot::SnapshotError;
+
+/// Asks the processor to fetch the cache line at this place.
+#[inline]
+fn prefetch<T>(place: &T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch of a valid reference reads nothing that the program can see.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(place).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}

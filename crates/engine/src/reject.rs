@@ -57,7 +57,7 @@ reject_reasons! {
     PriceNotAllowed = 304, "price_not_allowed", "A market order has no price.";
     InvalidPrice = 305, "invalid_price", "The price is from 1 to 9007199254740991 ticks.";
     QuoteQuantityNotAllowed = 306, "quote_quantity_not_allowed", "Only a market order can be given by quote_quantity, and then it has no quantity.";
-    InvalidQuantity = 307, "invalid_quantity", "The quantity is from 1 to 9007199254740991 lots.";
+    InvalidQuantity = 307, "invalid_quantity", "The quantity is from 1 to 9007199254740991 lots, a quote_quantity at least 1 of the smallest unit.";
     QuantityBelowMinimum = 308, "quantity_below_minimum", "The quantity is below the instrument's minimum.";
     QuantityAboveMaximum = 309, "quantity_above_maximum", "The quantity is above the instrument's maximum.";
     QuantityNotAboveFilled = 310, "quantity_not_above_filled", "The new quantity must be above what is filled.";
@@ -87,7 +87,12 @@ reject_reasons! {
 pub fn reject_table() -> String {
     let mut table = String::from("| number | code | rule |\n|---:|---|---|\n");
     for reason in RejectReason::ALL {
-        table.push_str(&format!("| {} | `{}` | {} |\n", *reason as u16, reason.as_str(), reason.rule()));
+        table.push_str(&format!(
+            "| {} | `{}` | {} |\n",
+            *reason as u16,
+            reason.as_str(),
+            reason.rule()
+        ));
     }
     table
 }

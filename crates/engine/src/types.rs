@@ -129,7 +129,10 @@ impl<const N: usize> ShortText<N> {
         }
         let mut bytes = [0; N];
         bytes[..text.len()].copy_from_slice(text);
-        Some(Self { bytes, len: text.len() as u8 })
+        Some(Self {
+            bytes,
+            len: text.len() as u8,
+        })
     }
 
     /// Takes the text from a fixed field that is padded with zero bytes at its end, by the rule of [`Self::new`].
@@ -200,6 +203,25 @@ impl<const N: usize> fmt::Display for ShortText<N> {
     }
 }
 
+impl ShortText<36> {
+    /// Packs a text of at most 15 bytes into 16, the last byte being the length.
+    #[inline]
+    pub(crate) fn to_short(self) -> [u8; 16] {
+        let mut short = [0; 16];
+        short[..15].copy_from_slice(&self.bytes[..15]);
+        short[15] = self.len;
+        short
+    }
+
+    /// The reverse of [`Self::to_short`].
+    #[inline]
+    pub(crate) fn from_short(short: &[u8; 16]) -> Self {
+        let mut bytes = [0; 36];
+        bytes[..15].copy_from_slice(&short[..15]);
+        Self { bytes, len: short[15] }
+    }
+}
+
 /// The text code of an asset, such as `BTC`.
 pub type AssetCode = ShortText<15>;
 /// The text code of an instrument, such as `BTC-USD`.
@@ -239,7 +261,6 @@ macro_rules! wire_enum {
         }
     };
 }
-pub(crate) use wire_enum;
 
 wire_enum!(
     /// The side of an order (FIX Side 54).

@@ -1,0 +1,194 @@
+//! The invariants of the whole state, checked by looking at all of it.
+//!
+//! Asserted after every command in debug builds (every 256th one once there are more than 2,000 open orders, where looking
+//! at everything would be all that a test does), and now and then in release builds ([`Engine::check_sample`]).
+
+use crate::engine::Engine;
+use crate::ledger::Ledger;
+use crate::types::{Side, MAX_ISSUED};
+
+/// Fails with the name of an invariant that does not hold.
+macro_rules! hold {
+    ($condition:expr, $($what:tt)+) => {
+        if !$condition {
+            return Err(format!($($what)+));
+        }
+    };
+}
+
+impl Engine {
+    /// Checks every invariant over the whole state.
+    ///
+    /// # Panics
+    /// With the name of one that does not hold.
+    pub fn check_invariants(&self) {
+        if let Err(what) = self.audit() {
+            panic!("invariant broken after sequence {}: {what}", self.sequence);
+        }
+    }
+
+    /// As [`Self::check_invariants`], for states small enough to look at after every command.
+    #[cfg(debug_assertions)]
+    pub(crate) fn check_after_command(&self) {
+        if self.arena.orders.len() <= 2_000 || self.sequence % 256 == 0 {
+            self.check_invariants();
+        }
+    }
+
+    /// Checks a part of the state that depends on `turn`: one account's money and one book's touch. Costs as much as that
+    /// account has open orders, of which at most 10,000 are looked at.
+    ///
+    /// # Panics
+    /// With the name of an invariant that does not hold.
+    pub fn check_sample(&self, turn: u64) {
+        let checked = self
+            .audit_account((turn % self.ledger.accounts.len() as u64) as usize, 10_000)
+            .and_then(|()| match self.books.len() as u64 {
+                0 => Ok(()),
+                books => self.audit_touch((turn % books) as usize),
+            });
+        if let Err(what) = checked {
+            panic!("invariant broken after sequence {}: {what}", self.sequence);
+        }
+    }
+
+    pub(crate) fn audit(&self) -> Result<(), String> {
+        for account in 0..self.ledger.accounts.len() {
+            self.audit_account(account, usize::MAX)?;
+        }
+        for (at, asset) in self.assets.iter().enumerate() {
+            let mut sum = 0_i128;
+            for account in &self.ledger.accounts {
+                let balance = account.balance(at);
+                hold!(
+                    0 <= balance.held && balance.held <= balance.total,
+                    "0 <= held <= total: {balance:?}"
+                );
+                hold!(balance.total <= MAX_ISSUED, "a balance is within what was issued");
+                sum += balance.total;
+            }
+            hold!(
+                sum == asset.issued,
+                "money of {} is conserved: {sum} of {}",
+                asset.code,
+                asset.issued
+            );
+        }
+        let mut orders = 0;
+        for at in 0..self.books.len() {
+            self.audit_touch(at)?;
+            for &side in Side::ALL {
+                orders += self.audit_half(at, side)?;
+            }
+        }
+        hold!(orders == self.arena.orders.len(), "every open order is in one book");
+        let listed: u64 = self
+            .ledger
+            .accounts
+            .iter()
+            .map(|account| u64::from(account.open_orders))
+            .sum();
+        hold!(listed == u64::from(orders), "every open order is in one account's list");
+        Ok(())
+    }
+
+    /// Held is the sum of the open orders' holds; the list is in ascending order_id.
+    fn audit_account(&self, account: usize, most: usize) -> Result<(), String> {
+        let mut held = vec![0_i128; self.assets.len()];
+        let mut last = 0;
+        let mut count = 0;
+        for slot in self.account_slots(account).take(most) {
+            let order = self.arena.orders.get(slot);
+            let level = self.arena.level_of(slot);
+            let instrument = &self.listings[level.instrument()].instrument;
+            hold!(
+                order.account as usize == account,
+                "an account's list has its own orders"
+            );
+            hold!(order.order_id > last, "an account's list ascends");
+            hold!(
+                self.arena.orders.find(order.order_id) == Some(slot),
+                "an open order is found by its id"
+            );
+            hold!(order.fee_carry < 1_000_000, "a carry is less than one unit");
+            last = order.order_id;
+            count += 1;
+            let fees = self.fees.get(order.fees);
+            held[instrument.hold_index(level.side())] +=
+                instrument.hold(level.side(), level.price, order.leaves, fees, order.fee_carry);
+        }
+        let info = &self.ledger.accounts[account];
+        if count == most && info.open_orders as usize > most {
+            return Ok(());
+        }
+        hold!(count == info.open_orders as usize, "an account's orders are counted");
+        for (asset, held) in held.into_iter().enumerate() {
+            let balance = info.balance(asset);
+            hold!(
+                balance.held == held,
+                "held is the sum of holds: {} and {held}, account {}",
+                balance.held,
+                account + 1
+            );
+            hold!(
+                balance.held <= balance.total,
+                "available is not negative, account {}",
+                account + 1
+            );
+            let venue = account == Ledger::VENUE;
+            hold!(balance.total >= 0, "a total is not negative, venue: {venue}");
+        }
+        Ok(())
+    }
+
+    /// The book is not crossed.
+    fn audit_touch(&self, at: usize) -> Result<(), String> {
+        let best = |side| self.books[at].best_price(&self.arena, side);
+        if let (Some(bid), Some(ask)) = (best(Side::Buy), best(Side::Sell)) {
+            hold!(bid < ask, "the book is not crossed: bid {bid:?}, ask {ask:?}");
+        }
+        Ok(())
+    }
+
+    /// Levels are in order of price and add up; queues are whole and linked both ways. Returns how many orders there are.
+    fn audit_half(&self, at: usize, side: Side) -> Result<u32, String> {
+        let mut orders = 0;
+        let mut last = None;
+        for level in self.books[at].levels(&self.arena, side) {
+            let price = crate::types::PriceTicks(level.price);
+            hold!(
+                level.side() == side && level.instrument() == at,
+                "a level knows its place"
+            );
+            hold!(
+                last.is_none_or(|last| side.sorts_before(last, price)),
+                "levels are in order of price"
+            );
+            last = Some(price);
+            let (mut quantity, mut count, mut previous, mut slot) = (0_u128, 0, crate::pool::NIL, level.head);
+            while slot != crate::pool::NIL {
+                let order = self.arena.orders.get(slot);
+                hold!(order.leaves > 0 && order.filled >= 0, "a resting order has leaves");
+                hold!(order.prev == previous, "a queue is linked both ways");
+                hold!(
+                    std::ptr::eq(self.arena.level_of(slot), level),
+                    "an order knows its level"
+                );
+                quantity += order.leaves as u128;
+                count += 1;
+                previous = slot;
+                slot = order.next;
+            }
+            hold!(
+                level.tail == previous && count == level.orders && count > 0,
+                "a level's queue is whole"
+            );
+            hold!(
+                quantity == level.quantity,
+                "a level's quantity is the sum of its leaves"
+            );
+            orders += count;
+        }
+        Ok(orders)
+    }
+}

@@ -1,0 +1,289 @@
+//! One instrument's book: two halves of price levels, each level a queue of orders in time.
+//!
+//! Invariants: a level is in its half's index exactly while it has orders; its quantity is the sum of its orders' leaves;
+//! its queue is in order of time; the cached best level is the one with the best price. Nothing here scans a level or a
+//! half: every operation touches the order, its neighbours, its level, and at most a few words of the price index.
+
+use crate::levels::PriceIndex;
+use crate::pool::{OrderPool, NIL};
+use crate::types::{PriceTicks, Side};
+
+/// The orders of one side at one price.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Level {
+    /// The sum of the leaves, in lots. 2^32 orders of 2^53 lots fit.
+    pub quantity: u128,
+    pub price: i64,
+    /// The oldest and the youngest order.
+    pub head: u32,
+    pub tail: u32,
+    pub orders: u32,
+    /// Instrument index and side, as `instrument * 2 + side`.
+    pub half: u32,
+}
+
+impl Level {
+    #[inline]
+    pub fn side(&self) -> Side {
+        if self.half & 1 == 0 {
+            Side::Buy
+        } else {
+            Side::Sell
+        }
+    }
+
+    /// The instrument's place in the venue's list.
+    #[inline]
+    pub fn instrument(&self) -> usize {
+        (self.half >> 1) as usize
+    }
+}
+
+/// Orders and levels of all books, side by side in memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Arena {
+    pub orders: OrderPool,
+    levels: Vec<Level>,
+    free_level: u32,
+}
+
+impl Arena {
+    pub fn new() -> Self {
+        Self {
+            orders: OrderPool::new(),
+            levels: Vec::new(),
+            free_level: NIL,
+        }
+    }
+
+    #[inline]
+    pub fn level(&self, level: u32) -> &Level {
+        &self.levels[level as usize]
+    }
+
+    #[inline]
+    fn level_mut(&mut self, level: u32) -> &mut Level {
+        &mut self.levels[level as usize]
+    }
+
+    /// The level of the order in a slot.
+    #[inline]
+    pub fn level_of(&self, slot: u32) -> &Level {
+        self.level(self.orders.get(slot).level)
+    }
+
+    #[inline]
+    fn add_level(&mut self, level: Level) -> u32 {
+        let number = self.free_level;
+        if number == NIL {
+            self.levels.push(level);
+            return (self.levels.len() - 1) as u32;
+        }
+        let place = self.level_mut(number);
+        let free = place.head;
+        *place = level;
+        self.free_level = free;
+        number
+    }
+
+    #[inline]
+    fn free_level(&mut self, number: u32) {
+        self.level_mut(number).head = self.free_level;
+        self.free_level = number;
+    }
+
+    /// Takes `quantity` lots off an order that stays in its place.
+    #[inline]
+    pub fn reduce(&mut self, slot: u32, quantity: i64) {
+        let order = self.orders.get_mut(slot);
+        debug_assert!(0 < quantity && quantity <= order.leaves);
+        order.leaves -= quantity;
+        let level = order.level;
+        self.level_mut(level).quantity -= quantity as u128;
+    }
+
+    /// Bytes of heap memory in use.
+    pub fn memory_bytes(&self) -> usize {
+        self.orders.memory_bytes() + self.levels.len() * size_of::<Level>()
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Half<P> {
+    index: P,
+    /// The best level, or NIL.
+    best: u32,
+}
+
+/// The bids and asks of one instrument.
+#[derive(Clone, Debug)]
+pub(crate) struct Book<P> {
+    halves: [Half<P>; 2],
+    /// `instrument * 2`.
+    half: u32,
+}
+
+impl<P: PriceIndex> Book<P> {
+    pub fn new(instrument: u32) -> Self {
+        let half = || Half {
+            index: P::default(),
+            best: NIL,
+        };
+        Self {
+            halves: [half(), half()],
+            half: instrument * 2,
+        }
+    }
+
+    /// The best level of a side, or NIL.
+    #[inline]
+    pub fn best_level(&self, side: Side) -> u32 {
+        self.halves[side.index()].best
+    }
+
+    /// The best price of a side.
+    #[inline]
+    pub fn best_price(&self, arena: &Arena, side: Side) -> Option<PriceTicks> {
+        let level = self.best_level(side);
+        (level != NIL).then(|| PriceTicks(arena.level(level).price))
+    }
+
+    /// Whether an order of `side` at `price` would trade.
+    #[inline]
+    pub fn would_match(&self, arena: &Arena, side: Side, price: PriceTicks) -> bool {
+        self.best_price(arena, side.opposite())
+            .is_some_and(|best| side.crosses(price, best))
+    }
+
+    /// The level at a price, or NIL.
+    #[inline]
+    pub fn level_at(&self, side: Side, price: PriceTicks) -> u32 {
+        self.halves[side.index()].index.get(price.0)
+    }
+
+    /// The next worse level after one at `price`, or NIL.
+    #[inline]
+    pub fn worse_level(&self, side: Side, price: i64) -> u32 {
+        let index = &self.halves[side.index()].index;
+        let next = match side {
+            Side::Buy => index.below(price),
+            Side::Sell => index.above(price),
+        };
+        next.map_or(NIL, |(_, level)| level)
+    }
+
+    /// Puts an order at the back of the queue at its price.
+    #[inline]
+    pub fn rest(&mut self, arena: &mut Arena, slot: u32, side: Side, price: PriceTicks) {
+        let half = &mut self.halves[side.index()];
+        let leaves = arena.orders.get(slot).leaves as u128;
+        let mut number = half.index.get(price.0);
+        if number == NIL {
+            let level = Level {
+                quantity: leaves,
+                price: price.0,
+                head: slot,
+                tail: slot,
+                orders: 1,
+                half: self.half | side.index() as u32,
+            };
+            number = arena.add_level(level);
+            half.index.insert(price.0, number);
+            if half.best == NIL || side.sorts_before(price, PriceTicks(arena.level(half.best).price)) {
+                half.best = number;
+                half.index.follow(price.0);
+            }
+            let order = arena.orders.get_mut(slot);
+            order.level = number;
+            order.prev = NIL;
+            order.next = NIL;
+            return;
+        }
+        let level = arena.level_mut(number);
+        level.quantity += leaves;
+        level.orders += 1;
+        let tail = std::mem::replace(&mut level.tail, slot);
+        arena.orders.get_mut(tail).next = slot;
+        let order = arena.orders.get_mut(slot);
+        order.level = number;
+        order.prev = tail;
+        order.next = NIL;
+    }
+
+    /// Takes an order out of its queue; an empty level goes too.
+    #[inline]
+    pub fn unlink(&mut self, arena: &mut Arena, slot: u32) {
+        let order = *arena.orders.get(slot);
+        let level = arena.level_mut(order.level);
+        level.quantity -= order.leaves as u128;
+        level.orders -= 1;
+        if level.orders == 0 {
+            let (side, price) = (level.side(), level.price);
+            self.remove_level(arena, order.level, side, price);
+            return;
+        }
+        if order.prev == NIL {
+            level.head = order.next;
+        }
+        if order.next == NIL {
+            level.tail = order.prev;
+        }
+        if order.prev != NIL {
+            arena.orders.get_mut(order.prev).next = order.next;
+        }
+        if order.next != NIL {
+            arena.orders.get_mut(order.next).prev = order.prev;
+        }
+    }
+
+    #[inline]
+    fn remove_level(&mut self, arena: &mut Arena, number: u32, side: Side, price: i64) {
+        let half = &mut self.halves[side.index()];
+        half.index.remove(price);
+        if half.best == number {
+            let next = match side {
+                Side::Buy => half.index.below(price),
+                Side::Sell => half.index.above(price),
+            };
+            half.best = NIL;
+            if let Some((price, level)) = next {
+                half.best = level;
+                half.index.follow(price);
+            }
+        }
+        arena.free_level(number);
+    }
+
+    /// The levels of a side from the best on.
+    pub fn levels<'a>(&'a self, arena: &'a Arena, side: Side) -> impl Iterator<Item = &'a Level> + 'a {
+        let mut at = self.best_level(side);
+        std::iter::from_fn(move || {
+            if at == NIL {
+                return None;
+            }
+            let level = arena.level(at);
+            at = self.worse_level(side, level.price);
+            Some(level)
+        })
+    }
+
+    /// The slots of a side's orders in priority.
+    pub fn queue<'a>(&'a self, arena: &'a Arena, side: Side) -> impl Iterator<Item = u32> + 'a {
+        self.levels(arena, side).flat_map(move |level| {
+            let mut at = level.head;
+            std::iter::from_fn(move || {
+                let slot = at;
+                if slot == NIL {
+                    return None;
+                }
+                at = arena.orders.get(slot).next;
+                Some(slot)
+            })
+        })
+    }
+
+    /// Bytes of heap memory in use by the price indexes.
+    pub fn memory_bytes(&self) -> usize {
+        self.halves.iter().map(|half| half.index.memory_bytes()).sum()
+    }
+}

@@ -1,0 +1,142 @@
+//! Accounts and their money.
+//!
+//! Invariants: 0 ≤ held ≤ total for every balance; the sum of all totals of an asset is what was deposited less what was
+//! withdrawn; every movement has two sides.
+
+use crate::pool::NIL;
+use crate::types::{AccountCode, Side};
+use std::collections::VecDeque;
+
+/// One account's money in one asset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Balance {
+    /// All of it.
+    pub total: i128,
+    /// The part held for open orders.
+    pub held: i128,
+}
+
+impl Balance {
+    /// What can be spent.
+    #[inline]
+    pub const fn available(self) -> i128 {
+        self.total - self.held
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    /// By asset, up to the highest one ever touched.
+    balances: Vec<Balance>,
+    /// The oldest and youngest open order.
+    pub first_order: u32,
+    pub last_order: u32,
+    pub open_orders: u32,
+    pub group: u16,
+    /// Hashes of the client_order_ids of closed orders, oldest first.
+    pub remembered: VecDeque<u64>,
+    pub code: AccountCode,
+}
+
+impl Account {
+    pub fn new(code: AccountCode, group: u16) -> Self {
+        Self {
+            balances: Vec::new(),
+            first_order: NIL,
+            last_order: NIL,
+            open_orders: 0,
+            group,
+            remembered: VecDeque::new(),
+            code,
+        }
+    }
+
+    #[inline]
+    pub fn balance(&self, asset: usize) -> Balance {
+        self.balances.get(asset).copied().unwrap_or_default()
+    }
+
+    #[inline]
+    pub fn balance_mut(&mut self, asset: usize) -> &mut Balance {
+        if asset >= self.balances.len() {
+            self.grow(asset);
+        }
+        &mut self.balances[asset]
+    }
+
+    #[cold]
+    fn grow(&mut self, asset: usize) {
+        self.balances.resize(asset + 1, Balance::default());
+    }
+
+    /// The balances that are not empty, with their asset's place.
+    pub fn balances(&self) -> impl Iterator<Item = (usize, Balance)> + '_ {
+        self.balances
+            .iter()
+            .copied()
+            .enumerate()
+            .filter(|(_, balance)| balance.total != 0)
+    }
+}
+
+/// All accounts.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger {
+    pub accounts: Vec<Account>,
+}
+
+/// One side's part of a trade, in smallest units.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settlement {
+    pub account: usize,
+    pub side: Side,
+    pub base: usize,
+    pub quote: usize,
+    pub base_amount: i128,
+    pub notional: i128,
+    /// Negative for a rebate.
+    pub fee: i128,
+    /// By how much the order's hold shrinks: of quote for a buy, of base for a sell.
+    pub release: i128,
+}
+
+impl Ledger {
+    /// The place of the account that takes the fees.
+    pub const VENUE: usize = 0;
+
+    #[inline]
+    pub fn balance_mut(&mut self, account: usize, asset: usize) -> &mut Balance {
+        self.accounts[account].balance_mut(asset)
+    }
+
+    /// Moves one side's money of a trade, its fee to the venue, and releases what was held for it.
+    #[inline]
+    pub fn settle(&mut self, part: Settlement) {
+        let account = &mut self.accounts[part.account];
+        match part.side {
+            Side::Buy => {
+                let quote = account.balance_mut(part.quote);
+                quote.total -= part.notional + part.fee;
+                quote.held -= part.release;
+                debug_assert!(
+                    0 <= quote.held && quote.held <= quote.total,
+                    "a buyer's hold covers its cost"
+                );
+                account.balance_mut(part.base).total += part.base_amount;
+            }
+            Side::Sell => {
+                let base = account.balance_mut(part.base);
+                base.total -= part.base_amount;
+                base.held -= part.release;
+                debug_assert!(
+                    0 <= base.held && base.held <= base.total,
+                    "a seller's hold covers its base"
+                );
+                account.balance_mut(part.quote).total += part.notional - part.fee;
+            }
+        }
+        if part.fee != 0 {
+            self.accounts[Self::VENUE].balance_mut(part.quote).total += part.fee;
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The one matching loop: price, then time, at the maker's price.
+//!
+//! What a trade means (money, reports) is the [`Venue`]'s business; the loop owns the order of events and keeps the book
+//! right. It is used by the engine and by the stand-alone book.
+
+use crate::book::{Arena, Book};
+use crate::levels::PriceIndex;
+use crate::pool::NIL;
+use crate::types::{PriceTicks, SelfTradePrevention, Side};
+
+/// What comes in, as far as matching needs to know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Incoming {
+    pub side: Side,
+    /// The worst price it takes; [`Incoming::any_price`] for a market order.
+    pub limit: PriceTicks,
+    pub leaves: i64,
+    pub account: u32,
+    pub self_trade_prevention: SelfTradePrevention,
+}
+
+impl Incoming {
+    /// The limit that crosses every price.
+    #[inline]
+    pub const fn any_price(side: Side) -> PriceTicks {
+        match side {
+            Side::Buy => PriceTicks(i64::MAX),
+            Side::Sell => PriceTicks(0),
+        }
+    }
+}
+
+/// What follows from a match. The loop calls these in the order in which they happen.
+pub(crate) trait Venue<P: PriceIndex> {
+    /// How much the taker takes of `available` lots at this price; nothing ends matching.
+    fn affordable(&mut self, _price: PriceTicks, available: i64) -> i64 {
+        available
+    }
+    /// A trade of `quantity`; the maker's leaves, its level and `incoming.leaves` are reduced already. The maker is in
+    /// the pool still, even if nothing is left of it.
+    fn traded(&mut self, arena: &mut Arena, incoming: &Incoming, maker: u32, price: PriceTicks, quantity: i64);
+    /// A maker is canceled by self-trade prevention; it is still in the book. `decremented` lots were taken off it first.
+    fn maker_canceled(&mut self, arena: &mut Arena, maker: u32, decremented: i64);
+    /// Both sides were reduced by `quantity` without a trade, and the maker has leaves.
+    fn maker_decremented(&mut self, arena: &mut Arena, maker: u32, quantity: i64);
+    /// The taker was reduced by `quantity` without a trade, and has leaves.
+    fn taker_decremented(&mut self, arena: &mut Arena, incoming: &Incoming, quantity: i64);
+    /// A maker has left the book, filled or canceled: take it out of every other list and free its slot.
+    fn removed(&mut self, arena: &mut Arena, maker: u32);
+}
+
+/// How matching ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ended {
+    /// Nothing is left of the taker.
+    Filled,
+    /// There is nothing more that it can trade with, or afford.
+    Exhausted,
+    /// Self-trade prevention ends the taker. `decremented` lots of it went with its last maker.
+    SelfTrade { decremented: i64 },
+}
+
+/// Trades `incoming` against the opposite half until it is filled, its limit is reached, or it is stopped.
+#[inline]
+pub(crate) fn run<P: PriceIndex, V: Venue<P>>(
+    arena: &mut Arena,
+    book: &mut Book<P>,
+    incoming: &mut Incoming,
+    venue: &mut V,
+) -> Ended {
+    let side = incoming.side.opposite();
+    loop {
+        let best = book.best_level(side);
+        if best == NIL {
+            return Ended::Exhausted;
+        }
+        let level = arena.level(best);
+        let price = PriceTicks(level.price);
+        if !incoming.side.crosses(incoming.limit, price) {
+            return Ended::Exhausted;
+        }
+        let maker = level.head;
+        let order = arena.orders.get(maker);
+        let available = order.leaves.min(incoming.leaves);
+        if order.account == incoming.account && incoming.self_trade_prevention != SelfTradePrevention::None {
+            match prevent(arena, book, incoming, venue, maker) {
+                None => continue,
+                Some(ended) => return ended,
+            }
+        }
+        let quantity = venue.affordable(price, available);
+        if quantity == 0 {
+            return Ended::Exhausted;
+        }
+        arena.reduce(maker, quantity);
+        incoming.leaves -= quantity;
+        venue.traded(arena, incoming, maker, price, quantity);
+        if arena.orders.get(maker).leaves == 0 {
+            book.unlink(arena, maker);
+            venue.removed(arena, maker);
+        }
+        if incoming.leaves == 0 {
+            return Ended::Filled;
+        }
+    }
+}
+
+/// The taker meets its own order: does what its mode says. `None` to go on matching.
+#[cold]
+fn prevent<P: PriceIndex, V: Venue<P>>(
+    arena: &mut Arena,
+    book: &mut Book<P>,
+    incoming: &mut Incoming,
+    venue: &mut V,
+    maker: u32,
+) -> Option<Ended> {
+    let mut cancel_maker = |arena: &mut Arena, venue: &mut V, decremented| {
+        venue.maker_canceled(arena, maker, decremented);
+        book.unlink(arena, maker);
+        venue.removed(arena, maker);
+    };
+    match incoming.self_trade_prevention {
+        SelfTradePrevention::None | SelfTradePrevention::ExpireTaker => Some(Ended::SelfTrade { decremented: 0 }),
+        SelfTradePrevention::ExpireMaker => {
+            cancel_maker(arena, venue, 0);
+            None
+        }
+        SelfTradePrevention::ExpireBoth => {
+            cancel_maker(arena, venue, 0);
+            Some(Ended::SelfTrade { decremented: 0 })
+        }
+        SelfTradePrevention::Decrement => {
+            let quantity = arena.orders.get(maker).leaves.min(incoming.leaves);
+            arena.reduce(maker, quantity);
+            if arena.orders.get(maker).leaves == 0 {
+                cancel_maker(arena, venue, quantity);
+            } else {
+                venue.maker_decremented(arena, maker, quantity);
+            }
+            incoming.leaves -= quantity;
+            if incoming.leaves == 0 {
+                return Some(Ended::SelfTrade { decremented: quantity });
+            }
+            venue.taker_decremented(arena, incoming, quantity);
+            None
+        }
+    }
+}
+
+/// What `incoming` would trade with the book as it stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Walk {
+    pub quantity: i64,
+    /// The sum of price × quantity.
+    pub tick_lots: i128,
+}
+
+/// Follows the same path as [`run`] without changing anything. `most` bounds the sum of price × quantity.
+///
+/// Visits levels only, unless self-trade prevention makes it look at every order. Costs as much as the trading that it
+/// foresees, so a client cannot make it long for nothing.
+pub(crate) fn walk<P: PriceIndex>(arena: &Arena, book: &Book<P>, incoming: &Incoming, most: Option<i128>) -> Walk {
+    let mut found = Walk::default();
+    let mut wanted = incoming.leaves;
+    for level in book.levels(arena, incoming.side.opposite()) {
+        if wanted == 0 || !incoming.side.crosses(incoming.limit, PriceTicks(level.price)) {
+            break;
+        }
+        let price = i128::from(level.price);
+        // Takes up to `available` lots at this price; false when the bound is reached.
+        let mut take = |available: i64, wanted: &mut i64| {
+            let mut quantity = available.min(*wanted);
+            if let Some(most) = most {
+                let affordable = (most - found.tick_lots) / price;
+                quantity = i64::try_from(affordable).map_or(quantity, |affordable| affordable.min(quantity));
+            }
+            found.quantity += quantity;
+            found.tick_lots += price * i128::from(quantity);
+            *wanted -= quantity;
+            quantity == available || *wanted == 0
+        };
+        if incoming.self_trade_prevention == SelfTradePrevention::None {
+            let available = i64::try_from(level.quantity).unwrap_or(i64::MAX);
+            if !take(available, &mut wanted) {
+                return found;
+            }
+            continue;
+        }
+        let mut at = level.head;
+        while at != NIL && wanted > 0 {
+            let order = arena.orders.get(at);
+            at = order.next;
+            if order.account == incoming.account {
+                match incoming.self_trade_prevention {
+                    SelfTradePrevention::ExpireMaker => {}
+                    SelfTradePrevention::Decrement => wanted -= order.leaves.min(wanted),
+                    _ => return found,
+                }
+            } else if !take(order.leaves, &mut wanted) {
+                return found;
+            }
+        }
+    }
+    found
+}

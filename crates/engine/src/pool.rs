@@ -1,0 +1,508 @@
+//! The orders that rest in books, as small records in one pool, and the hash chains that find them by id.
+//!
+//! Invariants: a record is one cache line; a slot is either in use (`order_id != 0`) or on the free list; a slot is
+//! found again only by comparing the whole id, so a reused slot never answers to a stale one.
+
+use crate::types::ClientOrderId;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// The slot, level or page that is not there.
+pub(crate) const NIL: u32 = u32::MAX;
+
+/// A resting order. Its price, side and instrument are those of its level.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Order {
+    pub order_id: u64,
+    pub filled: i64,
+    pub leaves: i64,
+    pub level: u32,
+    pub account: u32,
+    /// Neighbours in the level's queue.
+    pub next: u32,
+    pub prev: u32,
+    /// Neighbours in the account's list, which is in ascending order_id.
+    pub account_next: u32,
+    pub account_prev: u32,
+    /// The next order in the same bucket of the index by order_id.
+    id_next: u32,
+    /// The same, of the index by client_order_id.
+    client_next: u32,
+    /// What was paid too much in fees, in millionths of the quote unit; below 10^6.
+    pub fee_carry: u32,
+    /// Which fee schedule, as interned by the engine.
+    pub fees: u16,
+    pub flags: Flags,
+}
+
+const _: () = assert!(std::mem::size_of::<Order>() == 64);
+
+/// The small facts of an order in 16 bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flags(u16);
+
+impl Flags {
+    const STP: u16 = 0b111;
+    const POST_ONLY: u16 = 1 << 3;
+    const TIME_IN_FORCE_SHIFT: u32 = 4;
+    const CLIENT_SHORT: u16 = 1 << 8;
+    const CLIENT_LONG: u16 = 1 << 9;
+
+    pub fn new(
+        self_trade_prevention: crate::types::SelfTradePrevention,
+        post_only: bool,
+        time_in_force: crate::types::TimeInForce,
+    ) -> Self {
+        let mut bits = self_trade_prevention as u16 & Self::STP;
+        if post_only {
+            bits |= Self::POST_ONLY;
+        }
+        Self(bits | (time_in_force as u16) << Self::TIME_IN_FORCE_SHIFT)
+    }
+
+    #[inline]
+    pub fn self_trade_prevention(self) -> crate::types::SelfTradePrevention {
+        crate::types::SelfTradePrevention::from_u8((self.0 & Self::STP) as u8)
+            .unwrap_or(crate::types::SelfTradePrevention::None)
+    }
+
+    #[inline]
+    pub fn post_only(self) -> bool {
+        self.0 & Self::POST_ONLY != 0
+    }
+
+    #[inline]
+    pub fn time_in_force(self) -> crate::types::TimeInForce {
+        crate::types::TimeInForce::from_u8((self.0 >> Self::TIME_IN_FORCE_SHIFT) as u8 & 0b1111)
+            .unwrap_or(crate::types::TimeInForce::Gtc)
+    }
+
+    #[inline]
+    pub fn has_client_order_id(self) -> bool {
+        self.0 & (Self::CLIENT_SHORT | Self::CLIENT_LONG) != 0
+    }
+}
+
+impl Order {
+    /// A record that is in no list yet.
+    pub fn new(order_id: u64, account: u32, leaves: i64, fees: u16, flags: Flags) -> Self {
+        Self {
+            order_id,
+            filled: 0,
+            leaves,
+            level: NIL,
+            account,
+            next: NIL,
+            prev: NIL,
+            account_next: NIL,
+            account_prev: NIL,
+            id_next: NIL,
+            client_next: NIL,
+            fee_carry: 0,
+            fees,
+            flags,
+        }
+    }
+}
+
+/// A hasher that takes a 64-bit hash as it is. Deterministic; nothing depends on a map's order anyway.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct IdentityHasher(u64);
+
+impl Hasher for IdentityHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+    fn write_u32(&mut self, value: u32) {
+        self.0 = u64::from(value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+pub(crate) type Identity = BuildHasherDefault<IdentityHasher>;
+
+/// The 64-bit FNV-1a hash of an account id and a client_order_id
+/// (G. Fowler, L. Noll, K.-P. Vo; <http://www.isthe.com/chongo/tech/comp/fnv/>).
+#[inline]
+pub(crate) fn client_hash(account: u32, client_order_id: &ClientOrderId) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in account.to_le_bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    for &byte in client_order_id.as_bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    hash
+}
+
+/// Buckets of chains through the pool that grow one bucket at a time (linear hashing, W. Litwin 1980), so that no
+/// single command ever pays for a rehash of everything.
+#[derive(Clone, Debug)]
+struct Buckets {
+    heads: Vec<u32>,
+    len: usize,
+}
+
+impl Buckets {
+    const SMALLEST: usize = 64;
+
+    fn new() -> Self {
+        Self {
+            heads: vec![NIL; Self::SMALLEST],
+            len: 0,
+        }
+    }
+
+    #[inline]
+    fn bucket(&self, hash: u64) -> usize {
+        let count = self.heads.len();
+        let mask = count.next_power_of_two() - 1;
+        let bucket = hash as usize & mask;
+        if bucket < count {
+            bucket
+        } else {
+            bucket & (mask >> 1)
+        }
+    }
+}
+
+/// Which chain of a record an index uses, and what it hashes.
+trait Chain {
+    fn link(order: &mut Order) -> &mut u32;
+    fn hash(pool: &OrderPool, slot: u32) -> u64;
+    fn buckets(pool: &mut OrderPool) -> &mut Buckets;
+}
+
+struct ById;
+struct ByClient;
+
+impl Chain for ById {
+    #[inline]
+    fn link(order: &mut Order) -> &mut u32 {
+        &mut order.id_next
+    }
+    #[inline]
+    fn hash(pool: &OrderPool, slot: u32) -> u64 {
+        pool.orders[slot as usize].order_id
+    }
+    #[inline]
+    fn buckets(pool: &mut OrderPool) -> &mut Buckets {
+        &mut pool.by_id
+    }
+}
+
+impl Chain for ByClient {
+    #[inline]
+    fn link(order: &mut Order) -> &mut u32 {
+        &mut order.client_next
+    }
+    #[inline]
+    fn hash(pool: &OrderPool, slot: u32) -> u64 {
+        client_hash(pool.orders[slot as usize].account + 1, &pool.client_order_id(slot))
+    }
+    #[inline]
+    fn buckets(pool: &mut OrderPool) -> &mut Buckets {
+        &mut pool.by_client
+    }
+}
+
+/// All resting orders of the venue, or of one stand-alone book.
+#[derive(Clone, Debug)]
+pub(crate) struct OrderPool {
+    orders: Vec<Order>,
+    free: u32,
+    in_use: u32,
+    by_id: Buckets,
+    by_client: Buckets,
+    /// client_order_ids of up to 15 bytes, by slot; the last byte is the length. Empty until the first one comes.
+    short_ids: Vec<[u8; 16]>,
+    /// Longer ones.
+    long_ids: HashMap<u32, ClientOrderId, Identity>,
+}
+
+impl OrderPool {
+    pub fn new() -> Self {
+        Self {
+            orders: Vec::new(),
+            free: NIL,
+            in_use: 0,
+            by_id: Buckets::new(),
+            by_client: Buckets::new(),
+            short_ids: Vec::new(),
+            long_ids: HashMap::default(),
+        }
+    }
+
+    #[inline]
+    pub fn len(&self) -> u32 {
+        self.in_use
+    }
+
+    #[inline]
+    pub fn get(&self, slot: u32) -> &Order {
+        &self.orders[slot as usize]
+    }
+
+    #[inline]
+    pub fn get_mut(&mut self, slot: u32) -> &mut Order {
+        &mut self.orders[slot as usize]
+    }
+
+    /// Puts an order into a slot and into the index by order_id.
+    #[inline]
+    pub fn insert(&mut self, order: Order) -> u32 {
+        let slot = self.free;
+        let slot = if slot == NIL {
+            self.orders.push(order);
+            (self.orders.len() - 1) as u32
+        } else {
+            let place = &mut self.orders[slot as usize];
+            self.free = place.next;
+            *place = order;
+            slot
+        };
+        self.in_use += 1;
+        self.link::<ById>(slot);
+        slot
+    }
+
+    /// Takes an order out of both indexes and frees its slot. It must be out of its level and account list.
+    #[inline]
+    pub fn remove(&mut self, slot: u32) {
+        self.unlink::<ById>(slot);
+        self.clear_client_order_id(slot);
+        let free = self.free;
+        let order = &mut self.orders[slot as usize];
+        order.order_id = 0;
+        order.next = free;
+        self.free = slot;
+        self.in_use -= 1;
+    }
+
+    /// The slot of an open order.
+    #[inline]
+    pub fn find(&self, order_id: u64) -> Option<u32> {
+        if order_id == 0 {
+            return None;
+        }
+        let mut slot = self.by_id.heads[self.by_id.bucket(order_id)];
+        while slot != NIL {
+            let order = &self.orders[slot as usize];
+            if order.order_id == order_id {
+                return Some(slot);
+            }
+            slot = order.id_next;
+        }
+        None
+    }
+
+    /// The slot of an account's open order.
+    #[inline]
+    pub fn find_client(&self, account: u32, client_order_id: &ClientOrderId, hash: u64) -> Option<u32> {
+        let mut slot = self.by_client.heads[self.by_client.bucket(hash)];
+        while slot != NIL {
+            let order = &self.orders[slot as usize];
+            if order.account == account && self.client_order_id(slot) == *client_order_id {
+                return Some(slot);
+            }
+            slot = order.client_next;
+        }
+        None
+    }
+
+    /// The client's id of the order in a slot; empty if it has none.
+    #[inline]
+    pub fn client_order_id(&self, slot: u32) -> ClientOrderId {
+        let flags = self.orders[slot as usize].flags.0;
+        if flags & (Flags::CLIENT_SHORT | Flags::CLIENT_LONG) == 0 {
+            return ClientOrderId::EMPTY;
+        }
+        if flags & Flags::CLIENT_SHORT != 0 {
+            let short = &self.short_ids[slot as usize];
+            return ClientOrderId::from_short(short);
+        }
+        self.long_ids.get(&slot).copied().unwrap_or_default()
+    }
+
+    /// Gives an order without a client_order_id this one, and puts it into the index. Nothing for the empty one.
+    pub fn set_client_order_id(&mut self, slot: u32, client_order_id: &ClientOrderId) {
+        if client_order_id.is_empty() {
+            return;
+        }
+        let flag = if client_order_id.len() <= 15 {
+            if self.short_ids.len() <= slot as usize {
+                self.short_ids.resize(self.orders.len(), [0; 16]);
+            }
+            self.short_ids[slot as usize] = client_order_id.to_short();
+            Flags::CLIENT_SHORT
+        } else {
+            self.long_ids.insert(slot, *client_order_id);
+            Flags::CLIENT_LONG
+        };
+        self.orders[slot as usize].flags.0 |= flag;
+        self.link::<ByClient>(slot);
+    }
+
+    /// Takes an order's client_order_id away, from the index too.
+    #[inline]
+    pub fn clear_client_order_id(&mut self, slot: u32) {
+        let flags = self.orders[slot as usize].flags.0;
+        if flags & (Flags::CLIENT_SHORT | Flags::CLIENT_LONG) == 0 {
+            return;
+        }
+        self.unlink::<ByClient>(slot);
+        if flags & Flags::CLIENT_LONG != 0 {
+            self.long_ids.remove(&slot);
+        }
+        self.orders[slot as usize].flags.0 &= !(Flags::CLIENT_SHORT | Flags::CLIENT_LONG);
+    }
+
+    /// The slots in use, in no particular order.
+    pub fn slots(&self) -> impl Iterator<Item = u32> + '_ {
+        self.orders
+            .iter()
+            .enumerate()
+            .filter(|(_, order)| order.order_id != 0)
+            .map(|(slot, _)| slot as u32)
+    }
+
+    /// Asks the processor to fetch what a lookup of this order_id will touch first.
+    #[inline]
+    pub fn prefetch(&self, order_id: u64) {
+        let head = self.by_id.heads[self.by_id.bucket(order_id)];
+        if let Some(order) = self.orders.get(head as usize) {
+            crate::prefetch(order);
+        }
+    }
+
+    /// Bytes of heap memory in use: by records up to the highest slot ever used, and by the indexes.
+    pub fn memory_bytes(&self) -> usize {
+        self.orders.len() * size_of::<Order>()
+            + self.short_ids.len() * size_of::<[u8; 16]>()
+            + self.long_ids.capacity() * (size_of::<(u32, ClientOrderId)>() + 1)
+            + (self.by_id.heads.len() + self.by_client.heads.len()) * size_of::<u32>()
+    }
+
+    #[inline]
+    fn link<C: Chain>(&mut self, slot: u32) {
+        let hash = C::hash(self, slot);
+        let buckets = C::buckets(self);
+        let bucket = buckets.bucket(hash);
+        let head = std::mem::replace(&mut buckets.heads[bucket], slot);
+        buckets.len += 1;
+        let grow = buckets.len > buckets.heads.len();
+        *C::link(&mut self.orders[slot as usize]) = head;
+        if grow {
+            self.split::<C>();
+        }
+    }
+
+    #[inline]
+    fn unlink<C: Chain>(&mut self, slot: u32) {
+        let hash = C::hash(self, slot);
+        let after = *C::link(&mut self.orders[slot as usize]);
+        let buckets = C::buckets(self);
+        buckets.len -= 1;
+        let bucket = buckets.bucket(hash);
+        let mut at = buckets.heads[bucket];
+        if at == slot {
+            buckets.heads[bucket] = after;
+            return;
+        }
+        loop {
+            let link = C::link(&mut self.orders[at as usize]);
+            if *link == slot {
+                *link = after;
+                return;
+            }
+            at = *link;
+        }
+    }
+
+    /// Adds one bucket and moves the orders that belong into it.
+    fn split<C: Chain>(&mut self) {
+        let buckets = C::buckets(self);
+        let added = buckets.heads.len();
+        // The bucket whose orders are divided: the new number without its top bit.
+        let divided = added & !(1 << added.ilog2());
+        let mut slot = std::mem::replace(&mut buckets.heads[divided], NIL);
+        buckets.heads.push(NIL);
+        while slot != NIL {
+            let hash = C::hash(self, slot);
+            let after = *C::link(&mut self.orders[slot as usize]);
+            let buckets = C::buckets(self);
+            let bucket = buckets.bucket(hash);
+            let head = std::mem::replace(&mut buckets.heads[bucket], slot);
+            *C::link(&mut self.orders[slot as usize]) = head;
+            slot = after;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{SelfTradePrevention, TimeInForce};
+
+    fn order(order_id: u64, account: u32) -> Order {
+        Order::new(
+            order_id,
+            account,
+            1,
+            0,
+            Flags::new(SelfTradePrevention::None, false, TimeInForce::Gtc),
+        )
+    }
+
+    #[test]
+    fn orders_are_found_by_both_ids_through_growth_and_removal() {
+        let mut pool = OrderPool::new();
+        let name = |id: u64| {
+            let text = if id % 3 == 0 {
+                format!("a-rather-long-client-id-{id}")
+            } else {
+                format!("c{id}")
+            };
+            ClientOrderId::new(text.as_bytes()).expect("valid")
+        };
+        let mut open = std::collections::BTreeMap::new();
+        for id in 1..=20_000_u64 {
+            let account = (id % 7) as u32;
+            let slot = pool.insert(order(id, account));
+            pool.set_client_order_id(slot, &name(id));
+            open.insert(id, slot);
+            if id % 2 == 0 {
+                let gone = id / 2;
+                pool.remove(open.remove(&gone).expect("open"));
+                assert_eq!(pool.find(gone), None);
+            }
+        }
+        assert_eq!(pool.len() as usize, open.len());
+        for (&id, &slot) in &open {
+            let account = (id % 7) as u32;
+            assert_eq!(pool.find(id), Some(slot));
+            let hash = client_hash(account + 1, &name(id));
+            assert_eq!(pool.find_client(account, &name(id), hash), Some(slot));
+            let other = client_hash(account + 8, &name(id));
+            assert_eq!(pool.find_client(account + 7, &name(id), other), None);
+        }
+    }
+
+    #[test]
+    fn fnv_1a_matches_the_published_value() {
+        // FNV-1a of "foobar" is 85944171f73967e8 (reference vectors of draft-eastlake-fnv); the account is its start.
+        let account = u32::from_le_bytes(*b"foob");
+        assert_eq!(
+            client_hash(account, &ClientOrderId::new(b"ar").expect("valid")),
+            0x8594_4171_f739_67e8
+        );
+    }
+}

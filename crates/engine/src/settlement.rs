@@ -1,0 +1,461 @@
+//! What a match means: money moves, holds shrink, reports are made, and what has ended is taken out of every list.
+
+use crate::book::Arena;
+use crate::engine::{Instrument, REMEMBERED_CLIENT_ORDER_IDS};
+use crate::event::{Event, EventSink, ExecutionReport};
+use crate::fees::{fill_fee, FeeSchedule, FeeTable};
+use crate::ledger::{Ledger, Settlement};
+use crate::levels::PriceIndex;
+use crate::matching::{Ended, Incoming, Venue};
+use crate::pool::{client_hash, Identity, Order, NIL};
+use crate::types::{
+    AccountId, Amount, CancelReason, ClientOrderId, ExecType, InstrumentId, Liquidity, Lots, OrderId, OrderStatus,
+    OrderType, PriceTicks, Side, TimeInForce, TradeId,
+};
+use std::collections::HashSet;
+
+/// An order on its way in: what its record cannot hold while it has no level.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taker {
+    pub order: Order,
+    pub client_order_id: ClientOrderId,
+    pub side: Side,
+    pub order_type: OrderType,
+    pub price: PriceTicks,
+    pub quote_quantity: Amount,
+    /// What of the quote quantity has not been traded.
+    pub quote_left: i128,
+    /// Whether it may rest, and so holds money.
+    pub rests: bool,
+    pub hold: i128,
+}
+
+impl Taker {
+    /// What matching needs to know of it.
+    #[inline]
+    pub fn incoming(&self) -> Incoming {
+        Incoming {
+            side: self.side,
+            limit: match self.order_type {
+                OrderType::Limit => self.price,
+                OrderType::Market => Incoming::any_price(self.side),
+            },
+            leaves: self.order.leaves,
+            account: self.order.account,
+            self_trade_prevention: match self.order.flags.self_trade_prevention() {
+                // Without a quantity there is nothing to decrement.
+                crate::types::SelfTradePrevention::Decrement if self.by_quote() => {
+                    crate::types::SelfTradePrevention::ExpireTaker
+                }
+                mode => mode,
+            },
+        }
+    }
+
+    #[inline]
+    fn by_quote(&self) -> bool {
+        self.quote_quantity.0 != 0
+    }
+
+    /// A report of the order as it is now.
+    #[inline]
+    pub fn report(&self, instrument_id: InstrumentId, exec_type: ExecType, reason: CancelReason) -> ExecutionReport {
+        let mut report = report(
+            &self.order,
+            self.client_order_id,
+            instrument_id,
+            self.side,
+            self.price,
+            exec_type,
+        );
+        report.order_type = self.order_type;
+        report.quote_quantity = self.quote_quantity;
+        report.hold = Amount(self.hold);
+        report.cancel_reason = reason;
+        if self.by_quote() {
+            report.quantity = Lots::ZERO;
+            report.leaves_quantity = Lots::ZERO;
+            if exec_type == ExecType::Trade && self.quote_left == 0 {
+                report.status = OrderStatus::Filled;
+            }
+        }
+        report
+    }
+}
+
+/// Why a taker is canceled after matching, and how many lots were taken off it last; `None` if it is not.
+#[inline]
+pub(crate) fn cancel_reason(taker: &Taker, ended: Ended) -> Option<(CancelReason, i64)> {
+    match ended {
+        Ended::Filled => None,
+        Ended::SelfTrade { decremented } => Some((CancelReason::SelfTrade, decremented)),
+        Ended::Exhausted if taker.rests || taker.by_quote() && taker.quote_left == 0 => None,
+        Ended::Exhausted if taker.order_type == OrderType::Market => Some((CancelReason::NoLiquidity, 0)),
+        Ended::Exhausted => match taker.order.flags.time_in_force() {
+            TimeInForce::Fok => Some((CancelReason::FillOrKill, 0)),
+            TimeInForce::Gtc | TimeInForce::Ioc => Some((CancelReason::ImmediateOrCancel, 0)),
+        },
+    }
+}
+
+/// A report of a limit order with what its record holds; what is not in the record is "none".
+#[inline]
+fn report(
+    order: &Order,
+    client_order_id: ClientOrderId,
+    instrument_id: InstrumentId,
+    side: Side,
+    price: PriceTicks,
+    exec_type: ExecType,
+) -> ExecutionReport {
+    let status = match exec_type {
+        ExecType::Canceled => OrderStatus::Canceled,
+        _ if order.leaves == 0 => OrderStatus::Filled,
+        _ if order.filled > 0 => OrderStatus::PartiallyFilled,
+        _ => OrderStatus::New,
+    };
+    ExecutionReport {
+        order_id: OrderId(order.order_id),
+        client_order_id,
+        account_id: AccountId(order.account + 1),
+        instrument_id,
+        exec_type,
+        status,
+        side,
+        order_type: OrderType::Limit,
+        time_in_force: order.flags.time_in_force(),
+        post_only: order.flags.post_only(),
+        self_trade_prevention: order.flags.self_trade_prevention(),
+        cancel_reason: CancelReason::None,
+        price,
+        // An order by quote quantity has no quantity, and leaves that mean nothing; its taker says so.
+        quantity: Lots(order.filled.wrapping_add(order.leaves)),
+        quote_quantity: Amount::ZERO,
+        filled_quantity: Lots(order.filled),
+        leaves_quantity: if exec_type == ExecType::Canceled {
+            Lots::ZERO
+        } else {
+            Lots(order.leaves)
+        },
+        hold: Amount::ZERO,
+        trade_id: TradeId::NONE,
+        last_price: PriceTicks(0),
+        last_quantity: Lots::ZERO,
+        last_notional: Amount::ZERO,
+        fee: Amount::ZERO,
+        liquidity: Liquidity::None,
+        counter_order_id: OrderId::NONE,
+    }
+}
+
+/// What the engine does about a match.
+pub(crate) struct Desk<'a, S> {
+    pub ledger: &'a mut Ledger,
+    pub remembered: &'a mut HashSet<u64, Identity>,
+    pub fees: &'a FeeTable,
+    pub instrument: &'a mut Instrument,
+    pub last_trade_id: &'a mut u64,
+    pub taker: &'a mut Taker,
+    pub events: &'a mut S,
+}
+
+/// A fill of one order, as both its sides need it.
+#[derive(Clone, Copy)]
+struct Fill {
+    trade_id: TradeId,
+    price: PriceTicks,
+    quantity: i64,
+    notional: i128,
+}
+
+impl<S: EventSink> Desk<'_, S> {
+    /// Books a fill on an order whose leaves are reduced already. Returns its fee and the hold that is left.
+    #[inline]
+    #[allow(clippy::too_many_arguments)] // All of them are facts of one fill; a struct would only be unpacked again.
+    fn settle(
+        &mut self,
+        order: &mut Order,
+        side: Side,
+        limit: PriceTicks,
+        holds: bool,
+        schedule: FeeSchedule,
+        rate_ppm: i32,
+        fill: Fill,
+    ) -> (i128, i128) {
+        let instrument = &*self.instrument;
+        let before = order.leaves + fill.quantity;
+        let old_carry = order.fee_carry;
+        let (mut fee, carry) = fill_fee(fill.notional, rate_ppm, old_carry);
+        order.fee_carry = carry;
+        order.filled += fill.quantity;
+        if fee < 0 {
+            fee = self.payable_rebate(fee);
+        }
+        let (hold, release) = if holds {
+            let hold = match order.leaves {
+                0 => 0,
+                leaves => instrument.hold(side, limit.0, leaves, schedule, carry),
+            };
+            (hold, instrument.hold(side, limit.0, before, schedule, old_carry) - hold)
+        } else {
+            (0, 0)
+        };
+        self.ledger.settle(Settlement {
+            account: order.account as usize,
+            side,
+            base: instrument.base.0 as usize - 1,
+            quote: instrument.quote.0 as usize - 1,
+            base_amount: i128::from(fill.quantity) * i128::from(instrument.lot_units),
+            notional: fill.notional,
+            fee,
+            release,
+        });
+        (fee, hold)
+    }
+
+    /// A rebate as far as the venue has the money. It always has, unless it took its own fees out: what a taker's carry
+    /// has paid in advance may be gone then.
+    #[cold]
+    fn payable_rebate(&self, fee: i128) -> i128 {
+        let quote = self.instrument.quote.0 as usize - 1;
+        -(-fee).min(self.ledger.accounts[Ledger::VENUE].balance(quote).available())
+    }
+
+    fn complete(report: &mut ExecutionReport, fill: Fill, fee: i128, liquidity: Liquidity, counter: u64) {
+        report.trade_id = fill.trade_id;
+        report.last_price = fill.price;
+        report.last_quantity = Lots(fill.quantity);
+        report.last_notional = Amount(fill.notional);
+        report.fee = Amount(fee);
+        report.liquidity = liquidity;
+        report.counter_order_id = OrderId(counter);
+    }
+}
+
+impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
+    #[inline]
+    fn affordable(&mut self, price: PriceTicks, available: i64) -> i64 {
+        if !self.taker.by_quote() {
+            return available;
+        }
+        let lots = self.taker.quote_left / self.instrument.known_notional(price.0, 1);
+        i64::try_from(lots).map_or(available, |lots| lots.min(available))
+    }
+
+    #[inline]
+    fn traded(&mut self, arena: &mut Arena, incoming: &Incoming, maker: u32, price: PriceTicks, quantity: i64) {
+        *self.last_trade_id += 1;
+        self.instrument.last_price = price;
+        let instrument_id = self.instrument.instrument_id;
+        let notional = self.instrument.known_notional(price.0, quantity);
+        let fill = Fill {
+            trade_id: TradeId(*self.last_trade_id),
+            price,
+            quantity,
+            notional,
+        };
+
+        let mut taker = self.taker.order;
+        taker.leaves = incoming.leaves;
+        let schedule = self.fees.get(taker.fees);
+        let taker_ppm = schedule.taker_ppm;
+        let (side, limit, rests) = (self.taker.side, self.taker.price, self.taker.rests);
+        let (fee, hold) = self.settle(&mut taker, side, limit, rests, schedule, taker_ppm, fill);
+        self.taker.order = taker;
+        self.taker.hold = hold;
+        if self.taker.by_quote() {
+            self.taker.quote_left -= notional;
+        }
+        let counter = arena.orders.get(maker).order_id;
+        let mut report = self.taker.report(instrument_id, ExecType::Trade, CancelReason::None);
+        Self::complete(&mut report, fill, fee, Liquidity::Taker, counter);
+        self.events.emit(Event::Execution(report));
+
+        let mut order = *arena.orders.get(maker);
+        let schedule = self.fees.get(order.fees);
+        // A rebate never exceeds what the taker pays in the same trade.
+        let maker_ppm = schedule.maker_ppm.max(-taker_ppm);
+        let (fee, hold) = self.settle(&mut order, side.opposite(), price, true, schedule, maker_ppm, fill);
+        let place = arena.orders.get_mut(maker);
+        place.filled = order.filled;
+        place.fee_carry = order.fee_carry;
+        let client_order_id = arena.orders.client_order_id(maker);
+        let mut report = self::report(
+            &order,
+            client_order_id,
+            instrument_id,
+            side.opposite(),
+            price,
+            ExecType::Trade,
+        );
+        report.hold = Amount(hold);
+        Self::complete(&mut report, fill, fee, Liquidity::Maker, taker.order_id);
+        self.events.emit(Event::Execution(report));
+    }
+
+    fn maker_canceled(&mut self, arena: &mut Arena, maker: u32, decremented: i64) {
+        let instrument = &*self.instrument;
+        let report = self.ledger.cancel_maker(
+            arena,
+            instrument,
+            self.fees,
+            maker,
+            CancelReason::SelfTrade,
+            decremented,
+        );
+        self.events.emit(Event::Execution(report));
+    }
+
+    fn maker_decremented(&mut self, arena: &mut Arena, maker: u32, quantity: i64) {
+        let order = *arena.orders.get(maker);
+        let level = arena.level_of(maker);
+        let (side, price) = (level.side(), PriceTicks(level.price));
+        let hold = self.restate(&order, side, price, quantity);
+        let client_order_id = arena.orders.client_order_id(maker);
+        let mut report = self::report(
+            &order,
+            client_order_id,
+            self.instrument.instrument_id,
+            side,
+            price,
+            ExecType::Restated,
+        );
+        report.hold = Amount(hold);
+        report.cancel_reason = CancelReason::SelfTrade;
+        self.events.emit(Event::Execution(report));
+    }
+
+    fn taker_decremented(&mut self, _arena: &mut Arena, incoming: &Incoming, quantity: i64) {
+        self.taker.order.leaves = incoming.leaves;
+        if self.taker.rests {
+            let order = self.taker.order;
+            self.taker.hold = self.restate(&order, self.taker.side, self.taker.price, quantity);
+        }
+        let report = self.taker.report(
+            self.instrument.instrument_id,
+            ExecType::Restated,
+            CancelReason::SelfTrade,
+        );
+        self.events.emit(Event::Execution(report));
+    }
+
+    #[inline]
+    fn removed(&mut self, arena: &mut Arena, maker: u32) {
+        self.ledger.retire(arena, self.remembered, maker);
+    }
+}
+
+impl<S: EventSink> Desk<'_, S> {
+    /// Shrinks the hold of an order that was just reduced by `quantity` without a trade. Returns what it holds now.
+    fn restate(&mut self, order: &Order, side: Side, price: PriceTicks, quantity: i64) -> i128 {
+        let instrument = &*self.instrument;
+        let schedule = self.fees.get(order.fees);
+        let hold = instrument.hold(side, price.0, order.leaves, schedule, order.fee_carry);
+        let before = instrument.hold(side, price.0, order.leaves + quantity, schedule, order.fee_carry);
+        let balance = self
+            .ledger
+            .balance_mut(order.account as usize, instrument.hold_index(side));
+        balance.held -= before - hold;
+        hold
+    }
+}
+
+impl Ledger {
+    /// Releases the hold of an order in a book that is being canceled, and makes its report. `decremented` lots were taken
+    /// off it just before, and are shown, and held, as its own still.
+    pub fn cancel_maker(
+        &mut self,
+        arena: &Arena,
+        instrument: &Instrument,
+        fees: &FeeTable,
+        slot: u32,
+        reason: CancelReason,
+        decremented: i64,
+    ) -> ExecutionReport {
+        let mut order = *arena.orders.get(slot);
+        let level = arena.level_of(slot);
+        order.leaves += decremented;
+        let hold = instrument.hold(
+            level.side(),
+            level.price,
+            order.leaves,
+            fees.get(order.fees),
+            order.fee_carry,
+        );
+        self.balance_mut(order.account as usize, instrument.hold_index(level.side()))
+            .held -= hold;
+        let client_order_id = arena.orders.client_order_id(slot);
+        let price = PriceTicks(level.price);
+        let mut report = report(
+            &order,
+            client_order_id,
+            instrument.instrument_id,
+            level.side(),
+            price,
+            ExecType::Canceled,
+        );
+        report.cancel_reason = reason;
+        report
+    }
+
+    /// Puts an order at the end of its account's list. Order ids ascend, so the list does.
+    #[inline]
+    pub fn append_order(&mut self, arena: &mut Arena, account: usize, slot: u32) {
+        let account = &mut self.accounts[account];
+        account.open_orders += 1;
+        let last = std::mem::replace(&mut account.last_order, slot);
+        if last == NIL {
+            account.first_order = slot;
+        } else {
+            arena.orders.get_mut(last).account_next = slot;
+        }
+        let order = arena.orders.get_mut(slot);
+        order.account_prev = last;
+        order.account_next = NIL;
+    }
+
+    /// Takes an order that is in no book any more out of its account's list and the indexes, and frees its slot.
+    #[inline]
+    pub fn retire(&mut self, arena: &mut Arena, remembered: &mut HashSet<u64, Identity>, slot: u32) {
+        let order = *arena.orders.get(slot);
+        let account = &mut self.accounts[order.account as usize];
+        account.open_orders -= 1;
+        if order.account_prev == NIL {
+            account.first_order = order.account_next;
+        } else {
+            arena.orders.get_mut(order.account_prev).account_next = order.account_next;
+        }
+        if order.account_next == NIL {
+            account.last_order = order.account_prev;
+        } else {
+            arena.orders.get_mut(order.account_next).account_prev = order.account_prev;
+        }
+        if order.flags.has_client_order_id() {
+            let client_order_id = arena.orders.client_order_id(slot);
+            self.remember(remembered, order.account as usize, &client_order_id);
+        }
+        arena.orders.remove(slot);
+    }
+
+    /// Remembers the client_order_id of an order that has closed; forgets the account's oldest if there are too many.
+    #[inline]
+    pub fn remember(
+        &mut self,
+        remembered: &mut HashSet<u64, Identity>,
+        account: usize,
+        client_order_id: &ClientOrderId,
+    ) {
+        if client_order_id.is_empty() {
+            return;
+        }
+        let hash = client_hash(account as u32 + 1, client_order_id);
+        let list = &mut self.accounts[account].remembered;
+        if list.len() == REMEMBERED_CLIENT_ORDER_IDS {
+            if let Some(oldest) = list.pop_front() {
+                remembered.remove(&oldest);
+            }
+        }
+        list.push_back(hash);
+        remembered.insert(hash);
+    }
+}

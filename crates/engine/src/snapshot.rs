@@ -1,0 +1,359 @@
+//! The canonical encoding of the state, and its SHA-256, the digest.
+//!
+//! Invariant: two engines have the same snapshot exactly when they behave the same from here on, whatever memory layout
+//! they got there with. The format is specified in `docs/concepts/engine.md`.
+
+use crate::engine::{Asset, Engine, EngineConfig, Instrument};
+use crate::fees::FeeSchedule;
+use crate::pool::{Flags, Order};
+use crate::types::{
+    Amount, AssetId, ClientOrderId, InstrumentId, Lots, PriceTicks, SelfTradePrevention, ShortText, Side, Step,
+    TimeInForce, TradingStatus,
+};
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+const MAGIC: &[u8; 8] = b"BEURSSN1";
+
+/// A snapshot that cannot be restored: what is wrong, and at which byte.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SnapshotError {
+    /// The byte offset.
+    pub offset: usize,
+    /// What is wrong there.
+    pub what: String,
+}
+
+impl fmt::Display for SnapshotError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bad snapshot at byte {}: {}", self.offset, self.what)
+    }
+}
+
+impl std::error::Error for SnapshotError {}
+
+fn put_text<const N: usize>(out: &mut Vec<u8>, text: &ShortText<N>) {
+    out.push(text.len() as u8);
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn put_count(out: &mut Vec<u8>, count: usize) {
+    out.extend_from_slice(&(count as u32).to_le_bytes());
+}
+
+macro_rules! put {
+    ($out:expr, $($value:expr),+) => { $($out.extend_from_slice(&$value.to_le_bytes());)+ };
+}
+
+impl Engine {
+    /// Appends the snapshot to `out`.
+    pub fn snapshot(&self, out: &mut Vec<u8>) {
+        out.reserve(64 * self.arena.orders.len() as usize + 256);
+        out.extend_from_slice(MAGIC);
+        put!(
+            out,
+            self.sequence,
+            self.event_time_ns,
+            self.last_order_id,
+            self.last_trade_id
+        );
+        put_count(out, self.assets.len());
+        for asset in &self.assets {
+            put_text(out, &asset.code);
+            put!(out, asset.scale, asset.issued);
+        }
+        put_count(out, self.listings.len());
+        for listing in &self.listings {
+            let it = &listing.instrument;
+            put_text(out, &it.symbol);
+            put!(out, it.base.0, it.quote.0, it.tick_size.mantissa, it.tick_size.scale);
+            put!(
+                out,
+                it.lot_size.mantissa,
+                it.lot_size.scale,
+                it.min_quantity.0,
+                it.max_quantity.0
+            );
+            put!(out, it.min_notional.0, it.status as u8, it.last_price.0);
+            put_count(out, listing.fees.len());
+            for &(group, number) in &listing.fees {
+                let schedule = self.fees.get(number);
+                put!(out, group, schedule.maker_ppm, schedule.taker_ppm);
+            }
+        }
+        put_count(out, self.ledger.accounts.len());
+        for account in &self.ledger.accounts {
+            put_text(out, &account.code);
+            put!(out, account.group);
+            put_count(out, account.balances().count());
+            for (asset, balance) in account.balances() {
+                put!(out, (asset as u32 + 1), balance.total, balance.held);
+            }
+            put_count(out, account.remembered.len());
+            for hash in &account.remembered {
+                put!(out, hash);
+            }
+        }
+        for book in &self.books {
+            for &side in Side::ALL {
+                let count_at = out.len();
+                put_count(out, 0);
+                let mut count = 0_u32;
+                for slot in book.queue(&self.arena, side) {
+                    let order = self.arena.orders.get(slot);
+                    let schedule = self.fees.get(order.fees);
+                    put!(
+                        out,
+                        order.order_id,
+                        (order.account + 1),
+                        order.flags.time_in_force() as u8
+                    );
+                    put!(
+                        out,
+                        order.flags.self_trade_prevention() as u8,
+                        u8::from(order.flags.post_only())
+                    );
+                    put!(out, self.arena.level(order.level).price, order.filled, order.leaves);
+                    put!(out, schedule.maker_ppm, schedule.taker_ppm, order.fee_carry);
+                    put_text(out, &self.arena.orders.client_order_id(slot));
+                    count += 1;
+                }
+                out[count_at..count_at + 4].copy_from_slice(&count.to_le_bytes());
+            }
+        }
+    }
+
+    /// The SHA-256 of the snapshot.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut bytes = Vec::new();
+        self.snapshot(&mut bytes);
+        Sha256::digest(&bytes).into()
+    }
+
+    /// The engine whose snapshot this is. What cannot be a snapshot is refused; the result keeps every invariant.
+    pub fn restore(config: EngineConfig, snapshot: &[u8]) -> Result<Self, SnapshotError> {
+        let mut reader = Reader { bytes: snapshot, at: 0 };
+        let mut engine = Self::empty(config);
+        reader.magic()?;
+        engine.sequence = reader.u64()?;
+        engine.event_time_ns = reader.i64()?;
+        engine.last_order_id = reader.u64()?;
+        engine.last_trade_id = reader.u64()?;
+        for id in 1..=reader.u32()? {
+            let code = reader.text()?;
+            let (scale, issued) = (reader.u8()?, reader.i128()?);
+            engine.assets.push(Asset {
+                asset_id: AssetId(id),
+                code,
+                scale,
+                issued,
+            });
+            engine.asset_codes.insert(code, id);
+        }
+        for id in 1..=reader.u32()? {
+            reader.listing(&mut engine, id)?;
+        }
+        for _ in 0..reader.u32()? {
+            reader.account(&mut engine)?;
+        }
+        for at in 0..engine.books.len() {
+            for &side in Side::ALL {
+                for _ in 0..reader.u32()? {
+                    reader.order(&mut engine, at, side)?;
+                }
+            }
+        }
+        if reader.at != snapshot.len() {
+            return reader.fail("there are bytes after the end");
+        }
+        let mut slots: Vec<u32> = engine.arena.orders.slots().collect();
+        slots.sort_unstable_by_key(|&slot| engine.arena.orders.get(slot).order_id);
+        for slot in slots {
+            let account = engine.arena.orders.get(slot).account as usize;
+            engine.ledger.append_order(&mut engine.arena, account, slot);
+        }
+        if let Err(what) = engine.audit() {
+            return reader.fail(what);
+        }
+        Ok(engine)
+    }
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn fail<T>(&self, what: impl Into<String>) -> Result<T, SnapshotError> {
+        Err(SnapshotError { offset: self.at, what: what.into() })
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], SnapshotError> {
+        let Some(bytes) = self.bytes[self.at..].first_chunk::<N>() else {
+            return self.fail("it ends too early");
+        };
+        self.at += N;
+        Ok(*bytes)
+    }
+
+    fn magic(&mut self) -> Result<(), SnapshotError> {
+        if &self.take::<8>()? != MAGIC {
+            self.at = 0;
+            return self.fail("it is not a snapshot of this version");
+        }
+        Ok(())
+    }
+
+    fn u8(&mut self) -> Result<u8, SnapshotError> {
+        Ok(self.take::<1>()?[0])
+    }
+
+    fn u16(&mut self) -> Result<u16, SnapshotError> {
+        Ok(u16::from_le_bytes(self.take()?))
+    }
+
+    fn u32(&mut self) -> Result<u32, SnapshotError> {
+        Ok(u32::from_le_bytes(self.take()?))
+    }
+
+    fn i32(&mut self) -> Result<i32, SnapshotError> {
+        Ok(i32::from_le_bytes(self.take()?))
+    }
+
+    fn u64(&mut self) -> Result<u64, SnapshotError> {
+        Ok(u64::from_le_bytes(self.take()?))
+    }
+
+    fn i64(&mut self) -> Result<i64, SnapshotError> {
+        Ok(i64::from_le_bytes(self.take()?))
+    }
+
+    fn i128(&mut self) -> Result<i128, SnapshotError> {
+        Ok(i128::from_le_bytes(self.take()?))
+    }
+
+    fn text<const N: usize>(&mut self) -> Result<ShortText<N>, SnapshotError> {
+        let length = usize::from(self.u8()?);
+        let text = self.bytes[self.at..].get(..length).and_then(ShortText::new);
+        let Some(text) = text else {
+            return self.fail("a text is too long, cut off, or not printable ASCII");
+        };
+        self.at += length;
+        Ok(text)
+    }
+
+    fn step(&mut self) -> Result<Step, SnapshotError> {
+        Ok(Step {
+            mantissa: self.u64()?,
+            scale: self.u8()?,
+        })
+    }
+
+    fn listing(&mut self, engine: &mut Engine, id: u32) -> Result<(), SnapshotError> {
+        let symbol = self.text()?;
+        let (base, quote) = (AssetId(self.u32()?), AssetId(self.u32()?));
+        let (tick_size, lot_size) = (self.step()?, self.step()?);
+        let (min_quantity, max_quantity) = (Lots(self.i64()?), Lots(self.i64()?));
+        let min_notional = Amount(self.i128()?);
+        let status = self.u8()?;
+        let last_price = PriceTicks(self.i64()?);
+        let Some(status) = TradingStatus::from_u8(status) else {
+            return self.fail("there is no such trading status");
+        };
+        let Some((lot_units, tick_lot_units)) = engine.units(base, quote, tick_size, lot_size) else {
+            return self.fail("the instrument could not have been listed");
+        };
+        let mut fees = Vec::new();
+        for _ in 0..self.u32()? {
+            let group = self.u16()?;
+            let schedule = FeeSchedule {
+                maker_ppm: self.i32()?,
+                taker_ppm: self.i32()?,
+            };
+            let Some(number) = engine.fees.intern(schedule) else {
+                return self.fail("there are too many fee schedules");
+            };
+            fees.push((group, number));
+        }
+        engine.add_listing(
+            Instrument {
+                instrument_id: InstrumentId(id),
+                symbol,
+                base,
+                quote,
+                tick_size,
+                lot_size,
+                min_quantity,
+                max_quantity,
+                min_notional,
+                status,
+                last_price,
+                lot_units,
+                tick_lot_units,
+            },
+            fees,
+        );
+        Ok(())
+    }
+
+    fn account(&mut self, engine: &mut Engine) -> Result<(), SnapshotError> {
+        let code = self.text()?;
+        let group = self.u16()?;
+        let at = engine.add_account(code, group).0 as usize - 1;
+        for _ in 0..self.u32()? {
+            let asset = self.u32()? as usize;
+            let (total, held) = (self.i128()?, self.i128()?);
+            if !(1..=engine.assets.len()).contains(&asset) {
+                return self.fail("there is no such asset");
+            }
+            let balance = engine.ledger.balance_mut(at, asset - 1);
+            balance.total = total;
+            balance.held = held;
+        }
+        for _ in 0..self.u32()? {
+            let hash = self.u64()?;
+            engine.ledger.accounts[at].remembered.push_back(hash);
+            engine.remembered.insert(hash);
+        }
+        Ok(())
+    }
+
+    fn order(&mut self, engine: &mut Engine, at: usize, side: Side) -> Result<(), SnapshotError> {
+        let order_id = self.u64()?;
+        let account = self.u32()?;
+        let (time_in_force, mode, post_only) = (self.u8()?, self.u8()?, self.u8()?);
+        let price = PriceTicks(self.i64()?);
+        let (filled, leaves) = (self.i64()?, self.i64()?);
+        let schedule = FeeSchedule {
+            maker_ppm: self.i32()?,
+            taker_ppm: self.i32()?,
+        };
+        let fee_carry = self.u32()?;
+        let client_order_id: ClientOrderId = self.text()?;
+        let modes = (TimeInForce::from_u8(time_in_force), SelfTradePrevention::from_u8(mode));
+        let (Some(time_in_force), Some(mode)) = modes else {
+            return self.fail("there is no such time in force or self-trade prevention mode");
+        };
+        if !(1..=engine.ledger.accounts.len() as u32).contains(&account) {
+            return self.fail("there is no such account");
+        }
+        let Some(number) = engine.fees.intern(schedule) else {
+            return self.fail("there are too many fee schedules");
+        };
+        if order_id == 0 || engine.arena.orders.find(order_id).is_some() {
+            return self.fail("an order_id is 0 or occurs twice");
+        }
+        if price.0 < 1 || leaves < 1 || filled < 0 {
+            return self.fail("a price or quantity is out of range");
+        }
+        let flags = Flags::new(mode, post_only != 0, time_in_force);
+        let mut order = Order::new(order_id, account - 1, leaves, number, flags);
+        order.filled = filled;
+        order.fee_carry = fee_carry;
+        let slot = engine.arena.orders.insert(order);
+        engine.arena.orders.set_client_order_id(slot, &client_order_id);
+        engine.books[at].rest(&mut engine.arena, slot, side, price);
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! Looking at the state from outside. Nothing here changes it.
+
+use crate::engine::{AccountInfo, Asset, Balance, Engine, Instrument, OpenOrder, PriceLevel};
+use crate::pool::client_hash;
+use crate::types::{AccountId, Amount, AssetId, ClientOrderId, GroupId, InstrumentId, Lots, OrderId, PriceTicks, Side};
+
+impl Engine {
+    /// The sequence of the last command; 0 before the first.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The time of the last command.
+    pub fn event_time_ns(&self) -> i64 {
+        self.event_time_ns
+    }
+
+    /// All assets, by id.
+    pub fn assets(&self) -> impl Iterator<Item = Asset> + '_ {
+        self.assets.iter().copied()
+    }
+
+    /// All instruments, by id.
+    pub fn instruments(&self) -> impl Iterator<Item = &Instrument> + '_ {
+        self.listings.iter().map(|listing| &listing.instrument)
+    }
+
+    /// All accounts, by id.
+    pub fn accounts(&self) -> impl Iterator<Item = AccountInfo> + '_ {
+        self.ledger.accounts.iter().zip(1..).map(|(account, id)| AccountInfo {
+            account_id: AccountId(id),
+            code: account.code,
+            group_id: GroupId(account.group),
+        })
+    }
+
+    /// One instrument.
+    pub fn instrument(&self, instrument_id: InstrumentId) -> Option<&Instrument> {
+        self.listings
+            .get(instrument_id.index()?)
+            .map(|listing| &listing.instrument)
+    }
+
+    /// The fees of an account group on an instrument, as (maker, taker) in parts per million.
+    pub fn fees(&self, instrument_id: InstrumentId, group_id: GroupId) -> Option<(i32, i32)> {
+        let schedule = self
+            .fees
+            .get(self.listings.get(instrument_id.index()?)?.fees_of(group_id.0));
+        Some((schedule.maker_ppm, schedule.taker_ppm))
+    }
+
+    /// One account's money in one asset; empty if it never had any. `None` if there is no such account or asset.
+    pub fn balance(&self, account_id: AccountId, asset_id: AssetId) -> Option<Balance> {
+        let account = self.ledger.accounts.get(account_id.index()?)?;
+        let asset = asset_id.index().filter(|&at| at < self.assets.len())?;
+        Some(account.balance(asset))
+    }
+
+    /// An account's balances that are not empty, by asset.
+    pub fn balances(&self, account_id: AccountId) -> impl Iterator<Item = (AssetId, Balance)> + '_ {
+        let account = account_id.index().and_then(|at| self.ledger.accounts.get(at));
+        account.into_iter().flat_map(|account| {
+            account
+                .balances()
+                .map(|(asset, balance)| (AssetId(asset as u32 + 1), balance))
+        })
+    }
+
+    /// The best price of a side.
+    pub fn best_price(&self, instrument_id: InstrumentId, side: Side) -> Option<PriceTicks> {
+        self.books.get(instrument_id.index()?)?.best_price(&self.arena, side)
+    }
+
+    /// The levels of a side, from the best price on.
+    pub fn depth(&self, instrument_id: InstrumentId, side: Side) -> impl Iterator<Item = PriceLevel> + '_ {
+        let book = instrument_id.index().and_then(|at| self.books.get(at));
+        book.into_iter()
+            .flat_map(move |book| book.levels(&self.arena, side))
+            .map(|level| PriceLevel {
+                price: PriceTicks(level.price),
+                quantity: level.quantity as i128,
+                orders: level.orders,
+            })
+    }
+
+    /// The orders of a side, in priority.
+    pub fn queue(&self, instrument_id: InstrumentId, side: Side) -> impl Iterator<Item = OpenOrder> + '_ {
+        let book = instrument_id.index().and_then(|at| self.books.get(at));
+        book.into_iter()
+            .flat_map(move |book| book.queue(&self.arena, side))
+            .map(|slot| self.open_order(slot))
+    }
+
+    /// An account's open orders, by ascending order_id.
+    pub fn open_orders(&self, account_id: AccountId) -> impl Iterator<Item = OpenOrder> + '_ {
+        let account = account_id.index().filter(|&at| at < self.ledger.accounts.len());
+        account
+            .into_iter()
+            .flat_map(|account| self.account_slots(account))
+            .map(|slot| self.open_order(slot))
+    }
+
+    /// One open order.
+    pub fn order(&self, order_id: OrderId) -> Option<OpenOrder> {
+        self.arena.orders.find(order_id.0).map(|slot| self.open_order(slot))
+    }
+
+    /// One open order, by its client's id.
+    pub fn order_by_client_id(&self, account_id: AccountId, client_order_id: &ClientOrderId) -> Option<OpenOrder> {
+        let account = account_id.index()? as u32;
+        let hash = client_hash(account_id.0, client_order_id);
+        self.arena
+            .orders
+            .find_client(account, client_order_id, hash)
+            .map(|slot| self.open_order(slot))
+    }
+
+    /// How many orders are open at the venue.
+    pub fn open_order_count(&self) -> u32 {
+        self.arena.orders.len()
+    }
+
+    /// Bytes of heap memory in use by orders, levels and all indexes over them.
+    pub fn memory_bytes(&self) -> usize {
+        self.arena.memory_bytes() + self.books.iter().map(|book| book.memory_bytes()).sum::<usize>()
+    }
+
+    fn open_order(&self, slot: u32) -> OpenOrder {
+        let order = self.arena.orders.get(slot);
+        let level = self.arena.level_of(slot);
+        let instrument = &self.listings[level.instrument()].instrument;
+        let schedule = self.fees.get(order.fees);
+        OpenOrder {
+            order_id: OrderId(order.order_id),
+            client_order_id: self.arena.orders.client_order_id(slot),
+            account_id: AccountId(order.account + 1),
+            instrument_id: instrument.instrument_id,
+            side: level.side(),
+            time_in_force: order.flags.time_in_force(),
+            post_only: order.flags.post_only(),
+            self_trade_prevention: order.flags.self_trade_prevention(),
+            price: PriceTicks(level.price),
+            filled_quantity: Lots(order.filled),
+            leaves_quantity: Lots(order.leaves),
+            maker_ppm: schedule.maker_ppm,
+            taker_ppm: schedule.taker_ppm,
+            fee_carry: order.fee_carry,
+            hold: Amount(instrument.hold(level.side(), level.price, order.leaves, schedule, order.fee_carry)),
+        }
+    }
+}
