@@ -24,6 +24,7 @@ from beurs.instruments.steps import Instruments
 from beurs.metrics import Metrics
 from beurs.sequencer import Sequencer
 from beurs.store import Projector, Repository
+from beurs.timestamps import parse_timestamp
 from beurs.web.bodies import JSON, read_body, require_json
 from beurs.web.problems import Problem
 
@@ -129,7 +130,11 @@ OrderIdFilter = Annotated[
     _whole_number(18),
     Query(ge=1, description="Only of this order, by its `order_id`.", json_schema_extra={"type": "string"}),
 ]
-TimeNs = Annotated[int | None, _whole_number(19), Query(ge=0, le=2**63 - 1, description="Nanoseconds since 1970, UTC.")]
+Time = Annotated[
+    int | None,
+    BeforeValidator(lambda value: parse_timestamp(value) if isinstance(value, str) else value),
+    Query(le=2**63 - 1, description="UTC, as in 2025-01-31T09:30:00Z.", json_schema_extra={"type": "string"}),
+]
 
 _encode = msgspec.json.Encoder().encode
 

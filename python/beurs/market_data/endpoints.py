@@ -7,10 +7,11 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from beurs.catalogue import Instrument
-from beurs.deps import Cursor, Depth, Limit, Services, TimeNs, answer
+from beurs.deps import Cursor, Depth, Limit, Services, Time, answer
 from beurs.engine import format_amount
 from beurs.instruments.steps import price_text, quantity_text
 from beurs.orders.schemas import DecimalText, SideText
+from beurs.timestamps import timestamp
 from beurs.web.openapi import errors, json_of
 
 router: Final = APIRouter(prefix="/v1/market/{symbol}", tags=["market data"])
@@ -48,7 +49,7 @@ class PublicTrade(Struct, frozen=True):
     maker_order_id: str
     taker_order_id: str
     sequence: int
-    event_time_ns: str
+    timestamp: str
 
 
 class PublicTradeList(Struct, frozen=True):
@@ -80,7 +81,7 @@ class TickerReport(Struct, frozen=True):
 class CandleReport(Struct, frozen=True):
     """The trades of one interval. An interval without trades has no candle."""
 
-    open_time_ns: str
+    open_time: str
     open: DecimalText
     high: DecimalText
     low: DecimalText
@@ -135,7 +136,7 @@ def _trade(row: Any, instrument: Instrument) -> PublicTrade:
         maker_order_id=str(row.maker_order_id),
         taker_order_id=str(row.taker_order_id),
         sequence=row.sequence,
-        event_time_ns=str(row.event_time_ns),
+        timestamp=timestamp(row.event_time_ns),
     )
 
 
@@ -176,19 +177,19 @@ async def candles(
     services: Services,
     symbol: SymbolPath,
     interval: Annotated[Interval, Query(description="The length of a candle.")] = "1m",
-    start_time_ns: TimeNs = None,
-    end_time_ns: TimeNs = None,
+    start_time: Time = None,
+    end_time: Time = None,
     limit: Limit = 500,
 ) -> Response:
-    """The newest candles that open at or after `start_time_ns` and before `end_time_ns`, the oldest first."""
+    """The newest candles that open at or after `start_time` and before `end_time`, the oldest first."""
     instrument = services.instruments[symbol]
     await services.store_caught_up()
     rows = await services.read(
         services.repository.candles,
         instrument.instrument_id,
         interval,
-        start_ns=start_time_ns,
-        end_ns=end_time_ns,
+        start_ns=start_time,
+        end_ns=end_time,
         limit=limit,
     )
     return answer(CandleList(symbol, interval, [_candle(row, instrument) for row in rows]))
@@ -196,7 +197,7 @@ async def candles(
 
 def _candle(row: Any, instrument: Instrument) -> CandleReport:
     return CandleReport(
-        open_time_ns=str(row.open_time_ns),
+        open_time=timestamp(row.open_time_ns),
         open=price_text(instrument, row.open),
         high=price_text(instrument, row.high),
         low=price_text(instrument, row.low),

@@ -23,6 +23,7 @@ from beurs.orders.reports import execution_report
 from beurs.orders.schemas import ExecutionReport, NewOrder
 from beurs.records import EventKind
 from beurs.sequencer import Sequencer
+from beurs.timestamps import timestamp
 from beurs.values import ExecType
 from beurs.web.bodies import JSON, decode, read_body, refuse_repeated_keys, require_json
 from beurs.web.problems import Problem
@@ -176,7 +177,7 @@ def _resting(events: bytes, order: NewOrder, instrument: Instrument) -> Executio
         exec_type="new",
         fills=[],
         sequence=sequence,
-        event_time_ns=str(event_time_ns),
+        timestamp=timestamp(event_time_ns),
     )
 
 

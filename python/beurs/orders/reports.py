@@ -6,6 +6,7 @@ from beurs.engine import Event, decode_events, format_amount
 from beurs.catalogue import Instrument
 from beurs.instruments.steps import Instruments, hold_text, price_text, quantity_text
 from beurs.orders.schemas import ExecutionReport, Fill, MassCancelReport, Order
+from beurs.timestamps import timestamp
 from beurs.web.problems import rejection
 
 
@@ -28,7 +29,7 @@ def execution_report(events: bytes, instruments: Instruments) -> ExecutionReport
         exec_type=last.exec_type,
         fills=[_fill(report, instrument) for report in own if report.exec_type == "trade"],
         sequence=last.sequence,
-        event_time_ns=str(last.event_time_ns),
+        timestamp=timestamp(last.event_time_ns),
     )
 
 
@@ -41,7 +42,7 @@ def mass_cancel_report(events: bytes) -> MassCancelReport:
         canceled=end.count,
         order_ids=[str(report.order_id) for report in canceled],
         sequence=end.sequence,
-        event_time_ns=str(end.event_time_ns),
+        timestamp=timestamp(end.event_time_ns),
     )
 
 

@@ -108,7 +108,7 @@ class ExecutionReport(Order, frozen=True, gc=False, kw_only=True):
     exec_type: ExecTypeText
     fills: list[Fill]
     sequence: int
-    event_time_ns: str
+    timestamp: str
 
 
 class BatchReject(Struct, frozen=True):
@@ -147,4 +147,4 @@ class MassCancelReport(Struct, frozen=True):
     canceled: int
     order_ids: list[str]
     sequence: int
-    event_time_ns: str
+    timestamp: str

@@ -10,6 +10,7 @@ from beurs.deps import Cursor, Limit, OrderIdFilter, Services, Trader, answer
 from beurs.engine import format_amount
 from beurs.instruments.steps import Instruments, price_text, quantity_text
 from beurs.orders.schemas import ClientOrderId, DecimalText, LiquidityText, SideText
+from beurs.timestamps import timestamp
 from beurs.web.openapi import errors, json_of
 
 router: Final = APIRouter(prefix="/v1/trades", tags=["trades"])
@@ -30,7 +31,7 @@ class OwnTrade(Struct, frozen=True):
     fee: str
     fee_asset: str
     sequence: int
-    event_time_ns: str
+    timestamp: str
 
 
 class OwnTradeList(Struct, frozen=True):
@@ -55,7 +56,7 @@ def _trade(row: Any, instruments: Instruments) -> OwnTrade:
         fee=format_amount(row.fee, instrument.quote_unit.scale),
         fee_asset=instrument.quote,
         sequence=row.sequence,
-        event_time_ns=str(row.event_time_ns),
+        timestamp=timestamp(row.event_time_ns),
     )
 
 
