@@ -89,7 +89,7 @@ def _execute(node: Node, commands: list[bytes]) -> None:
         return
     for event in decode_events(node.execute(b"".join(commands))):
         if event.kind == "rejected":
-            raise RuntimeError(f"the demo cannot be set up in this journal: {event.reason}")
+            raise RuntimeError(f"the demo cannot be set up in this journal: {event.code}")
 
 
 def demo_keys(settings: Settings) -> dict[str, str]:

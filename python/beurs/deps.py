@@ -12,7 +12,6 @@ from typing import Annotated, Any, Final, ParamSpec, TypeVar
 
 import msgspec
 from fastapi import Depends, Query, Request, Security
-from fastapi.dependencies.utils import get_flat_dependant
 from fastapi.security import APIKeyHeader
 from pydantic import BeforeValidator
 from starlette.responses import Response
@@ -57,7 +56,7 @@ class RunningExchange:
         return await asyncio.to_thread(function, *arguments, **named)
 
 
-def _services(request: Request) -> RunningExchange:
+async def _services(request: Request) -> RunningExchange:
     running: RunningExchange = request.app.state.exchange
     return running
 
@@ -67,7 +66,7 @@ Services = Annotated[RunningExchange, Depends(_services)]
 API_KEY: Final = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", description="The key of an account.", auto_error=False)
 
 
-def _trader(request: Request, services: Services, _documented: Annotated[str | None, Security(API_KEY)]) -> keys.Trader:
+async def _trader(request: Request, services: Services, _documented: Annotated[str | None, Security(API_KEY)]) -> keys.Trader:
     presented = request.headers.getlist("x-api-key")
     if not presented:
         raise Problem("missing_api_key")
@@ -80,20 +79,13 @@ def _trader(request: Request, services: Services, _documented: Annotated[str | N
 Trader = Annotated[keys.Trader, Depends(_trader)]
 
 
-def only_known_parameters(request: Request) -> None:
+async def only_known_parameters(request: Request) -> None:
     """Refuses query parameters that the endpoint does not have, or that are given twice. A dependency of every route."""
-    route = request.scope["route"]
-    known = _PARAMETERS.get(route)
-    if known is None:
-        known = _PARAMETERS[route] = frozenset(field.alias for field in get_flat_dependant(route.dependant).query_params)
-    seen: set[str] = set()
+    left = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
     for name, _ in request.query_params.multi_items():
-        if name not in known or name in seen:
+        if name not in left:
             raise Problem("unknown_parameter", field=name[:100])
-        seen.add(name)
-
-
-_PARAMETERS: dict[Any, frozenset[str]] = {}
+        left.remove(name)
 
 
 async def _json_body(request: Request, services: Services) -> bytes:

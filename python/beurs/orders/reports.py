@@ -19,7 +19,7 @@ def execution_report(events: bytes, instruments: Instruments) -> ExecutionReport
     reports = decode_events(events)
     first = reports[0]
     if first.kind == "rejected":
-        raise rejection(first.reason)
+        raise rejection(first.code)
     order_id = first.order_id
     own = [report for report in reports if report.order_id == order_id]
     instrument = instruments.by_id[first.instrument_id]
@@ -37,7 +37,7 @@ def mass_cancel_report(events: bytes) -> MassCancelReport:
     """What a mass cancel did. Raises Problem if it was refused."""
     *canceled, end = decode_events(events)
     if end.kind == "rejected":
-        raise rejection(end.reason)
+        raise rejection(end.code)
     return MassCancelReport(
         canceled=end.count,
         order_ids=[str(report.order_id) for report in canceled],
