@@ -90,7 +90,8 @@ def open_exchange(settings: Settings) -> Iterator[OpenExchange]:
             demo_keys = demo.demo_keys(settings)
         store = Store(settings.store_url)
         stack.callback(store.close)
-        projector = Projector(node, store)
+        # While nobody waits for it the store takes many events at once: small transactions cost the order path its time.
+        projector = Projector(node, store, gather_seconds=0.05)
         projector.start()
         stack.callback(projector.stop, settings.shutdown_seconds_max)
         log.info("opened", sequence=node.sequence, data_directory=str(settings.data_directory))
