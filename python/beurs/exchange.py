@@ -8,7 +8,6 @@ that is durable (with a journal) or done (in memory), and either has its whole e
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +18,7 @@ import numpy.typing as npt
 
 from beurs import engine, records
 from beurs.catalogue import Account, Asset, Catalogue, Instrument
-from beurs.errors import InputError, OrderRejected, Rejected
+from beurs.errors import InputError, Lagged, OrderRejected, Rejected
 from beurs.reports import Event, ExecutionReport, MassCanceled, Posted, Rejection, Translator
 from beurs.rows import OrderRow
 from beurs.values import Number, OrderStatus, OrderType, SelfTradePrevention, Side, Step, TimeInForce, TradingStatus
@@ -120,7 +119,7 @@ class Exchange:
 
     Example:
         >>> ex = Exchange()
-        >>> _ = ex.add_asset("BTC", scale=8), ex.add_asset("USD", scale=2)
+        >>> _ = ex.add_asset("BTC", scale=8), ex.add_asset("USD", scale=6)
         >>> _ = ex.list_instrument("BTC-USD", base="BTC", quote="USD", tick_size="0.01", lot_size="0.0001")
         >>> _ = ex.open_account("alice")
         >>> ex.deposit("alice", "USD", "10000").available
@@ -133,6 +132,8 @@ class Exchange:
 
     __slots__ = ("_catalogue", "_node", "_translator")
 
+    _node: engine.Node | engine.MemoryNode
+
     def __init__(
         self,
         directory: str | os.PathLike[str] | None = None,
@@ -140,8 +141,12 @@ class Exchange:
         checkpoint_interval: int = 1_000_000,
         event_ring_bytes: int = 64 << 20,
     ) -> None:
-        path = None if directory is None else str(Path(directory))
-        self._node = engine.Node(path, checkpoint_interval=checkpoint_interval, event_ring_bytes=event_ring_bytes)
+        if directory is None:
+            self._node = engine.MemoryNode(event_ring_bytes=event_ring_bytes)
+        else:
+            self._node = engine.Node(
+                str(Path(directory)), checkpoint_interval=checkpoint_interval, event_ring_bytes=event_ring_bytes
+            )
         self._catalogue = Catalogue(self._node)
         self._translator = Translator(self._catalogue)
 
@@ -402,9 +407,11 @@ class Exchange:
                 row = self._node.order(reference)
             elif present:
                 row = self._node.order_by_client_id(owner.account_id, present)
+            if reference == 0 and present == "":
+                raise _refused("order_reference_missing")
             if row is None or row["account_id"] != owner.account_id:
-                number, rule = _RULES["unknown_order"]
-                raise OrderRejected("unknown_order", number, rule)
+                raise _refused("unknown_order")
+            reference = row["order_id"]
             instrument = self._catalogue.instrument(row["instrument_id"])
             ticks = 0 if price is None else _above_zero("price", instrument.tick.count(price, "price"))
             lots = 0 if quantity is None else _above_zero("quantity", instrument.lot.count(quantity, "quantity"))
@@ -459,26 +466,24 @@ class Exchange:
 
     # The batch door.
 
-    def execute(
-        self, commands: npt.NDArray[np.void] | bytes | bytearray | memoryview, out: npt.NDArray[np.void] | None = None
-    ) -> npt.NDArray[np.void]:
+    def execute(self, commands: npt.NDArray[np.void] | bytes | bytearray | memoryview) -> npt.NDArray[np.void]:
         """Executes COMMAND records one after the other, and gives their EVENT records.
 
         Args:
             commands: An array of dtype `beurs.records.COMMAND`, contiguous, shape (n,), or the bytes of one. Nothing may
                 write to it meanwhile.
-            out: Where to put the events: an array of dtype `beurs.records.EVENT`, contiguous. Reusing one for small
-                batches is faster than making a large array. When it is full, execution goes on and ValueError is not
-                raised: the rest of the events is put into a new array, which is returned instead.
 
         Returns:
-            The events, dtype `beurs.records.EVENT`, shape (m,) with m ≥ n; `sequence` says of which command each is.
-            A refused command gives one event of kind REJECTED; it does not end the batch.
+            The events, dtype `beurs.records.EVENT`, shape (m,) with m ≥ n, read-only. `sequence` says of which command an
+            event is: the first command of the batch has the exchange's sequence before it, plus 1. A refused command gives
+            one event of kind REJECTED; it does not end the batch. All commands of a batch may have one time.
 
         Raises:
             CommandInvalid: A record is not a command. None of the batch was executed.
         """
-        raise NotImplementedError
+        if isinstance(commands, np.ndarray) and commands.dtype not in (records.COMMAND, np.dtype(np.uint8)):
+            raise InputError("commands", "must be an array of dtype beurs.records.COMMAND")
+        return np.frombuffer(self._node.execute_records(commands), dtype=records.EVENT)
 
     # Everything that happened, and the state.
 
@@ -518,14 +523,43 @@ class Exchange:
         return self._node.snapshot()
 
     def checkpoint(self) -> int:
-        """Saves the state beside the journal, so that the next start is quick. Gives the sequence it stands at."""
+        """Saves the state beside the journal, so that the next start is quick. Gives the sequence it stands at.
+
+        Raises InputError if there is no journal.
+        """
+        if isinstance(self._node, engine.MemoryNode):
+            raise InputError("directory", "an exchange in memory has nowhere to save its state")
         return self._node.checkpoint()
+
+    @property
+    def direct(self) -> engine.MemoryNode:
+        """The single-call door of an exchange in memory: integers in, the order's id out, nothing translated.
+
+        `new_order(account_id, instrument_id, side, price, quantity, ...)`, `cancel_order(account_id, order_id)` and
+        `replace_order(account_id, order_id, price, quantity)` take numbers of ticks and lots and the `number` of enums.
+        They return the order_id, or the negative number of the reason if the command was refused. `last_events()` gives
+        the EVENT records of the latest of them.
+
+        Raises InputError if there is a journal, where every command waits for the disk: use `execute` there.
+        """
+        if isinstance(self._node, engine.MemoryNode):
+            return self._node
+        raise InputError("directory", "the single-call door is for an exchange in memory")
 
     def stats(self) -> dict[str, Any]:
         """Counters of the node, by name."""
         return self._node.stats()
 
     # Inside.
+
+    def _events_after(self, sequence: int) -> bytes:
+        node = self._node
+        try:
+            return node.events_since(sequence, _EVENT_CHUNK_BYTES)
+        except Lagged:
+            if isinstance(node, engine.MemoryNode):
+                raise
+            return node.replay_events(sequence, _EVENT_CHUNK_BYTES)
 
     def _execute(self, command: bytes, rejected: type[Rejected] = Rejected) -> list[Event]:
         events = self._translator.events(self._node.execute(command))
@@ -569,3 +603,56 @@ class Exchange:
             leaves_quantity=instrument.lot.text(row["leaves_quantity"]),
             hold=held_unit.text(row["hold"]),
         )
+
+
+def _refused(code: str) -> OrderRejected:
+    """What the engine would say to an order command that cannot even be encoded, because its instrument is unknown."""
+    number, rule = _RULES[code]
+    return OrderRejected(code, number, rule)
+
+
+def _all_of(kind: type[_ReportType], events: list[Event]) -> list[_ReportType]:
+    """The events, all of which are of this kind."""
+    reports = [event for event in events if isinstance(event, kind)]
+    assert len(reports) == len(events), events
+    return reports
+
+
+def _text(field: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{field}: must be str, not {type(value).__name__}")
+    return value
+
+
+def _integer(field: str, value: object, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{field}: must be int, not {type(value).__name__}")
+    if not low <= value <= high:
+        raise InputError(field, f"must be from {low} to {high}")
+    return value
+
+
+def _above_zero(field: str, count: int) -> int:
+    if count == 0:
+        raise InputError(field, "must be above 0")
+    return count
+
+
+def _flag(field: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{field}: must be bool, not {type(value).__name__}")
+    return value
+
+
+def _order_id(value: object) -> int:
+    """An absent order_id is 0; a given one is at least 1."""
+    return 0 if value is None else _integer("order_id", value, 1, 2**63 - 1)
+
+
+def _client_order_id(field: str, value: object) -> str:
+    """An absent client_order_id is the empty text; a given one is not empty."""
+    if value is None:
+        return ""
+    if _text(field, value) == "":
+        raise InputError(field, "must be 1 to 36 printable ASCII characters without spaces")
+    return str(value)

@@ -41,12 +41,12 @@ impl Engine {
     /// # Panics
     /// With the name of an invariant that does not hold.
     pub fn check_sample(&self, turn: u64) {
-        let checked = self
-            .audit_account((turn % self.ledger.accounts.len() as u64) as usize, 10_000)
-            .and_then(|()| match self.books.len() as u64 {
+        let checked = self.audit_account((turn % self.ledger.accounts.len() as u64) as usize, 10_000).and_then(|()| {
+            match self.books.len() as u64 {
                 0 => Ok(()),
                 books => self.audit_touch((turn % books) as usize),
-            });
+            }
+        });
         if let Err(what) = checked {
             panic!("invariant broken after sequence {}: {what}", self.sequence);
         }
@@ -60,19 +60,11 @@ impl Engine {
             let mut sum = 0_i128;
             for account in &self.ledger.accounts {
                 let balance = account.balance(at);
-                hold!(
-                    0 <= balance.held && balance.held <= balance.total,
-                    "0 <= held <= total: {balance:?}"
-                );
+                hold!(0 <= balance.held && balance.held <= balance.total, "0 <= held <= total: {balance:?}");
                 hold!(balance.total <= MAX_ISSUED, "a balance is within what was issued");
                 sum += balance.total;
             }
-            hold!(
-                sum == asset.issued,
-                "money of {} is conserved: {sum} of {}",
-                asset.code,
-                asset.issued
-            );
+            hold!(sum == asset.issued, "money of {} is conserved: {sum} of {}", asset.code, asset.issued);
         }
         let mut orders = 0;
         for at in 0..self.books.len() {
@@ -82,12 +74,7 @@ impl Engine {
             }
         }
         hold!(orders == self.arena.orders.len(), "every open order is in one book");
-        let listed: u64 = self
-            .ledger
-            .accounts
-            .iter()
-            .map(|account| u64::from(account.open_orders))
-            .sum();
+        let listed: u64 = self.ledger.accounts.iter().map(|account| u64::from(account.open_orders)).sum();
         hold!(listed == u64::from(orders), "every open order is in one account's list");
         Ok(())
     }
@@ -101,15 +88,9 @@ impl Engine {
             let order = self.arena.orders.get(slot);
             let level = self.arena.level_of(slot);
             let instrument = &self.listings[level.instrument()].instrument;
-            hold!(
-                order.account as usize == account,
-                "an account's list has its own orders"
-            );
+            hold!(order.account as usize == account, "an account's list has its own orders");
             hold!(order.order_id > last, "an account's list ascends");
-            hold!(
-                self.arena.orders.find(order.order_id) == Some(slot),
-                "an open order is found by its id"
-            );
+            hold!(self.arena.orders.find(order.order_id) == Some(slot), "an open order is found by its id");
             hold!(order.fee_carry < 1_000_000, "a carry is less than one unit");
             last = order.order_id;
             count += 1;
@@ -130,11 +111,7 @@ impl Engine {
                 balance.held,
                 account + 1
             );
-            hold!(
-                balance.held <= balance.total,
-                "available is not negative, account {}",
-                account + 1
-            );
+            hold!(balance.held <= balance.total, "available is not negative, account {}", account + 1);
             let venue = account == Ledger::VENUE;
             hold!(balance.total >= 0, "a total is not negative, venue: {venue}");
         }
@@ -156,37 +133,22 @@ impl Engine {
         let mut last = None;
         for level in self.books[at].levels(&self.arena, side) {
             let price = crate::types::PriceTicks(level.price);
-            hold!(
-                level.side() == side && level.instrument() == at,
-                "a level knows its place"
-            );
-            hold!(
-                last.is_none_or(|last| side.sorts_before(last, price)),
-                "levels are in order of price"
-            );
+            hold!(level.side() == side && level.instrument() == at, "a level knows its place");
+            hold!(last.is_none_or(|last| side.sorts_before(last, price)), "levels are in order of price");
             last = Some(price);
             let (mut quantity, mut count, mut previous, mut slot) = (0_u128, 0, crate::pool::NIL, level.head);
             while slot != crate::pool::NIL {
                 let order = self.arena.orders.get(slot);
                 hold!(order.leaves > 0 && order.filled >= 0, "a resting order has leaves");
                 hold!(order.prev == previous, "a queue is linked both ways");
-                hold!(
-                    std::ptr::eq(self.arena.level_of(slot), level),
-                    "an order knows its level"
-                );
+                hold!(std::ptr::eq(self.arena.level_of(slot), level), "an order knows its level");
                 quantity += order.leaves as u128;
                 count += 1;
                 previous = slot;
                 slot = order.next;
             }
-            hold!(
-                level.tail == previous && count == level.orders && count > 0,
-                "a level's queue is whole"
-            );
-            hold!(
-                quantity == level.quantity,
-                "a level's quantity is the sum of its leaves"
-            );
+            hold!(level.tail == previous && count == level.orders && count > 0, "a level's queue is whole");
+            hold!(quantity == level.quantity, "a level's quantity is the sum of its leaves");
             orders += count;
         }
         Ok(orders)

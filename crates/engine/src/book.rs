@@ -49,11 +49,8 @@ pub(crate) struct Arena {
 
 impl Arena {
     pub fn new() -> Self {
-        Self {
-            orders: OrderPool::new(),
-            levels: Vec::new(),
-            free_level: NIL,
-        }
+        let nowhere = Level { quantity: 0, price: 0, head: NIL, tail: NIL, orders: 0, half: 0 };
+        Self { orders: OrderPool::new(), levels: vec![nowhere], free_level: NIL }
     }
 
     #[inline]
@@ -125,14 +122,8 @@ pub(crate) struct Book<P> {
 
 impl<P: PriceIndex> Book<P> {
     pub fn new(instrument: u32) -> Self {
-        let half = || Half {
-            index: P::default(),
-            best: NIL,
-        };
-        Self {
-            halves: [half(), half()],
-            half: instrument * 2,
-        }
+        let half = || Half { index: P::default(), best: NIL };
+        Self { halves: [half(), half()], half: instrument * 2 }
     }
 
     /// The best level of a side, or NIL.
@@ -151,8 +142,7 @@ impl<P: PriceIndex> Book<P> {
     /// Whether an order of `side` at `price` would trade.
     #[inline]
     pub fn would_match(&self, arena: &Arena, side: Side, price: PriceTicks) -> bool {
-        self.best_price(arena, side.opposite())
-            .is_some_and(|best| side.crosses(price, best))
+        self.best_price(arena, side.opposite()).is_some_and(|best| side.crosses(price, best))
     }
 
     /// The level at a price, or NIL.
@@ -222,18 +212,12 @@ impl<P: PriceIndex> Book<P> {
             self.remove_level(arena, order.level, side, price);
             return;
         }
-        if order.prev == NIL {
-            level.head = order.next;
-        }
-        if order.next == NIL {
-            level.tail = order.prev;
-        }
-        if order.prev != NIL {
-            arena.orders.get_mut(order.prev).next = order.next;
-        }
-        if order.next != NIL {
-            arena.orders.get_mut(order.next).prev = order.prev;
-        }
+        // Where an order stands in its queue cannot be predicted, so nothing here branches on it: links to nothing are
+        // written to the order that nobody is.
+        level.head = if order.prev == NIL { order.next } else { level.head };
+        level.tail = if order.next == NIL { order.prev } else { level.tail };
+        arena.orders.get_mut(order.prev).next = order.next;
+        arena.orders.get_mut(order.next).prev = order.prev;
     }
 
     #[inline]

@@ -204,7 +204,7 @@ pub trait EventSink {
 }
 
 impl EventSink for Vec<Event> {
-    #[inline]
+    #[inline(always)] // Events are large: made in place, they are written once.
     fn emit(&mut self, event: Event) {
         self.push(event);
     }

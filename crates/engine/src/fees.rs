@@ -58,9 +58,7 @@ impl FeeTable {
 
     /// The table with the schedule that charges nothing, as number 0.
     pub fn new() -> Self {
-        Self {
-            schedules: vec![FeeSchedule::default()],
-        }
+        Self { schedules: vec![FeeSchedule::default()] }
     }
 
     #[inline]

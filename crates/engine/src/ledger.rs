@@ -4,8 +4,8 @@
 //! withdrawn; every movement has two sides.
 
 use crate::pool::NIL;
+use crate::remembered::List;
 use crate::types::{AccountCode, Side};
-use std::collections::VecDeque;
 
 /// One account's money in one asset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -33,8 +33,8 @@ pub(crate) struct Account {
     pub last_order: u32,
     pub open_orders: u32,
     pub group: u16,
-    /// Hashes of the client_order_ids of closed orders, oldest first.
-    pub remembered: VecDeque<u64>,
+    /// The client_order_ids of closed orders.
+    pub remembered: List,
     pub code: AccountCode,
 }
 
@@ -46,7 +46,7 @@ impl Account {
             last_order: NIL,
             open_orders: 0,
             group,
-            remembered: VecDeque::new(),
+            remembered: List::EMPTY,
             code,
         }
     }
@@ -71,11 +71,7 @@ impl Account {
 
     /// The balances that are not empty, with their asset's place.
     pub fn balances(&self) -> impl Iterator<Item = (usize, Balance)> + '_ {
-        self.balances
-            .iter()
-            .copied()
-            .enumerate()
-            .filter(|(_, balance)| balance.total != 0)
+        self.balances.iter().copied().enumerate().filter(|(_, balance)| balance.total != 0)
     }
 }
 
@@ -118,20 +114,14 @@ impl Ledger {
                 let quote = account.balance_mut(part.quote);
                 quote.total -= part.notional + part.fee;
                 quote.held -= part.release;
-                debug_assert!(
-                    0 <= quote.held && quote.held <= quote.total,
-                    "a buyer's hold covers its cost"
-                );
+                debug_assert!(0 <= quote.held && quote.held <= quote.total, "a buyer's hold covers its cost");
                 account.balance_mut(part.base).total += part.base_amount;
             }
             Side::Sell => {
                 let base = account.balance_mut(part.base);
                 base.total -= part.base_amount;
                 base.held -= part.release;
-                debug_assert!(
-                    0 <= base.held && base.held <= base.total,
-                    "a seller's hold covers its base"
-                );
+                debug_assert!(0 <= base.held && base.held <= base.total, "a seller's hold covers its base");
                 account.balance_mut(part.quote).total += part.notional - part.fee;
             }
         }

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 
 /// A map from price to level number that knows its order.
 pub trait PriceIndex: Default {
-    /// The level at a price, or `u32::MAX`.
+    /// The level at a price, or 0.
     fn get(&self, price: i64) -> u32;
-    /// Sets the level of a price that has none.
+    /// Sets the level, which is not 0, of a price that has none.
     fn insert(&mut self, price: i64, level: u32);
     /// Forgets a price that has a level.
     fn remove(&mut self, price: i64);
@@ -39,6 +39,10 @@ struct Page {
     levels: [u32; PAGE_TICKS],
 }
 
+impl Page {
+    const EMPTY: Self = Self { bits: 0, levels: [NIL; PAGE_TICKS] };
+}
+
 /// See the module. A window starts with 64 pages and grows to 4,096 (262,144 ticks) when prices fall outside it; it
 /// moves when the best price leaves it.
 #[derive(Clone, Debug)]
@@ -49,7 +53,7 @@ pub struct PagedLevels {
     base: i64,
     /// From page number to page, or NIL.
     window: Vec<u32>,
-    /// Which of the window's pages are there: one bit a page, and one bit a word of those.
+    /// Which of the window's pages have levels: one bit a page, and one bit a word of those.
     words: Vec<u64>,
     summary: u64,
     /// Pages outside the window.
@@ -59,7 +63,8 @@ pub struct PagedLevels {
 impl Default for PagedLevels {
     fn default() -> Self {
         Self {
-            pages: Vec::new(),
+            // Page 0 is the one that is not there: it is empty and stays so.
+            pages: vec![Page::EMPTY],
             free: Vec::new(),
             base: 0,
             window: Vec::new(),
@@ -128,18 +133,12 @@ impl PagedLevels {
         let page = match self.free.pop() {
             Some(page) => page,
             None => {
-                self.pages.push(Page {
-                    bits: 0,
-                    levels: [NIL; PAGE_TICKS],
-                });
+                self.pages.push(Page::EMPTY);
                 (self.pages.len() - 1) as u32
             }
         };
         match self.in_window(number) {
-            Some(at) => {
-                self.window[at] = page;
-                self.mark(at);
-            }
+            Some(at) => self.window[at] = page,
             None => self.add_far_page(number, page),
         }
         page
@@ -168,7 +167,11 @@ impl PagedLevels {
         let old_base = self.base;
         let old = std::mem::take(&mut self.window);
         for (at, page) in old.into_iter().enumerate().filter(|&(_, page)| page != NIL) {
-            self.far.insert(old_base + at as i64, page);
+            if self.pages[page as usize].bits == 0 {
+                self.free.push(page);
+            } else {
+                self.far.insert(old_base + at as i64, page);
+            }
         }
         self.base = base;
         self.window = vec![NIL; length];
@@ -226,10 +229,7 @@ impl PagedLevels {
         if self.far.is_empty() {
             return None;
         }
-        self.far
-            .range(..number.min(self.base))
-            .next_back()
-            .map(|(&far, &page)| (far, page))
+        self.far.range(..number.min(self.base)).next_back().map(|(&far, &page)| (far, page))
     }
 
     /// The first page of the window after place `at`, which may be -1.
@@ -274,11 +274,7 @@ impl PriceIndex for PagedLevels {
     #[inline]
     fn get(&self, price: i64) -> u32 {
         let (number, at) = split(price);
-        let page = self.page(number);
-        if page == NIL {
-            return NIL;
-        }
-        self.pages[page as usize].levels[at]
+        self.pages[self.page(number) as usize].levels[at]
     }
 
     #[inline]
@@ -287,6 +283,11 @@ impl PriceIndex for PagedLevels {
         let mut page = self.page(number);
         if page == NIL {
             page = self.add_page(number);
+        }
+        if self.pages[page as usize].bits == 0 {
+            if let Some(at) = self.in_window(number) {
+                self.mark(at);
+            }
         }
         let page = &mut self.pages[page as usize];
         debug_assert_eq!(page.levels[at], NIL, "a price has one level");
@@ -303,14 +304,12 @@ impl PriceIndex for PagedLevels {
         page.bits &= !(1 << at);
         page.levels[at] = NIL;
         if page.bits == 0 {
-            self.free.push(slot);
+            // An empty page stays where it is while its place is in the window: prices come back.
             match self.in_window(number) {
-                Some(at) => {
-                    self.window[at] = NIL;
-                    self.unmark(at);
-                }
+                Some(at) => self.unmark(at),
                 None => {
                     self.far.remove(&number);
+                    self.free.push(slot);
                 }
             }
         }
@@ -319,14 +318,11 @@ impl PriceIndex for PagedLevels {
     #[inline]
     fn above(&self, price: i64) -> Option<(i64, u32)> {
         let (number, at) = split(price);
-        let page = self.page(number);
-        if page != NIL {
-            let page = &self.pages[page as usize];
-            let bits = page.bits & bits_above(at);
-            if bits != 0 {
-                let at = bits.trailing_zeros() as usize;
-                return Some((number << PAGE_BITS | at as i64, page.levels[at]));
-            }
+        let page = &self.pages[self.page(number) as usize];
+        let bits = page.bits & bits_above(at);
+        if bits != 0 {
+            let at = bits.trailing_zeros() as usize;
+            return Some((number << PAGE_BITS | at as i64, page.levels[at]));
         }
         let (number, page) = self.page_above(number)?;
         let page = &self.pages[page as usize];
@@ -337,14 +333,11 @@ impl PriceIndex for PagedLevels {
     #[inline]
     fn below(&self, price: i64) -> Option<(i64, u32)> {
         let (number, at) = split(price);
-        let page = self.page(number);
-        if page != NIL {
-            let page = &self.pages[page as usize];
-            let bits = page.bits & bits_below(at);
-            if bits != 0 {
-                let at = bits.ilog2() as usize;
-                return Some((number << PAGE_BITS | at as i64, page.levels[at]));
-            }
+        let page = &self.pages[self.page(number) as usize];
+        let bits = page.bits & bits_below(at);
+        if bits != 0 {
+            let at = bits.ilog2() as usize;
+            return Some((number << PAGE_BITS | at as i64, page.levels[at]));
         }
         let (number, page) = self.page_below(number)?;
         let page = &self.pages[page as usize];
@@ -488,8 +481,8 @@ mod tests {
             for step in 0..4_000_u32 {
                 let price = some_price(&mut seed, middle).min(largest);
                 if tree.get(price) == NIL && (prices.len() < 300 || next(&mut seed) % 2 == 0) {
-                    fast.insert(price, step);
-                    tree.insert(price, step);
+                    fast.insert(price, step + 1);
+                    tree.insert(price, step + 1);
                     prices.push(price);
                 } else if !prices.is_empty() {
                     let price = prices.swap_remove((next(&mut seed) % prices.len() as u64) as usize);
@@ -502,21 +495,9 @@ mod tests {
                 }
                 for _ in 0..3 {
                     let price = some_price(&mut seed, middle).min(largest);
-                    assert_eq!(
-                        fast.get(price),
-                        tree.get(price),
-                        "get {price}, seed {start}, step {step}"
-                    );
-                    assert_eq!(
-                        fast.above(price),
-                        tree.above(price),
-                        "above {price}, seed {start}, step {step}"
-                    );
-                    assert_eq!(
-                        fast.below(price),
-                        tree.below(price),
-                        "below {price}, seed {start}, step {step}"
-                    );
+                    assert_eq!(fast.get(price), tree.get(price), "get {price}, seed {start}, step {step}");
+                    assert_eq!(fast.above(price), tree.above(price), "above {price}, seed {start}, step {step}");
+                    assert_eq!(fast.below(price), tree.below(price), "below {price}, seed {start}, step {step}");
                 }
                 assert_eq!(fast.above(0), tree.above(0), "first, seed {start}, step {step}");
             }

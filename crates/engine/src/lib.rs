@@ -19,12 +19,14 @@ pub mod command;
 mod engine;
 pub mod event;
 mod fees;
+mod index;
 mod ledger;
 pub mod levels;
 mod matching;
 pub mod order_book;
 mod pool;
 pub mod reject;
+mod remembered;
 mod settlement;
 mod snapshot;
 pub mod types;
@@ -36,13 +38,14 @@ pub use engine::{
 };
 pub use snapshot::SnapshotError;
 
-/// Asks the processor to fetch the cache line at this place.
+/// Asks the processor to fetch the cache line of element `at`, which need not exist.
 #[inline]
-fn prefetch<T>(place: &T) {
+fn prefetch<T>(elements: &[T], at: usize) {
+    let place = elements.as_ptr().wrapping_add(at);
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch of a valid reference reads nothing that the program can see.
+    // SAFETY: a prefetch reads nothing that the program can see, and faults at no address.
     unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(place).cast());
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(place.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = place;

@@ -6,7 +6,7 @@
 use crate::book::{Arena, Book};
 use crate::levels::PriceIndex;
 use crate::pool::NIL;
-use crate::types::{PriceTicks, SelfTradePrevention, Side};
+use crate::types::{PriceTicks, SelfTradePrevention, Side, MAX_TICKS_OR_LOTS};
 
 /// What comes in, as far as matching needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ impl Incoming {
     #[inline]
     pub const fn any_price(side: Side) -> PriceTicks {
         match side {
-            Side::Buy => PriceTicks(i64::MAX),
+            Side::Buy => PriceTicks(MAX_TICKS_OR_LOTS),
             Side::Sell => PriceTicks(0),
         }
     }

@@ -103,12 +103,7 @@ impl<P: PriceIndex, R: FnMut(Report)> Venue<P> for Teller<'_, R> {
         let order = arena.orders.get_mut(maker);
         order.filled += quantity;
         let maker = OrderId(order.order_id);
-        (self.report)(Report::Trade {
-            maker,
-            taker: self.taker,
-            price,
-            quantity: Lots(quantity),
-        });
+        (self.report)(Report::Trade { maker, taker: self.taker, price, quantity: Lots(quantity) });
     }
 
     // No order of this book has an owner, so self-trade prevention never happens.
@@ -131,10 +126,7 @@ impl OrderBook {
 
 impl<P: PriceIndex> Default for OrderBook<P> {
     fn default() -> Self {
-        Self {
-            arena: Arena::new(),
-            book: Book::new(0),
-        }
+        Self { arena: Arena::new(), book: Book::new(0) }
     }
 }
 
@@ -162,10 +154,7 @@ impl<P: PriceIndex> OrderBook<P> {
         if time_in_force == TimeInForce::Fok {
             let found = matching::walk(&self.arena, &self.book, &incoming, None);
             if found.quantity < quantity.0 {
-                return report(Report::Canceled {
-                    order_id,
-                    leaves: quantity,
-                });
+                return report(Report::Canceled { order_id, leaves: quantity });
             }
         }
         self.run(order_id, &mut incoming, report);
@@ -173,10 +162,7 @@ impl<P: PriceIndex> OrderBook<P> {
             return;
         }
         if time_in_force != TimeInForce::Gtc {
-            return report(Report::Canceled {
-                order_id,
-                leaves: Lots(incoming.leaves),
-            });
+            return report(Report::Canceled { order_id, leaves: Lots(incoming.leaves) });
         }
         let flags = Flags::new(SelfTradePrevention::None, false, time_in_force);
         let mut order = Order::new(order_id.0, 0, incoming.leaves, 0, flags);
@@ -189,10 +175,7 @@ impl<P: PriceIndex> OrderBook<P> {
     #[inline]
     pub fn cancel(&mut self, order_id: OrderId, report: &mut impl FnMut(Report)) {
         let Some(slot) = self.arena.orders.find(order_id.0) else {
-            return report(Report::Rejected {
-                order_id,
-                reason: BookReject::UnknownOrder,
-            });
+            return report(Report::Rejected { order_id, reason: BookReject::UnknownOrder });
         };
         let leaves = Lots(self.arena.orders.get(slot).leaves);
         self.book.unlink(&mut self.arena, slot);
@@ -205,10 +188,7 @@ impl<P: PriceIndex> OrderBook<P> {
     #[inline]
     pub fn replace(&mut self, order_id: OrderId, price: PriceTicks, leaves: Lots, report: &mut impl FnMut(Report)) {
         let Some(slot) = self.arena.orders.find(order_id.0) else {
-            return report(Report::Rejected {
-                order_id,
-                reason: BookReject::UnknownOrder,
-            });
+            return report(Report::Rejected { order_id, reason: BookReject::UnknownOrder });
         };
         if let Err(reason) = check(price, leaves) {
             return report(Report::Rejected { order_id, reason });
@@ -218,11 +198,7 @@ impl<P: PriceIndex> OrderBook<P> {
         let level = self.arena.level_of(slot);
         let side = level.side();
         let keeps_place = price.0 == level.price && leaves.0 <= old_leaves;
-        report(Report::Replaced {
-            order_id,
-            price,
-            leaves,
-        });
+        report(Report::Replaced { order_id, price, leaves });
         if keeps_place {
             if leaves.0 < old_leaves {
                 self.arena.reduce(slot, old_leaves - leaves.0);
@@ -259,17 +235,12 @@ impl<P: PriceIndex> OrderBook<P> {
 
     /// Price, quantity and number of orders of each level, best first.
     pub fn depth(&self, side: Side) -> impl Iterator<Item = (PriceTicks, u128, u32)> + '_ {
-        self.book
-            .levels(&self.arena, side)
-            .map(|level| (PriceTicks(level.price), level.quantity, level.orders))
+        self.book.levels(&self.arena, side).map(|level| (PriceTicks(level.price), level.quantity, level.orders))
     }
 
     /// The leaves of an open order.
     pub fn leaves(&self, order_id: OrderId) -> Option<Lots> {
-        self.arena
-            .orders
-            .find(order_id.0)
-            .map(|slot| Lots(self.arena.orders.get(slot).leaves))
+        self.arena.orders.find(order_id.0).map(|slot| Lots(self.arena.orders.get(slot).leaves))
     }
 
     /// How many orders are open.
@@ -295,13 +266,7 @@ impl<P: PriceIndex> OrderBook<P> {
 
 #[inline]
 fn incoming(side: Side, price: PriceTicks, quantity: Lots) -> Incoming {
-    Incoming {
-        side,
-        limit: price,
-        leaves: quantity.0,
-        account: 0,
-        self_trade_prevention: SelfTradePrevention::None,
-    }
+    Incoming { side, limit: price, leaves: quantity.0, account: 0, self_trade_prevention: SelfTradePrevention::None }
 }
 
 #[inline]

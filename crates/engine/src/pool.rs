@@ -3,12 +3,12 @@
 //! Invariants: a record is one cache line; a slot is either in use (`order_id != 0`) or on the free list; a slot is
 //! found again only by comparing the whole id, so a reused slot never answers to a stale one.
 
+use crate::index::{Buckets, Chained};
 use crate::types::ClientOrderId;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// The slot, level or page that is not there.
-pub(crate) const NIL: u32 = u32::MAX;
+pub(crate) use crate::index::NIL;
 
 /// A resting order. Its price, side and instrument are those of its level.
 #[derive(Clone, Copy, Debug)]
@@ -143,74 +143,56 @@ pub(crate) fn client_hash(account: u32, client_order_id: &ClientOrderId) -> u64 
     hash
 }
 
-/// Buckets of chains through the pool that grow one bucket at a time (linear hashing, W. Litwin 1980), so that no
-/// single command ever pays for a rehash of everything.
-#[derive(Clone, Debug)]
-struct Buckets {
-    heads: Vec<u32>,
-    len: usize,
+/// The records, seen by the index by order_id.
+struct ById<'a>(&'a mut [Order]);
+
+impl Chained for ById<'_> {
+    #[inline]
+    fn link(&mut self, at: u32) -> &mut u32 {
+        &mut self.0[at as usize].id_next
+    }
+    #[inline]
+    fn hash(&self, at: u32) -> u64 {
+        self.0[at as usize].order_id
+    }
 }
 
-impl Buckets {
-    const SMALLEST: usize = 64;
+/// The records, seen by the index by client_order_id.
+struct ByClient<'a> {
+    orders: &'a mut [Order],
+    names: &'a Names,
+}
 
-    fn new() -> Self {
-        Self {
-            heads: vec![NIL; Self::SMALLEST],
-            len: 0,
-        }
-    }
-
+impl Chained for ByClient<'_> {
     #[inline]
-    fn bucket(&self, hash: u64) -> usize {
-        let count = self.heads.len();
-        let mask = count.next_power_of_two() - 1;
-        let bucket = hash as usize & mask;
-        if bucket < count {
-            bucket
+    fn link(&mut self, at: u32) -> &mut u32 {
+        &mut self.orders[at as usize].client_next
+    }
+    #[inline]
+    fn hash(&self, at: u32) -> u64 {
+        let order = &self.orders[at as usize];
+        client_hash(order.account + 1, &self.names.get(at, order.flags))
+    }
+}
+
+/// The client_order_ids of the orders that have one, by slot.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    /// Those of up to 15 bytes; the last byte is the length. Empty until the first one comes.
+    short: Vec<[u8; 16]>,
+    long: HashMap<u32, ClientOrderId, Identity>,
+}
+
+impl Names {
+    #[inline]
+    fn get(&self, slot: u32, flags: Flags) -> ClientOrderId {
+        if flags.0 & Flags::CLIENT_SHORT != 0 {
+            ClientOrderId::from_short(&self.short[slot as usize])
+        } else if flags.0 & Flags::CLIENT_LONG != 0 {
+            self.long.get(&slot).copied().unwrap_or_default()
         } else {
-            bucket & (mask >> 1)
+            ClientOrderId::EMPTY
         }
-    }
-}
-
-/// Which chain of a record an index uses, and what it hashes.
-trait Chain {
-    fn link(order: &mut Order) -> &mut u32;
-    fn hash(pool: &OrderPool, slot: u32) -> u64;
-    fn buckets(pool: &mut OrderPool) -> &mut Buckets;
-}
-
-struct ById;
-struct ByClient;
-
-impl Chain for ById {
-    #[inline]
-    fn link(order: &mut Order) -> &mut u32 {
-        &mut order.id_next
-    }
-    #[inline]
-    fn hash(pool: &OrderPool, slot: u32) -> u64 {
-        pool.orders[slot as usize].order_id
-    }
-    #[inline]
-    fn buckets(pool: &mut OrderPool) -> &mut Buckets {
-        &mut pool.by_id
-    }
-}
-
-impl Chain for ByClient {
-    #[inline]
-    fn link(order: &mut Order) -> &mut u32 {
-        &mut order.client_next
-    }
-    #[inline]
-    fn hash(pool: &OrderPool, slot: u32) -> u64 {
-        client_hash(pool.orders[slot as usize].account + 1, &pool.client_order_id(slot))
-    }
-    #[inline]
-    fn buckets(pool: &mut OrderPool) -> &mut Buckets {
-        &mut pool.by_client
     }
 }
 
@@ -222,22 +204,19 @@ pub(crate) struct OrderPool {
     in_use: u32,
     by_id: Buckets,
     by_client: Buckets,
-    /// client_order_ids of up to 15 bytes, by slot; the last byte is the length. Empty until the first one comes.
-    short_ids: Vec<[u8; 16]>,
-    /// Longer ones.
-    long_ids: HashMap<u32, ClientOrderId, Identity>,
+    names: Names,
 }
 
 impl OrderPool {
     pub fn new() -> Self {
+        let nobody = Order::new(0, 0, 0, 0, Flags::default());
         Self {
-            orders: Vec::new(),
+            orders: vec![nobody],
             free: NIL,
             in_use: 0,
             by_id: Buckets::new(),
             by_client: Buckets::new(),
-            short_ids: Vec::new(),
-            long_ids: HashMap::default(),
+            names: Names::default(),
         }
     }
 
@@ -259,32 +238,31 @@ impl OrderPool {
     /// Puts an order into a slot and into the index by order_id.
     #[inline]
     pub fn insert(&mut self, order: Order) -> u32 {
-        let slot = self.free;
-        let slot = if slot == NIL {
+        let mut slot = self.free;
+        if slot == NIL {
+            slot = self.orders.len() as u32;
             self.orders.push(order);
-            (self.orders.len() - 1) as u32
         } else {
             let place = &mut self.orders[slot as usize];
             self.free = place.next;
             *place = order;
-            slot
-        };
+        }
         self.in_use += 1;
-        self.link::<ById>(slot);
+        self.by_id.insert(&mut ById(&mut self.orders), slot, order.order_id);
         slot
     }
 
-    /// Takes an order out of both indexes and frees its slot. It must be out of its level and account list.
+    /// Takes an order out of the index by order_id and frees its slot. It must be out of its level and account list, and
+    /// without a client_order_id.
     #[inline]
     pub fn remove(&mut self, slot: u32) {
-        self.unlink::<ById>(slot);
-        self.clear_client_order_id(slot);
-        let free = self.free;
         let order = &mut self.orders[slot as usize];
-        order.order_id = 0;
-        order.next = free;
+        debug_assert!(!order.flags.has_client_order_id(), "the client_order_id is taken away first");
+        let order_id = std::mem::replace(&mut order.order_id, 0);
+        order.next = self.free;
         self.free = slot;
         self.in_use -= 1;
+        self.by_id.remove(&mut ById(&mut self.orders), slot, order_id);
     }
 
     /// The slot of an open order.
@@ -293,7 +271,7 @@ impl OrderPool {
         if order_id == 0 {
             return None;
         }
-        let mut slot = self.by_id.heads[self.by_id.bucket(order_id)];
+        let mut slot = self.by_id.head(order_id);
         while slot != NIL {
             let order = &self.orders[slot as usize];
             if order.order_id == order_id {
@@ -304,10 +282,10 @@ impl OrderPool {
         None
     }
 
-    /// The slot of an account's open order.
+    /// The slot of an account's open order. `hash` is that of [`client_hash`].
     #[inline]
     pub fn find_client(&self, account: u32, client_order_id: &ClientOrderId, hash: u64) -> Option<u32> {
-        let mut slot = self.by_client.heads[self.by_client.bucket(hash)];
+        let mut slot = self.by_client.head(hash);
         while slot != NIL {
             let order = &self.orders[slot as usize];
             if order.account == account && self.client_order_id(slot) == *client_order_id {
@@ -321,129 +299,85 @@ impl OrderPool {
     /// The client's id of the order in a slot; empty if it has none.
     #[inline]
     pub fn client_order_id(&self, slot: u32) -> ClientOrderId {
-        let flags = self.orders[slot as usize].flags.0;
-        if flags & (Flags::CLIENT_SHORT | Flags::CLIENT_LONG) == 0 {
+        let flags = self.orders[slot as usize].flags;
+        if !flags.has_client_order_id() {
             return ClientOrderId::EMPTY;
         }
-        if flags & Flags::CLIENT_SHORT != 0 {
-            let short = &self.short_ids[slot as usize];
-            return ClientOrderId::from_short(short);
-        }
-        self.long_ids.get(&slot).copied().unwrap_or_default()
+        self.names.get(slot, flags)
     }
 
     /// Gives an order without a client_order_id this one, and puts it into the index. Nothing for the empty one.
+    #[inline]
     pub fn set_client_order_id(&mut self, slot: u32, client_order_id: &ClientOrderId) {
         if client_order_id.is_empty() {
             return;
         }
         let flag = if client_order_id.len() <= 15 {
-            if self.short_ids.len() <= slot as usize {
-                self.short_ids.resize(self.orders.len(), [0; 16]);
+            if self.names.short.len() <= slot as usize {
+                self.names.short.resize(self.orders.len(), [0; 16]);
             }
-            self.short_ids[slot as usize] = client_order_id.to_short();
+            self.names.short[slot as usize] = client_order_id.to_short();
             Flags::CLIENT_SHORT
         } else {
-            self.long_ids.insert(slot, *client_order_id);
+            self.names.long.insert(slot, *client_order_id);
             Flags::CLIENT_LONG
         };
-        self.orders[slot as usize].flags.0 |= flag;
-        self.link::<ByClient>(slot);
+        let order = &mut self.orders[slot as usize];
+        order.flags.0 |= flag;
+        let hash = client_hash(order.account + 1, client_order_id);
+        self.by_client.insert(&mut ByClient { orders: &mut self.orders, names: &self.names }, slot, hash);
     }
 
-    /// Takes an order's client_order_id away, from the index too.
+    /// Takes an order's client_order_id away, from the index too. Returns its hash, if it had one.
     #[inline]
-    pub fn clear_client_order_id(&mut self, slot: u32) {
-        let flags = self.orders[slot as usize].flags.0;
-        if flags & (Flags::CLIENT_SHORT | Flags::CLIENT_LONG) == 0 {
-            return;
+    pub fn take_client_order_id(&mut self, slot: u32) -> Option<u64> {
+        let order = &self.orders[slot as usize];
+        let flags = order.flags;
+        if !flags.has_client_order_id() {
+            return None;
         }
-        self.unlink::<ByClient>(slot);
-        if flags & Flags::CLIENT_LONG != 0 {
-            self.long_ids.remove(&slot);
+        let hash = client_hash(order.account + 1, &self.names.get(slot, flags));
+        self.by_client.remove(&mut ByClient { orders: &mut self.orders, names: &self.names }, slot, hash);
+        if flags.0 & Flags::CLIENT_LONG != 0 {
+            self.names.long.remove(&slot);
         }
         self.orders[slot as usize].flags.0 &= !(Flags::CLIENT_SHORT | Flags::CLIENT_LONG);
+        Some(hash)
     }
 
     /// The slots in use, in no particular order.
     pub fn slots(&self) -> impl Iterator<Item = u32> + '_ {
-        self.orders
-            .iter()
-            .enumerate()
-            .filter(|(_, order)| order.order_id != 0)
-            .map(|(slot, _)| slot as u32)
+        self.orders.iter().enumerate().filter(|(_, order)| order.order_id != 0).map(|(slot, _)| slot as u32)
     }
 
-    /// Asks the processor to fetch what a lookup of this order_id will touch first.
+    /// Asks the processor to fetch where the search for an order_id begins.
     #[inline]
-    pub fn prefetch(&self, order_id: u64) {
-        let head = self.by_id.heads[self.by_id.bucket(order_id)];
-        if let Some(order) = self.orders.get(head as usize) {
-            crate::prefetch(order);
+    pub fn prefetch_index(&self, order_id: u64) {
+        self.by_id.prefetch(order_id);
+    }
+
+    /// Asks the processor to fetch the first order that such a search looks at.
+    #[inline]
+    pub fn prefetch_order(&self, order_id: u64) {
+        crate::prefetch(&self.orders, self.by_id.head(order_id) as usize);
+    }
+
+    /// Asks the processor to fetch what canceling such an order touches beside it.
+    #[inline]
+    pub fn prefetch_neighbours(&self, order_id: u64) {
+        let order = &self.orders[self.by_id.head(order_id) as usize];
+        for slot in [order.next, order.prev, order.account_next, order.account_prev] {
+            crate::prefetch(&self.orders, slot as usize);
         }
     }
 
     /// Bytes of heap memory in use: by records up to the highest slot ever used, and by the indexes.
     pub fn memory_bytes(&self) -> usize {
         self.orders.len() * size_of::<Order>()
-            + self.short_ids.len() * size_of::<[u8; 16]>()
-            + self.long_ids.capacity() * (size_of::<(u32, ClientOrderId)>() + 1)
-            + (self.by_id.heads.len() + self.by_client.heads.len()) * size_of::<u32>()
-    }
-
-    #[inline]
-    fn link<C: Chain>(&mut self, slot: u32) {
-        let hash = C::hash(self, slot);
-        let buckets = C::buckets(self);
-        let bucket = buckets.bucket(hash);
-        let head = std::mem::replace(&mut buckets.heads[bucket], slot);
-        buckets.len += 1;
-        let grow = buckets.len > buckets.heads.len();
-        *C::link(&mut self.orders[slot as usize]) = head;
-        if grow {
-            self.split::<C>();
-        }
-    }
-
-    #[inline]
-    fn unlink<C: Chain>(&mut self, slot: u32) {
-        let hash = C::hash(self, slot);
-        let after = *C::link(&mut self.orders[slot as usize]);
-        let buckets = C::buckets(self);
-        buckets.len -= 1;
-        let bucket = buckets.bucket(hash);
-        let mut at = buckets.heads[bucket];
-        if at == slot {
-            buckets.heads[bucket] = after;
-            return;
-        }
-        loop {
-            let link = C::link(&mut self.orders[at as usize]);
-            if *link == slot {
-                *link = after;
-                return;
-            }
-            at = *link;
-        }
-    }
-
-    /// Adds one bucket and moves the orders that belong into it.
-    fn split<C: Chain>(&mut self) {
-        let buckets = C::buckets(self);
-        let added = buckets.heads.len();
-        // The bucket whose orders are divided: the new number without its top bit.
-        let divided = added & !(1 << added.ilog2());
-        let mut slot = std::mem::replace(&mut buckets.heads[divided], NIL);
-        buckets.heads.push(NIL);
-        while slot != NIL {
-            let hash = C::hash(self, slot);
-            let after = *C::link(&mut self.orders[slot as usize]);
-            let buckets = C::buckets(self);
-            let bucket = buckets.bucket(hash);
-            let head = std::mem::replace(&mut buckets.heads[bucket], slot);
-            *C::link(&mut self.orders[slot as usize]) = head;
-            slot = after;
-        }
+            + self.names.short.len() * size_of::<[u8; 16]>()
+            + self.names.long.capacity() * (size_of::<(u32, ClientOrderId)>() + 1)
+            + self.by_id.memory_bytes()
+            + self.by_client.memory_bytes()
     }
 }
 
@@ -453,24 +387,14 @@ mod tests {
     use crate::types::{SelfTradePrevention, TimeInForce};
 
     fn order(order_id: u64, account: u32) -> Order {
-        Order::new(
-            order_id,
-            account,
-            1,
-            0,
-            Flags::new(SelfTradePrevention::None, false, TimeInForce::Gtc),
-        )
+        Order::new(order_id, account, 1, 0, Flags::new(SelfTradePrevention::None, false, TimeInForce::Gtc))
     }
 
     #[test]
     fn orders_are_found_by_both_ids_through_growth_and_removal() {
         let mut pool = OrderPool::new();
         let name = |id: u64| {
-            let text = if id % 3 == 0 {
-                format!("a-rather-long-client-id-{id}")
-            } else {
-                format!("c{id}")
-            };
+            let text = if id % 3 == 0 { format!("a-rather-long-client-id-{id}") } else { format!("c{id}") };
             ClientOrderId::new(text.as_bytes()).expect("valid")
         };
         let mut open = std::collections::BTreeMap::new();
@@ -481,7 +405,9 @@ mod tests {
             open.insert(id, slot);
             if id % 2 == 0 {
                 let gone = id / 2;
-                pool.remove(open.remove(&gone).expect("open"));
+                let slot = open.remove(&gone).expect("open");
+                pool.take_client_order_id(slot);
+                pool.remove(slot);
                 assert_eq!(pool.find(gone), None);
             }
         }
@@ -500,9 +426,6 @@ mod tests {
     fn fnv_1a_matches_the_published_value() {
         // FNV-1a of "foobar" is 85944171f73967e8 (reference vectors of draft-eastlake-fnv); the account is its start.
         let account = u32::from_le_bytes(*b"foob");
-        assert_eq!(
-            client_hash(account, &ClientOrderId::new(b"ar").expect("valid")),
-            0x8594_4171_f739_67e8
-        );
+        assert_eq!(client_hash(account, &ClientOrderId::new(b"ar").expect("valid")), 0x8594_4171_f739_67e8);
     }
 }

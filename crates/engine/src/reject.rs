@@ -87,12 +87,7 @@ reject_reasons! {
 pub fn reject_table() -> String {
     let mut table = String::from("| number | code | rule |\n|---:|---|---|\n");
     for reason in RejectReason::ALL {
-        table.push_str(&format!(
-            "| {} | `{}` | {} |\n",
-            *reason as u16,
-            reason.as_str(),
-            reason.rule()
-        ));
+        table.push_str(&format!("| {} | `{}` | {} |\n", *reason as u16, reason.as_str(), reason.rule()));
     }
     table
 }

@@ -7,12 +7,12 @@ use crate::fees::{fill_fee, FeeSchedule, FeeTable};
 use crate::ledger::{Ledger, Settlement};
 use crate::levels::PriceIndex;
 use crate::matching::{Ended, Incoming, Venue};
-use crate::pool::{client_hash, Identity, Order, NIL};
+use crate::pool::{Order, NIL};
+use crate::remembered::Remembered;
 use crate::types::{
     AccountId, Amount, CancelReason, ClientOrderId, ExecType, InstrumentId, Liquidity, Lots, OrderId, OrderStatus,
     OrderType, PriceTicks, Side, TimeInForce, TradeId,
 };
-use std::collections::HashSet;
 
 /// An order on its way in: what its record cannot hold while it has no level.
 #[derive(Clone, Copy, Debug)]
@@ -58,16 +58,9 @@ impl Taker {
     }
 
     /// A report of the order as it is now.
-    #[inline]
+    #[inline(always)] // Reports are large: made where they are emitted, they are written once.
     pub fn report(&self, instrument_id: InstrumentId, exec_type: ExecType, reason: CancelReason) -> ExecutionReport {
-        let mut report = report(
-            &self.order,
-            self.client_order_id,
-            instrument_id,
-            self.side,
-            self.price,
-            exec_type,
-        );
+        let mut report = report(&self.order, self.client_order_id, instrument_id, self.side, self.price, exec_type);
         report.order_type = self.order_type;
         report.quote_quantity = self.quote_quantity;
         report.hold = Amount(self.hold);
@@ -99,7 +92,7 @@ pub(crate) fn cancel_reason(taker: &Taker, ended: Ended) -> Option<(CancelReason
 }
 
 /// A report of a limit order with what its record holds; what is not in the record is "none".
-#[inline]
+#[inline(always)] // As `Taker::report`.
 fn report(
     order: &Order,
     client_order_id: ClientOrderId,
@@ -132,11 +125,7 @@ fn report(
         quantity: Lots(order.filled.wrapping_add(order.leaves)),
         quote_quantity: Amount::ZERO,
         filled_quantity: Lots(order.filled),
-        leaves_quantity: if exec_type == ExecType::Canceled {
-            Lots::ZERO
-        } else {
-            Lots(order.leaves)
-        },
+        leaves_quantity: if exec_type == ExecType::Canceled { Lots::ZERO } else { Lots(order.leaves) },
         hold: Amount::ZERO,
         trade_id: TradeId::NONE,
         last_price: PriceTicks(0),
@@ -151,7 +140,7 @@ fn report(
 /// What the engine does about a match.
 pub(crate) struct Desk<'a, S> {
     pub ledger: &'a mut Ledger,
-    pub remembered: &'a mut HashSet<u64, Identity>,
+    pub remembered: &'a mut Remembered,
     pub fees: &'a FeeTable,
     pub instrument: &'a mut Instrument,
     pub last_trade_id: &'a mut u64,
@@ -221,6 +210,7 @@ impl<S: EventSink> Desk<'_, S> {
         -(-fee).min(self.ledger.accounts[Ledger::VENUE].balance(quote).available())
     }
 
+    #[inline(always)] // As `Taker::report`.
     fn complete(report: &mut ExecutionReport, fill: Fill, fee: i128, liquidity: Liquidity, counter: u64) {
         report.trade_id = fill.trade_id;
         report.last_price = fill.price;
@@ -248,12 +238,7 @@ impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
         self.instrument.last_price = price;
         let instrument_id = self.instrument.instrument_id;
         let notional = self.instrument.known_notional(price.0, quantity);
-        let fill = Fill {
-            trade_id: TradeId(*self.last_trade_id),
-            price,
-            quantity,
-            notional,
-        };
+        let fill = Fill { trade_id: TradeId(*self.last_trade_id), price, quantity, notional };
 
         let mut taker = self.taker.order;
         taker.leaves = incoming.leaves;
@@ -280,14 +265,7 @@ impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
         place.filled = order.filled;
         place.fee_carry = order.fee_carry;
         let client_order_id = arena.orders.client_order_id(maker);
-        let mut report = self::report(
-            &order,
-            client_order_id,
-            instrument_id,
-            side.opposite(),
-            price,
-            ExecType::Trade,
-        );
+        let mut report = self::report(&order, client_order_id, instrument_id, side.opposite(), price, ExecType::Trade);
         report.hold = Amount(hold);
         Self::complete(&mut report, fill, fee, Liquidity::Maker, taker.order_id);
         self.events.emit(Event::Execution(report));
@@ -295,14 +273,8 @@ impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
 
     fn maker_canceled(&mut self, arena: &mut Arena, maker: u32, decremented: i64) {
         let instrument = &*self.instrument;
-        let report = self.ledger.cancel_maker(
-            arena,
-            instrument,
-            self.fees,
-            maker,
-            CancelReason::SelfTrade,
-            decremented,
-        );
+        let report =
+            self.ledger.cancel_maker(arena, instrument, self.fees, maker, CancelReason::SelfTrade, decremented);
         self.events.emit(Event::Execution(report));
     }
 
@@ -312,14 +284,8 @@ impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
         let (side, price) = (level.side(), PriceTicks(level.price));
         let hold = self.restate(&order, side, price, quantity);
         let client_order_id = arena.orders.client_order_id(maker);
-        let mut report = self::report(
-            &order,
-            client_order_id,
-            self.instrument.instrument_id,
-            side,
-            price,
-            ExecType::Restated,
-        );
+        let mut report =
+            self::report(&order, client_order_id, self.instrument.instrument_id, side, price, ExecType::Restated);
         report.hold = Amount(hold);
         report.cancel_reason = CancelReason::SelfTrade;
         self.events.emit(Event::Execution(report));
@@ -331,11 +297,7 @@ impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
             let order = self.taker.order;
             self.taker.hold = self.restate(&order, self.taker.side, self.taker.price, quantity);
         }
-        let report = self.taker.report(
-            self.instrument.instrument_id,
-            ExecType::Restated,
-            CancelReason::SelfTrade,
-        );
+        let report = self.taker.report(self.instrument.instrument_id, ExecType::Restated, CancelReason::SelfTrade);
         self.events.emit(Event::Execution(report));
     }
 
@@ -352,9 +314,7 @@ impl<S: EventSink> Desk<'_, S> {
         let schedule = self.fees.get(order.fees);
         let hold = instrument.hold(side, price.0, order.leaves, schedule, order.fee_carry);
         let before = instrument.hold(side, price.0, order.leaves + quantity, schedule, order.fee_carry);
-        let balance = self
-            .ledger
-            .balance_mut(order.account as usize, instrument.hold_index(side));
+        let balance = self.ledger.balance_mut(order.account as usize, instrument.hold_index(side));
         balance.held -= before - hold;
         hold
     }
@@ -375,25 +335,12 @@ impl Ledger {
         let mut order = *arena.orders.get(slot);
         let level = arena.level_of(slot);
         order.leaves += decremented;
-        let hold = instrument.hold(
-            level.side(),
-            level.price,
-            order.leaves,
-            fees.get(order.fees),
-            order.fee_carry,
-        );
-        self.balance_mut(order.account as usize, instrument.hold_index(level.side()))
-            .held -= hold;
+        let hold = instrument.hold(level.side(), level.price, order.leaves, fees.get(order.fees), order.fee_carry);
+        self.balance_mut(order.account as usize, instrument.hold_index(level.side())).held -= hold;
         let client_order_id = arena.orders.client_order_id(slot);
         let price = PriceTicks(level.price);
-        let mut report = report(
-            &order,
-            client_order_id,
-            instrument.instrument_id,
-            level.side(),
-            price,
-            ExecType::Canceled,
-        );
+        let mut report =
+            report(&order, client_order_id, instrument.instrument_id, level.side(), price, ExecType::Canceled);
         report.cancel_reason = reason;
         report
     }
@@ -416,46 +363,28 @@ impl Ledger {
 
     /// Takes an order that is in no book any more out of its account's list and the indexes, and frees its slot.
     #[inline]
-    pub fn retire(&mut self, arena: &mut Arena, remembered: &mut HashSet<u64, Identity>, slot: u32) {
+    pub fn retire(&mut self, arena: &mut Arena, remembered: &mut Remembered, slot: u32) {
         let order = *arena.orders.get(slot);
         let account = &mut self.accounts[order.account as usize];
         account.open_orders -= 1;
-        if order.account_prev == NIL {
-            account.first_order = order.account_next;
-        } else {
-            arena.orders.get_mut(order.account_prev).account_next = order.account_next;
-        }
-        if order.account_next == NIL {
-            account.last_order = order.account_prev;
-        } else {
-            arena.orders.get_mut(order.account_next).account_prev = order.account_prev;
-        }
-        if order.flags.has_client_order_id() {
-            let client_order_id = arena.orders.client_order_id(slot);
-            self.remember(remembered, order.account as usize, &client_order_id);
+        // As in `Book::unlink`: no branch on where the order stands.
+        account.first_order = if order.account_prev == NIL { order.account_next } else { account.first_order };
+        account.last_order = if order.account_next == NIL { order.account_prev } else { account.last_order };
+        arena.orders.get_mut(order.account_prev).account_next = order.account_next;
+        arena.orders.get_mut(order.account_next).account_prev = order.account_prev;
+        if let Some(hash) = arena.orders.take_client_order_id(slot) {
+            self.remember(remembered, order.account as usize, hash);
         }
         arena.orders.remove(slot);
     }
 
     /// Remembers the client_order_id of an order that has closed; forgets the account's oldest if there are too many.
     #[inline]
-    pub fn remember(
-        &mut self,
-        remembered: &mut HashSet<u64, Identity>,
-        account: usize,
-        client_order_id: &ClientOrderId,
-    ) {
-        if client_order_id.is_empty() {
-            return;
-        }
-        let hash = client_hash(account as u32 + 1, client_order_id);
+    pub fn remember(&mut self, remembered: &mut Remembered, account: usize, hash: u64) {
         let list = &mut self.accounts[account].remembered;
         if list.len() == REMEMBERED_CLIENT_ORDER_IDS {
-            if let Some(oldest) = list.pop_front() {
-                remembered.remove(&oldest);
-            }
+            remembered.pop_oldest(list);
         }
-        list.push_back(hash);
-        remembered.insert(hash);
+        remembered.push(list, hash);
     }
 }

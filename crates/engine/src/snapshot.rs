@@ -50,13 +50,7 @@ impl Engine {
     pub fn snapshot(&self, out: &mut Vec<u8>) {
         out.reserve(64 * self.arena.orders.len() as usize + 256);
         out.extend_from_slice(MAGIC);
-        put!(
-            out,
-            self.sequence,
-            self.event_time_ns,
-            self.last_order_id,
-            self.last_trade_id
-        );
+        put!(out, self.sequence, self.event_time_ns, self.last_order_id, self.last_trade_id);
         put_count(out, self.assets.len());
         for asset in &self.assets {
             put_text(out, &asset.code);
@@ -67,13 +61,7 @@ impl Engine {
             let it = &listing.instrument;
             put_text(out, &it.symbol);
             put!(out, it.base.0, it.quote.0, it.tick_size.mantissa, it.tick_size.scale);
-            put!(
-                out,
-                it.lot_size.mantissa,
-                it.lot_size.scale,
-                it.min_quantity.0,
-                it.max_quantity.0
-            );
+            put!(out, it.lot_size.mantissa, it.lot_size.scale, it.min_quantity.0, it.max_quantity.0);
             put!(out, it.min_notional.0, it.status as u8, it.last_price.0);
             put_count(out, listing.fees.len());
             for &(group, number) in &listing.fees {
@@ -90,7 +78,7 @@ impl Engine {
                 put!(out, (asset as u32 + 1), balance.total, balance.held);
             }
             put_count(out, account.remembered.len());
-            for hash in &account.remembered {
+            for hash in self.remembered.iter(&account.remembered) {
                 put!(out, hash);
             }
         }
@@ -102,17 +90,8 @@ impl Engine {
                 for slot in book.queue(&self.arena, side) {
                     let order = self.arena.orders.get(slot);
                     let schedule = self.fees.get(order.fees);
-                    put!(
-                        out,
-                        order.order_id,
-                        (order.account + 1),
-                        order.flags.time_in_force() as u8
-                    );
-                    put!(
-                        out,
-                        order.flags.self_trade_prevention() as u8,
-                        u8::from(order.flags.post_only())
-                    );
+                    put!(out, order.order_id, (order.account + 1), order.flags.time_in_force() as u8);
+                    put!(out, order.flags.self_trade_prevention() as u8, u8::from(order.flags.post_only()));
                     put!(out, self.arena.level(order.level).price, order.filled, order.leaves);
                     put!(out, schedule.maker_ppm, schedule.taker_ppm, order.fee_carry);
                     put_text(out, &self.arena.orders.client_order_id(slot));
@@ -142,12 +121,7 @@ impl Engine {
         for id in 1..=reader.u32()? {
             let code = reader.text()?;
             let (scale, issued) = (reader.u8()?, reader.i128()?);
-            engine.assets.push(Asset {
-                asset_id: AssetId(id),
-                code,
-                scale,
-                issued,
-            });
+            engine.assets.push(Asset { asset_id: AssetId(id), code, scale, issued });
             engine.asset_codes.insert(code, id);
         }
         for id in 1..=reader.u32()? {
@@ -244,10 +218,7 @@ impl Reader<'_> {
     }
 
     fn step(&mut self) -> Result<Step, SnapshotError> {
-        Ok(Step {
-            mantissa: self.u64()?,
-            scale: self.u8()?,
-        })
+        Ok(Step { mantissa: self.u64()?, scale: self.u8()? })
     }
 
     fn listing(&mut self, engine: &mut Engine, id: u32) -> Result<(), SnapshotError> {
@@ -267,10 +238,7 @@ impl Reader<'_> {
         let mut fees = Vec::new();
         for _ in 0..self.u32()? {
             let group = self.u16()?;
-            let schedule = FeeSchedule {
-                maker_ppm: self.i32()?,
-                taker_ppm: self.i32()?,
-            };
+            let schedule = FeeSchedule { maker_ppm: self.i32()?, taker_ppm: self.i32()? };
             let Some(number) = engine.fees.intern(schedule) else {
                 return self.fail("there are too many fee schedules");
             };
@@ -313,8 +281,10 @@ impl Reader<'_> {
         }
         for _ in 0..self.u32()? {
             let hash = self.u64()?;
-            engine.ledger.accounts[at].remembered.push_back(hash);
-            engine.remembered.insert(hash);
+            if engine.remembered.contains(hash) {
+                return self.fail("a remembered client_order_id occurs twice");
+            }
+            engine.remembered.push(&mut engine.ledger.accounts[at].remembered, hash);
         }
         Ok(())
     }
@@ -325,10 +295,7 @@ impl Reader<'_> {
         let (time_in_force, mode, post_only) = (self.u8()?, self.u8()?, self.u8()?);
         let price = PriceTicks(self.i64()?);
         let (filled, leaves) = (self.i64()?, self.i64()?);
-        let schedule = FeeSchedule {
-            maker_ppm: self.i32()?,
-            taker_ppm: self.i32()?,
-        };
+        let schedule = FeeSchedule { maker_ppm: self.i32()?, taker_ppm: self.i32()? };
         let fee_carry = self.u32()?;
         let client_order_id: ClientOrderId = self.text()?;
         let modes = (TimeInForce::from_u8(time_in_force), SelfTradePrevention::from_u8(mode));

@@ -129,23 +129,22 @@ impl<const N: usize> ShortText<N> {
         }
         let mut bytes = [0; N];
         bytes[..text.len()].copy_from_slice(text);
-        Some(Self {
-            bytes,
-            len: text.len() as u8,
-        })
+        Some(Self { bytes, len: text.len() as u8 })
     }
 
     /// Takes the text from a fixed field that is padded with zero bytes at its end, by the rule of [`Self::new`].
-    /// The loop has no exits, so that it is compiled to a few vector instructions.
+    /// The loop has no exits and carries nothing but sums, so that it is compiled to a few vector instructions.
     #[inline]
     pub fn from_padded(bytes: &[u8; N]) -> Option<Self> {
+        if N == 0 || bytes[0] == 0 {
+            return (*bytes == [0; N]).then_some(Self::EMPTY);
+        }
         let mut bad = false;
         let mut len = 0_u8;
-        let mut ended = false;
-        for &byte in bytes {
-            let zero = byte == 0;
-            bad |= !zero & (ended | !(0x21..=0x7e).contains(&byte));
-            ended |= zero;
+        for at in 0..N {
+            let zero = bytes[at] == 0;
+            let ended = at > 0 && bytes[at - 1] == 0;
+            bad |= !zero & (ended | !(0x21..=0x7e).contains(&bytes[at]));
             len += u8::from(!zero);
         }
         if bad {
@@ -285,19 +284,20 @@ impl Side {
     /// Whether an order of this side with limit `limit` can trade at the opposite side's price `price`.
     #[inline]
     pub const fn crosses(self, limit: PriceTicks, price: PriceTicks) -> bool {
-        match self {
-            Self::Buy => limit.0 >= price.0,
-            Self::Sell => limit.0 <= price.0,
-        }
+        self.sign() * (limit.0 - price.0) >= 0
     }
 
     /// Whether price `a` stands before price `b` on this half of the book.
     #[inline]
     pub const fn sorts_before(self, a: PriceTicks, b: PriceTicks) -> bool {
-        match self {
-            Self::Buy => a.0 > b.0,
-            Self::Sell => a.0 < b.0,
-        }
+        self.sign() * (a.0 - b.0) > 0
+    }
+
+    /// 1 for buy, -1 for sell. The sides of a stream of orders cannot be predicted, so what depends on them is computed
+    /// rather than branched on. Prices are below 2^62, so that their differences fit.
+    #[inline]
+    const fn sign(self) -> i64 {
+        3 - 2 * self as i64
     }
 
     /// 0 for buy, 1 for sell.

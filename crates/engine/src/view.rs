@@ -36,16 +36,12 @@ impl Engine {
 
     /// One instrument.
     pub fn instrument(&self, instrument_id: InstrumentId) -> Option<&Instrument> {
-        self.listings
-            .get(instrument_id.index()?)
-            .map(|listing| &listing.instrument)
+        self.listings.get(instrument_id.index()?).map(|listing| &listing.instrument)
     }
 
     /// The fees of an account group on an instrument, as (maker, taker) in parts per million.
     pub fn fees(&self, instrument_id: InstrumentId, group_id: GroupId) -> Option<(i32, i32)> {
-        let schedule = self
-            .fees
-            .get(self.listings.get(instrument_id.index()?)?.fees_of(group_id.0));
+        let schedule = self.fees.get(self.listings.get(instrument_id.index()?)?.fees_of(group_id.0));
         Some((schedule.maker_ppm, schedule.taker_ppm))
     }
 
@@ -59,11 +55,9 @@ impl Engine {
     /// An account's balances that are not empty, by asset.
     pub fn balances(&self, account_id: AccountId) -> impl Iterator<Item = (AssetId, Balance)> + '_ {
         let account = account_id.index().and_then(|at| self.ledger.accounts.get(at));
-        account.into_iter().flat_map(|account| {
-            account
-                .balances()
-                .map(|(asset, balance)| (AssetId(asset as u32 + 1), balance))
-        })
+        account
+            .into_iter()
+            .flat_map(|account| account.balances().map(|(asset, balance)| (AssetId(asset as u32 + 1), balance)))
     }
 
     /// The best price of a side.
@@ -74,30 +68,23 @@ impl Engine {
     /// The levels of a side, from the best price on.
     pub fn depth(&self, instrument_id: InstrumentId, side: Side) -> impl Iterator<Item = PriceLevel> + '_ {
         let book = instrument_id.index().and_then(|at| self.books.get(at));
-        book.into_iter()
-            .flat_map(move |book| book.levels(&self.arena, side))
-            .map(|level| PriceLevel {
-                price: PriceTicks(level.price),
-                quantity: level.quantity as i128,
-                orders: level.orders,
-            })
+        book.into_iter().flat_map(move |book| book.levels(&self.arena, side)).map(|level| PriceLevel {
+            price: PriceTicks(level.price),
+            quantity: level.quantity as i128,
+            orders: level.orders,
+        })
     }
 
     /// The orders of a side, in priority.
     pub fn queue(&self, instrument_id: InstrumentId, side: Side) -> impl Iterator<Item = OpenOrder> + '_ {
         let book = instrument_id.index().and_then(|at| self.books.get(at));
-        book.into_iter()
-            .flat_map(move |book| book.queue(&self.arena, side))
-            .map(|slot| self.open_order(slot))
+        book.into_iter().flat_map(move |book| book.queue(&self.arena, side)).map(|slot| self.open_order(slot))
     }
 
     /// An account's open orders, by ascending order_id.
     pub fn open_orders(&self, account_id: AccountId) -> impl Iterator<Item = OpenOrder> + '_ {
         let account = account_id.index().filter(|&at| at < self.ledger.accounts.len());
-        account
-            .into_iter()
-            .flat_map(|account| self.account_slots(account))
-            .map(|slot| self.open_order(slot))
+        account.into_iter().flat_map(|account| self.account_slots(account)).map(|slot| self.open_order(slot))
     }
 
     /// One open order.
@@ -109,10 +96,7 @@ impl Engine {
     pub fn order_by_client_id(&self, account_id: AccountId, client_order_id: &ClientOrderId) -> Option<OpenOrder> {
         let account = account_id.index()? as u32;
         let hash = client_hash(account_id.0, client_order_id);
-        self.arena
-            .orders
-            .find_client(account, client_order_id, hash)
-            .map(|slot| self.open_order(slot))
+        self.arena.orders.find_client(account, client_order_id, hash).map(|slot| self.open_order(slot))
     }
 
     /// How many orders are open at the venue.

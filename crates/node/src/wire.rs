@@ -988,12 +988,18 @@ impl EventRecord {
     /// The record of an event.
     #[inline]
     pub fn new(sequence: u64, event_time_ns: i64, event_index: u32, event: &Event) -> Self {
-        let mut record = Self {
-            sequence,
-            event_time_ns,
-            event_index,
-            ..Self::ZERO
-        };
+        let mut record = Self::ZERO;
+        record.set(sequence, event_time_ns, event_index, event);
+        record
+    }
+
+    /// Fills in a record of zeros.
+    #[inline]
+    fn set(&mut self, sequence: u64, event_time_ns: i64, event_index: u32, event: &Event) {
+        let record = self;
+        record.sequence = sequence;
+        record.event_time_ns = event_time_ns;
+        record.event_index = event_index;
         match event {
             Event::Execution(report) => {
                 record.kind = event_kind::EXECUTION;
@@ -1088,7 +1094,6 @@ impl EventRecord {
                 record.trading_status = set.status as u8;
             }
         }
-        record
     }
 
     /// The event of the record.
@@ -1217,12 +1222,12 @@ impl<'a> RecordSink<'a> {
 impl EventSink for RecordSink<'_> {
     #[inline]
     fn emit(&mut self, event: Event) {
-        self.out.push(EventRecord::new(
-            self.sequence,
-            self.event_time_ns,
-            self.event_index,
-            &event,
-        ));
+        // In its place at once: to build it elsewhere and to copy it would cost as much again.
+        self.out.reserve(1);
+        let record = self.out.spare_capacity_mut()[0].write(EventRecord::ZERO);
+        record.set(self.sequence, self.event_time_ns, self.event_index, &event);
+        // SAFETY: the record behind the last one has just been written.
+        unsafe { self.out.set_len(self.out.len() + 1) };
         self.event_index += 1;
     }
 }

@@ -3,9 +3,9 @@
 //! Invariants: integers stay integers, words are those of the engine's enums; nothing is computed here.
 
 use beurs_engine::command::Command;
-use beurs_engine::engine::{AccountInfo, Asset, Instrument, OpenOrder};
 use beurs_engine::event::Event as EngineEvent;
 use beurs_engine::types::ShortText;
+use beurs_engine::{AccountInfo, Asset, Instrument, OpenOrder};
 use beurs_node::wire::{encode_command_into, EventRecord, MAX_ENCODED_COMMAND};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString};

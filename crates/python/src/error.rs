@@ -1,6 +1,7 @@
 //! The one place where a Rust error becomes a Python exception. The classes are those of `beurs.errors`.
 
 use beurs_node::decimal::DecimalError;
+use beurs_node::memory::Overwritten;
 use beurs_node::wire::WireError;
 use pyo3::PyErr;
 
@@ -11,6 +12,8 @@ mod class {
     import_exception!(beurs.errors, CommandInvalid);
     import_exception!(beurs.errors, DecimalError);
     import_exception!(beurs.errors, InputError);
+    import_exception!(beurs.errors, Lagged);
+    import_exception!(beurs.errors, NodeStopped);
 }
 
 /// Everything that can go wrong in this crate.
@@ -22,6 +25,12 @@ pub enum Error {
     Wire(WireError),
     /// An argument that no command can hold.
     Input(&'static str, &'static str),
+    /// Events that have been overwritten in memory.
+    Overwritten(Overwritten),
+    /// The node was closed.
+    Closed,
+    /// The engine broke an invariant in an earlier call.
+    Broken,
 }
 
 impl From<Error> for PyErr {
@@ -30,6 +39,17 @@ impl From<Error> for PyErr {
             Error::Decimal(error) => class::DecimalError::new_err(("", error.rule(), error.as_str())),
             Error::Wire(error) => class::CommandInvalid::new_err((error.field, error.rule, error.index)),
             Error::Input(field, rule) => class::InputError::new_err((field, rule)),
+            Error::Overwritten(gone) => class::Lagged::new_err((
+                format!(
+                    "events up to sequence {} are no longer held in memory",
+                    gone.oldest_sequence
+                ),
+                gone.oldest_sequence,
+            )),
+            Error::Closed => class::NodeStopped::new_err(("the node was closed",)),
+            Error::Broken => {
+                class::NodeStopped::new_err(("the engine broke an invariant; its state is not to be trusted",))
+            }
         }
     }
 }
@@ -43,5 +63,11 @@ impl From<DecimalError> for Error {
 impl From<WireError> for Error {
     fn from(error: WireError) -> Self {
         Self::Wire(error)
+    }
+}
+
+impl From<Overwritten> for Error {
+    fn from(gone: Overwritten) -> Self {
+        Self::Overwritten(gone)
     }
 }

@@ -6,6 +6,9 @@
 mod convert;
 mod encode;
 mod error;
+mod memory;
+mod reads;
+mod records;
 
 #[pyo3::pymodule(name = "_core", gil_used = true)]
 mod core_module {
@@ -28,6 +31,10 @@ mod core_module {
         add_asset, cancel_order, deposit, list_instrument, mass_cancel, new_order, open_account, replace_order,
         set_account_group, set_fees, set_trading_status, withdraw,
     };
+    #[pymodule_export]
+    use crate::memory::MemoryNode;
+    #[pymodule_export]
+    use crate::records::Records;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
