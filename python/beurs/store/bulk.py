@@ -32,7 +32,8 @@ class BulkWriter:
         names = [table.c[name].name for name in columns]
         keys = [column.name for column in table.primary_key]
         updated = [name for name in names if name not in keys and name not in fixed]
-        self._head = f"INSERT INTO {table.name} ({', '.join(_quoted(name) for name in names)}) VALUES "
+        # Names of our own tables, nothing from outside.
+        self._head = f"INSERT INTO {table.name} ({', '.join(_quoted(name) for name in names)}) VALUES "  # noqa: S608
         conflict = f" ON CONFLICT ({', '.join(_quoted(name) for name in keys)}) DO "
         if keep:
             self._tail = conflict + "NOTHING"

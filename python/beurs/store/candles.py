@@ -90,7 +90,7 @@ def minute_candles(
 
 
 def fold(candles: Iterable[CandleValues], length_ns: int, current: CandleValues | None) -> list[CandleValues]:
-    """Folds one-minute candles into those of a longer interval, going on with ``current``; all that changed, in order."""
+    """Folds one-minute candles into longer ones, going on with ``current``; all that are new or changed, in order."""
     changed: list[CandleValues] = []
     for candle in candles:
         open_time_ns = candle.open_time_ns // length_ns * length_ns

@@ -47,7 +47,7 @@ class Store:
         else:
             self._writer = create_engine(url, pool_size=2, max_overflow=2, pool_pre_ping=True)
             self._reader = create_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True).execution_options(
-                postgresql_readonly=True
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
         self._sessions = sessionmaker(self._reader, expire_on_commit=False)
 

@@ -8,9 +8,9 @@ Prices are counts of ticks, quantities counts of lots (below 2**53, 64-bit colum
 smallest unit and go to 10**36, more than 64 bits.
 
 Amounts are columns of :class:`Units`: decimal text, in every database. SQLite has no exact number above 64 bits: a
-NUMERIC column there turns such a value into a float. PostgreSQL has, but text keeps one meaning: the same bytes in both,
-so that two stores can be compared row by row, and no driver can convert a value on the way. Who wants to add amounts up
-in PostgreSQL writes ``sum(amount::numeric)``.
+NUMERIC column there turns such a value into a float. PostgreSQL has, but text keeps one meaning: the same bytes in
+both, so that two stores can be compared row by row, and no driver can convert a value on the way. Who wants to add
+amounts up in PostgreSQL writes ``sum(amount::numeric)``.
 """
 
 from __future__ import annotations

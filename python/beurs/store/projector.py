@@ -358,7 +358,8 @@ class Projector:
                 if failures:
                     follower.load()
                 behind = self._source.sequence - follower.position
-                count = follower.step(CATCH_UP_EVENTS if behind > CATCH_UP_EVENTS else BATCH_EVENTS)
+                # The further behind, the larger the transactions: they cost less an event.
+                count = follower.step(min(max(behind, BATCH_EVENTS), CATCH_UP_EVENTS))
             except NodeStopped:
                 log.info("projector: the node has stopped, at sequence %d", self._position)
                 return

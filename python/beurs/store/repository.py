@@ -9,9 +9,11 @@ thread. Rows are as of :meth:`Repository.position`; who must see a command's eff
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
 
 from beurs.store.candles import INTERVALS, CandleValues, Ticker, ticker, ticker_start_ns
 from beurs.store.database import Store
@@ -35,6 +37,15 @@ _Model = TypeVar("_Model", bound=Base)
 
 LIMIT_MAX: Final = 1000
 """Rows in a page. More are not given, whatever ``limit`` says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """Where the tables are, and of every instrument the last trades and one-minute candles, oldest first."""
+
+    position: int
+    event_time_ns: int
+    instruments: dict[int, tuple[list[Trade], list[CandleValues]]]
 
 
 class Repository:
@@ -160,24 +171,27 @@ class Repository:
             query = query.where(Candle.open_time_ns < end_ns)
         return self._all(query.order_by(Candle.open_time_ns.desc()).limit(_page(limit)))[::-1]
 
-    def minutes(self, instrument_id: int, now_ns: int) -> list[CandleValues]:
-        """The one-minute candles of the 24 hours up to ``now_ns``, oldest first."""
-        query = (
-            select(Candle)
-            .where(
-                Candle.instrument_id == instrument_id,
-                Candle.interval == "1m",
-                Candle.open_time_ns >= ticker_start_ns(now_ns),
-            )
-            .order_by(Candle.open_time_ns)
-        )
-        names = CandleValues.__dataclass_fields__
-        return [CandleValues(*(getattr(candle, name) for name in names)) for candle in self._all(query)]
-
     def ticker(self, instrument_id: int, now_ns: int) -> Ticker:
         """The 24 hours up to ``now_ns``."""
-        last = self.trades(instrument_id, limit=1)
-        return ticker(self.minutes(instrument_id, now_ns), last[0].price if last else None, now_ns)
+        with self._store.reading() as session:
+            last_price = session.scalar(_last_trades(instrument_id, 1).with_only_columns(Trade.price))
+            return ticker(_minutes(session, instrument_id, now_ns), last_price, now_ns)
+
+    def recent(self, now_ns: int, trades_max: int) -> Recent:
+        """The last trades and the last 24 hours of every instrument, all of one moment."""
+        with self._store.reading() as session:
+            state = session.scalar(select(ProjectorState))
+            return Recent(
+                0 if state is None else state.sequence,
+                0 if state is None else state.event_time_ns,
+                {
+                    instrument_id: (
+                        list(session.scalars(_last_trades(instrument_id, trades_max)))[::-1],
+                        _minutes(session, instrument_id, now_ns),
+                    )
+                    for instrument_id in session.scalars(select(Instrument.instrument_id)).all()
+                },
+            )
 
     def ledger(
         self, account_id: int, *, asset_id: int | None = None, before: int | None = None, limit: int = 100
@@ -193,6 +207,24 @@ class Repository:
     def _all(self, query: Select[_Model]) -> list[_Model]:
         with self._store.reading() as session:
             return list(session.scalars(query))
+
+
+def _last_trades(instrument_id: int, limit: int) -> Select[Trade]:
+    return select(Trade).where(Trade.instrument_id == instrument_id).order_by(Trade.trade_id.desc()).limit(limit)
+
+
+def _minutes(session: Session, instrument_id: int, now_ns: int) -> list[CandleValues]:
+    query = (
+        select(Candle)
+        .where(
+            Candle.instrument_id == instrument_id,
+            Candle.interval == "1m",
+            Candle.open_time_ns >= ticker_start_ns(now_ns),
+        )
+        .order_by(Candle.open_time_ns)
+    )
+    names = CandleValues.__dataclass_fields__
+    return [CandleValues(*(getattr(candle, name) for name in names)) for candle in session.scalars(query)]
 
 
 def _page(limit: int) -> int:
