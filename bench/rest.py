@@ -1,7 +1,7 @@
-"""REST order entry, durable, beside a bare endpoint: `python bench/rest.py [--rounds 5] [--seconds 4]`.
+"""REST order entry, durable, beside a bare endpoint.
 
-What is compared: POST /v1/orders of the whole exchange (journal with fdatasync, engine, store projector, one process)
-and a bare Starlette route that decodes the same body with msgspec and answers with a report of the same size, behind
+What is compared: POST /v1/orders of the whole exchange (journal with fdatasync, engine, store projector, one
+process) and a bare Starlette route that decodes the same body with msgspec and answers with a report of the same size, behind
 the same uvicorn. Each is loaded by `wrk` with 64 connections on the same machine, in alternating runs; the ratio of each
 pair is taken and the median reported, because the two share the machine's moods and the figures alone do not travel.
 """
@@ -25,7 +25,7 @@ from pathlib import Path
 CONNECTIONS = 64
 ORDER = {"symbol": "BTC-USD", "side": "buy", "price": "1000.00", "quantity": "0.001"}
 
-BARE = '''
+BARE = """
 import sys
 from typing import Literal
 import msgspec, uvicorn
@@ -60,8 +60,9 @@ async def order(request):
     return Response(encode(report), 201, media_type="application/json")
 
 app = Starlette(routes=[Route("/v1/orders", order, methods=["POST"])])
-uvicorn.run(app, port=int(sys.argv[1]), loop="uvloop", http="httptools", access_log=False, server_header=False, log_level="warning")
-'''
+port = int(sys.argv[1])
+uvicorn.run(app, port=port, loop="uvloop", http="httptools", access_log=False, server_header=False, log_level="error")
+"""
 
 
 def main() -> None:
@@ -85,7 +86,12 @@ def main() -> None:
                 pair = load(bare_url, script, options.seconds), load(url, script, options.seconds)
                 pairs.append(pair)
                 if not options.json:
-                    print(f"run {number + 1}: bare {pair[0][0]:>8,.0f}/s   POST /v1/orders {pair[1][0]:>8,.0f}/s   ratio {pair[1][0] / pair[0][0]:.3f}   p99 {pair[1][1]}", flush=True)
+                    (bare_rate, _), (rate, p99) = pair
+                    print(
+                        f"run {number + 1}: bare {bare_rate:>7,.0f}/s   POST /v1/orders {rate:>7,.0f}/s"
+                        f"   ratio {rate / bare_rate:.3f}   p99 {p99}",
+                        flush=True,
+                    )
             result = {
                 "bare_per_second": round(statistics.median(pair[0][0] for pair in pairs)),
                 "orders_per_second": round(statistics.median(pair[1][0] for pair in pairs)),
@@ -139,8 +145,13 @@ def exchange(directory: Path) -> Iterator[tuple[str, str]]:
     """The exchange, running, and a key."""
     port = free_port()
     data = directory / "data"
-    settings = {"DATA_DIRECTORY": str(data), "DEMO": "true", "SIMULATOR": "false", "PORT": str(port), "LOG_LEVEL": "warning"}
-    environment = {f"BEURS_{name}": value for name, value in settings.items()}
+    environment = {
+        "BEURS_DATA_DIRECTORY": str(data),
+        "BEURS_DEMO": "true",
+        "BEURS_SIMULATOR": "false",
+        "BEURS_PORT": str(port),
+        "BEURS_LOG_LEVEL": "warning",
+    }
     with process([sys.executable, "-m", "beurs.app"], directory / "exchange.log", environment):
         url = f"http://127.0.0.1:{port}"
         wait(f"{url}/ready", directory / "exchange.log")

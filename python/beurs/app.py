@@ -26,29 +26,34 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from beurs import demo, logs
+from beurs import logs, terminal
 from beurs.accounts.endpoints import router as account_router
-from beurs.accounts.keys import KeyFile, KeyRing, Trader, digest
 from beurs.admin.endpoints import router as admin_router
 from beurs.catalogue import Catalogue
 from beurs.config import Settings
+from beurs.demo import venue
+from beurs.demo.simulator import Simulator
 from beurs.deps import RunningExchange, only_known_parameters
 from beurs.engine import VERSION, Node
 from beurs.errors import BeursError
 from beurs.instruments.endpoints import router as instruments_router
-from beurs.instruments.steps import Instruments
+from beurs.keys import KeyFile, KeyRing, Trader, digest
 from beurs.market_data.endpoints import router as market_data_router
 from beurs.metrics import Metrics
 from beurs.orders.door import ORDER_PATH, ORDERS_PATH, OrderDoor
 from beurs.orders.endpoints import router as orders_router
 from beurs.sequencer import Sequencer
 from beurs.store import Projector, Repository, Store
+from beurs.streams import UVICORN_OPTIONS, Feed, MarketDataEndpoint
 from beurs.trades.endpoints import router as trades_router
 from beurs.web import openapi
 from beurs.web.edge import Edge, HotRoute
 from beurs.web.problems import Problem, from_error
 from beurs.web.protocol import HttpProtocol
+from beurs.web.steps import Instruments
 
 log = structlog.get_logger()
 
@@ -86,11 +91,11 @@ def open_exchange(settings: Settings) -> Iterator[OpenExchange]:
         stack.callback(_close, node)
         demo_keys: dict[str, str] = {}
         if settings.demo:
-            demo.set_up(node)
-            demo_keys = demo.demo_keys(settings)
+            venue.set_up(node)
+            demo_keys = venue.demo_keys(settings)
         store = Store(settings.store_url)
         stack.callback(store.close)
-        # While nobody waits for it the store takes many events at once: small transactions cost the order path its time.
+        # While nobody waits for it the store takes many events at once: small transactions cost the order path time.
         projector = Projector(node, store, gather_seconds=0.05)
         projector.start()
         stack.callback(projector.stop, settings.shutdown_seconds_max)
@@ -124,21 +129,19 @@ def create_app(exchange: OpenExchange) -> Edge:
 
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
-        running = _run(exchange)
-        hot.door = api.state.door = OrderDoor(
-            running.sequencer,
-            running.instruments,
-            running.keys,
-            running.metrics,
-            body_bytes_max=exchange.settings.body_bytes_max,
-        )
-        api.state.exchange = running
-        try:
+        async with _running(exchange) as running:
+            hot.door = api.state.door = OrderDoor(
+                running.sequencer,
+                running.instruments,
+                running.keys,
+                running.metrics,
+                body_bytes_max=exchange.settings.body_bytes_max,
+            )
+            api.state.exchange = running
             yield
-        finally:
-            if not await running.sequencer.drain(exchange.settings.shutdown_seconds_max):
-                log.warning("commands were still under way", count=running.sequencer.depth)
-            running.sequencer.close()
+
+    async def market_data(scope: Scope, receive: Receive, send: Send) -> None:
+        await api.state.exchange.market_data(scope, receive, send)
 
     api = FastAPI(
         title="beurs",
@@ -152,30 +155,68 @@ def create_app(exchange: OpenExchange) -> Edge:
     for router in (orders_router, trades_router, instruments_router, market_data_router, account_router, admin_router):
         api.include_router(router)
     api.include_router(admin_router, prefix="/v1", include_in_schema=False)
+    api.router.routes.append(WebSocketRoute("/ws/market-data", _Asgi(market_data)))
+    api.router.routes.extend(terminal.routes())
     for kind in (Problem, BeursError, SQLAlchemyError, RequestValidationError, HTTPException, Exception):
         api.add_exception_handler(kind, _answer)
     api.openapi = lambda: openapi.describe(api)  # type: ignore[method-assign] # as FastAPI's documentation says
     return Edge(api, hot.route)
 
 
-def _run(exchange: OpenExchange) -> RunningExchange:
-    sequencer = Sequencer(exchange.node, asyncio.get_running_loop())
-    metrics = Metrics()
-    node, projector = exchange.node, exchange.projector
-    metrics.gauge("beurs_sequence", "The sequence of the last durable command.", lambda: node.sequence)
-    metrics.gauge("beurs_commands_under_way", "Commands that wait to be durable.", lambda: sequencer.depth)
-    metrics.gauge("beurs_store_lag", "Durable commands that are not in the store yet.", lambda: projector.lag)
-    return RunningExchange(
-        settings=exchange.settings,
+@asynccontextmanager
+async def _running(exchange: OpenExchange) -> AsyncIterator[RunningExchange]:
+    """What belongs to the event loop: the sequencer's door, the feed, the simulator."""
+    settings, node, projector = exchange.settings, exchange.node, exchange.projector
+    sequencer = Sequencer(node, asyncio.get_running_loop())
+    repository = Repository(exchange.store)
+    feed = Feed(node, repository)
+    running = RunningExchange(
+        settings=settings,
         node=node,
         sequencer=sequencer,
         instruments=Instruments(Catalogue(node)),
         keys=exchange.keys,
-        metrics=metrics,
-        repository=Repository(exchange.store),
+        metrics=Metrics(),
+        repository=repository,
         projector=projector,
+        feed=feed,
+        market_data=MarketDataEndpoint(feed),
         started_at=time.monotonic(),
     )
+    _measure(running)
+    await feed.start()
+    simulator = None
+    accounts = {row["code"]: row["account_id"] for row in node.accounts()}
+    if settings.simulator_runs and all(code in accounts for code in venue.SIMULATOR):
+        simulator = Simulator(node, sequencer.submit, [accounts[code] for code in venue.SIMULATOR])
+        await simulator.start()
+    try:
+        yield running
+    finally:
+        if simulator is not None:
+            await simulator.stop()
+        if not await sequencer.drain(settings.shutdown_seconds_max):
+            log.warning("commands were still under way", count=sequencer.depth)
+        sequencer.close()
+        await feed.stop()
+
+
+def _measure(running: RunningExchange) -> None:
+    gauge = running.metrics.gauge
+    gauge("beurs_sequence", "The sequence of the last durable command.", lambda: running.node.sequence)
+    gauge("beurs_commands_under_way", "Commands that wait to be durable.", lambda: running.sequencer.depth)
+    gauge("beurs_store_lag", "Durable commands that are not in the store yet.", lambda: running.projector.lag)
+    gauge("beurs_market_data_connections", "Market data clients.", lambda: running.market_data.stats()["connections"])
+
+
+class _Asgi:
+    """An ASGI application as a route takes it: an object, not a function."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
 
 
 class HotRoutes:
@@ -235,7 +276,9 @@ class Server(uvicorn.Server):
 
 def bind(host: str, port: int) -> socket.socket:
     """A bound socket. Raises OSError."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -259,6 +302,7 @@ def serve(settings: Settings) -> None:
             create_app(exchange),
             loop="uvloop",
             http=HttpProtocol,
+            **UVICORN_OPTIONS,
             lifespan="on",
             log_config=None,
             access_log=False,
@@ -266,7 +310,7 @@ def serve(settings: Settings) -> None:
             proxy_headers=False,
             timeout_graceful_shutdown=int(settings.shutdown_seconds_max) or 1,
         )
-        Server(config, settings, demo.welcome(f"http://{host}:{port}", exchange.demo_keys)).run(sockets=[bound])
+        Server(config, settings, venue.welcome(f"http://{host}:{port}", exchange.demo_keys)).run(sockets=[bound])
 
 
 def main() -> None:

@@ -15,9 +15,10 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 ENV_PREFIX = "BEURS_"
 CONFIG_VARIABLE = "BEURS_CONFIG"
+_FILE = "_file"  # under this name the file's content goes through pydantic-settings
 
 
-class SettingsInvalid(ValueError):
+class SettingsInvalid(ValueError):  # noqa: N818 -- named as the package's errors are
     """The settings cannot be used; the text says where and why, one line per fault."""
 
 
@@ -26,21 +27,43 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True, validate_default=True)
 
-    data_directory: Annotated[Path, Field(description="Where the journal, the checkpoints, the keys and, by default, the database live.")] = Path("beurs-data")
+    data_directory: Annotated[
+        Path, Field(description="Where the journal, the checkpoints, the keys and, by default, the database live.")
+    ] = Path("beurs-data")
     host: Annotated[str, Field(min_length=1, description="The address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="The port to listen on; 0 for any free one.")] = 8000
-    database_url: Annotated[str | None, Field(description="SQLAlchemy URL of the store; without it SQLite in the data directory.")] = None
-    demo: Annotated[bool, Field(description="List demo instruments, open demo accounts with money and print their keys.")] = False
-    simulator: Annotated[bool | None, Field(description="Run the built-in market simulator; by default exactly in demo mode.")] = None
-    checkpoint_interval: Annotated[int, Field(ge=1, le=1 << 40, description="Commands between two checkpoints.")] = 1_000_000
-    queue_capacity: Annotated[int, Field(ge=1, le=1 << 20, description="Commands that may wait for the sequencer; the next one gets 503.")] = 65_536
-    body_bytes_max: Annotated[int, Field(ge=1024, le=1 << 24, description="Bytes of a request body; a longer one gets 413.")] = 65_536
+    database_url: Annotated[
+        str | None, Field(description="SQLAlchemy URL of the store; without it SQLite in the data directory.")
+    ] = None
+    demo: Annotated[
+        bool, Field(description="List demo instruments, open demo accounts with money and print their keys.")
+    ] = False
+    simulator: Annotated[
+        bool | None, Field(description="Run the built-in market simulator; by default exactly in demo mode.")
+    ] = None
+    checkpoint_interval: Annotated[int, Field(ge=1, le=1 << 40, description="Commands between two checkpoints.")] = (
+        1_000_000
+    )
+    queue_capacity: Annotated[
+        int, Field(ge=1, le=1 << 20, description="Commands that may wait for the sequencer; the next one gets 503.")
+    ] = 65_536
+    body_bytes_max: Annotated[
+        int, Field(ge=1024, le=1 << 24, description="Bytes of a request body; a longer one gets 413.")
+    ] = 65_536
     batch_orders_max: Annotated[int, Field(ge=1, le=1000, description="Orders in one batch request.")] = 100
-    body_seconds_max: Annotated[float, Field(gt=0, le=300, description="How long a request body may take to arrive; then 408.")] = 10.0
-    store_wait_seconds_max: Annotated[float, Field(gt=0, le=60, description="How long a read waits for the store to catch up; then 503.")] = 2.0
-    shutdown_seconds_max: Annotated[float, Field(gt=0, le=600, description="How long open requests may take at shutdown.")] = 10.0
+    body_seconds_max: Annotated[
+        float, Field(gt=0, le=300, description="How long a request body may take to arrive; then 408.")
+    ] = 10.0
+    store_wait_seconds_max: Annotated[
+        float, Field(gt=0, le=60, description="How long a read waits for the store to catch up; then 503.")
+    ] = 2.0
+    shutdown_seconds_max: Annotated[
+        float, Field(gt=0, le=600, description="How long open requests may take at shutdown.")
+    ] = 10.0
     log_format: Annotated[Literal["text", "json"], Field(description="How a log line is written.")] = "text"
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="The least severe log line to write.")] = "info"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="The least severe log line to write.")
+    ] = "info"
 
     @classmethod
     def settings_customise_sources(
@@ -53,7 +76,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags before environment before file; nothing else is read."""
         flags = dict(init_settings())
-        file = flags.pop("_file", {})
+        file = flags.pop(_FILE, {})
         return InitSettingsSource(settings_cls, flags), env_settings, InitSettingsSource(settings_cls, file)
 
     @classmethod
@@ -67,12 +90,14 @@ class Settings(BaseSettings):
             except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
                 raise SettingsInvalid(f"{path}: {error}") from error
         known = {f"{ENV_PREFIX}{name}".upper() for name in cls.model_fields} | {CONFIG_VARIABLE}
-        unknown = sorted(name for name in os.environ if name.upper().startswith(ENV_PREFIX) and name.upper() not in known)
+        unknown = sorted(
+            name for name in os.environ if name.upper().startswith(ENV_PREFIX) and name.upper() not in known
+        )
         if unknown:
             raise SettingsInvalid("\n".join(f"{name}: there is no such setting" for name in unknown))
         given = {name: value for name, value in flags.items() if value is not None}
         try:
-            return cls(_file=file, **given)
+            return cls(**given, **{_FILE: file})
         except ValidationError as error:
             raise SettingsInvalid("\n".join(_fault(fault) for fault in error.errors())) from error
 

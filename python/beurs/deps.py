@@ -16,16 +16,17 @@ from fastapi.security import APIKeyHeader
 from pydantic import BeforeValidator
 from starlette.responses import Response
 
-from beurs.accounts import keys
+from beurs import keys
 from beurs.config import Settings
 from beurs.engine import Node
-from beurs.instruments.steps import Instruments
 from beurs.metrics import Metrics
 from beurs.sequencer import Sequencer
 from beurs.store import Projector, Repository
+from beurs.streams import Feed, MarketDataEndpoint
 from beurs.timestamps import parse_timestamp
 from beurs.web.bodies import JSON, read_body, require_json
 from beurs.web.problems import Problem
+from beurs.web.steps import Instruments
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,6 +44,8 @@ class RunningExchange:
     metrics: Metrics
     repository: Repository
     projector: Projector
+    feed: Feed
+    market_data: MarketDataEndpoint
     started_at: float
 
     async def store_caught_up(self) -> None:
@@ -63,10 +66,14 @@ async def _services(request: Request) -> RunningExchange:
 
 Services = Annotated[RunningExchange, Depends(_services)]
 
-API_KEY: Final = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", description="The key of an account.", auto_error=False)
+API_KEY: Final = APIKeyHeader(
+    name="X-API-Key", scheme_name="ApiKey", description="The key of an account.", auto_error=False
+)
 
 
-async def _trader(request: Request, services: Services, _documented: Annotated[str | None, Security(API_KEY)]) -> keys.Trader:
+async def _trader(
+    request: Request, services: Services, _documented: Annotated[str | None, Security(API_KEY)]
+) -> keys.Trader:
     presented = request.headers.getlist("x-api-key")
     if not presented:
         raise Problem("missing_api_key")
@@ -80,7 +87,7 @@ Trader = Annotated[keys.Trader, Depends(_trader)]
 
 
 async def only_known_parameters(request: Request) -> None:
-    """Refuses query parameters that the endpoint does not have, or that are given twice. A dependency of every route."""
+    """Refuses query parameters that the endpoint does not have, or that are given twice. Every route depends on it."""
     left = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
     for name, _ in request.query_params.multi_items():
         if name not in left:
@@ -97,7 +104,7 @@ async def _json_body(request: Request, services: Services) -> bytes:
 JsonBody = Annotated[bytes, Depends(_json_body)]
 
 
-def _whole_number(digits_max: int) -> Callable[[Any], Any]:
+def _whole_number(digits_max: int) -> BeforeValidator:
     pattern = re.compile(rf"0|[1-9][0-9]{{0,{digits_max - 1}}}", re.ASCII)
 
     def check(value: Any) -> Any:
@@ -115,7 +122,9 @@ Depth = Annotated[int, _whole_number(4), Query(ge=1, le=1000, description="Price
 Cursor = Annotated[
     int | None,
     _whole_number(18),
-    Query(ge=1, description="Where to read on: `next_cursor` of the page before.", json_schema_extra={"type": "string"}),
+    Query(
+        ge=1, description="Where to read on: `next_cursor` of the page before.", json_schema_extra={"type": "string"}
+    ),
 ]
 OrderIdFilter = Annotated[
     int | None,

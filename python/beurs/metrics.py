@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 LATENCY_SECONDS: Final = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
 
+
 class Metrics(Collector):
     """The counters of one running exchange."""
 
@@ -52,11 +53,15 @@ class Metrics(Collector):
         accepted = CounterMetricFamily("beurs_order_commands_accepted", "Order commands that the engine accepted.")
         accepted.add_metric([], self.commands_accepted)
         yield accepted
-        rejects = CounterMetricFamily("beurs_order_commands_rejected", "Order commands that the engine refused.", labels=["code"])
+        rejects = CounterMetricFamily(
+            "beurs_order_commands_rejected", "Order commands that the engine refused.", labels=["code"]
+        )
         for code, count in sorted(self.rejects.items()):
             rejects.add_metric([code], count)
         yield rejects
-        latency = HistogramMetricFamily("beurs_order_command_seconds", "From an accepted order command's head to its answer.")
+        latency = HistogramMetricFamily(
+            "beurs_order_command_seconds", "From an accepted order command's head to its answer."
+        )
         buckets: list[tuple[str, float]] = []
         total = 0
         for bound, count in zip((*map(str, LATENCY_SECONDS), "+Inf"), self._latency, strict=True):

@@ -14,7 +14,7 @@ _last: tuple[int, str] = (0, "1970-01-01T00:00:00")
 
 def timestamp(time_ns: int) -> str:
     """A time in nanoseconds since 1970 as text."""
-    global _last  # noqa: PLW0603 - a cache; any thread may replace it, and the pair is whole
+    global _last
     second, rest = divmod(time_ns, _SECOND_NS)
     known, text = _last
     if second != known:

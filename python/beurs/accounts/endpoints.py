@@ -6,11 +6,11 @@ from fastapi import APIRouter
 from msgspec import Struct
 from starlette.responses import Response
 
-from beurs.accounts import keys
+from beurs import keys
 from beurs.deps import RunningExchange, Services, Trader, answer
 from beurs.engine import format_amount
-from beurs.orders.schemas import DecimalText
 from beurs.web.openapi import errors, json_of
+from beurs.web.words import DecimalText
 
 router: Final = APIRouter(prefix="/v1/account", tags=["account"])
 
@@ -59,7 +59,9 @@ async def account(trader: Trader, services: Services) -> Response:
     return answer(AccountReport(str(trader.account_id), trader.account, group_id, _balances(services, trader)))
 
 
-@router.get("/balances", response_class=Response, responses=json_of(BalanceList, 200, "The balances.") | errors(401, 422, 503))
+@router.get(
+    "/balances", response_class=Response, responses=json_of(BalanceList, 200, "The balances.") | errors(401, 422, 503)
+)
 async def balances(trader: Trader, services: Services) -> Response:
     """The own balances. Everything that was acknowledged before is in them."""
     return answer(BalanceList(_balances(services, trader)))

@@ -14,6 +14,8 @@ from beurs.web.problems import Problem
 
 router: Final = APIRouter(tags=["operation"])
 
+_TEXT: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "Metrics.", "content": {"text/plain": {}}}}
+
 
 class Health(Struct, frozen=True):
     """The process answers."""
@@ -31,6 +33,7 @@ class Stats(Struct, frozen=True):
     commands_accepted: int
     rejects: dict[str, int]
     store: dict[str, Any]
+    market_data: dict[str, Any]
     node: dict[str, Any]
 
 
@@ -47,6 +50,8 @@ async def ready(services: Services) -> Response:
         raise Problem("unavailable", "The engine or its journal is not available.")
     if not services.projector.running or services.projector.error is not None:
         raise Problem("store_unavailable", "The store does not follow.")
+    if services.feed.error is not None:
+        raise Problem("unavailable", "The market data feed does not follow.")
     return answer(Health("ready"))
 
 
@@ -61,12 +66,17 @@ async def stats(services: Services) -> Response:
             commands_under_way=services.sequencer.depth,
             **services.metrics.figures(),
             store=services.projector.stats(),
+            market_data=services.feed.stats() | services.market_data.stats(),
             node=services.node.stats(),
         )
     )
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"description": "Metrics.", "content": {"text/plain": {}}}} | errors(422))
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses=_TEXT | errors(422),
+)
 async def metrics(services: Services) -> Response:
     """Metrics in Prometheus' text format."""
     return Response(services.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from beurs import catalogue
 from beurs.deps import Services, answer
-from beurs.orders.schemas import DecimalText
 from beurs.web.openapi import errors, json_of
+from beurs.web.words import DecimalText
 
 router: Final = APIRouter(prefix="/v1/instruments", tags=["instruments"])
 
@@ -46,7 +46,9 @@ async def list_instruments(services: Services) -> Response:
     return answer(InstrumentList([_instrument(listed) for listed in services.instruments.catalogue.instruments()]))
 
 
-@router.get("/{symbol}", response_class=Response, responses=json_of(Instrument, 200, "The instrument.") | errors(404, 422, 503))
+@router.get(
+    "/{symbol}", response_class=Response, responses=json_of(Instrument, 200, "The instrument.") | errors(404, 422, 503)
+)
 async def get_instrument(services: Services, symbol: SymbolPath) -> Response:
     """One instrument and its trading status."""
     instrument_id = services.instruments[symbol].instrument_id

@@ -9,10 +9,10 @@ from starlette.responses import Response
 from beurs.catalogue import Instrument
 from beurs.deps import Cursor, Depth, Limit, Services, Time, answer
 from beurs.engine import format_amount
-from beurs.instruments.steps import price_text, quantity_text
-from beurs.orders.schemas import DecimalText, SideText
 from beurs.timestamps import timestamp
 from beurs.web.openapi import errors, json_of
+from beurs.web.steps import price_text, quantity_text
+from beurs.web.words import DecimalText, SideText
 
 router: Final = APIRouter(prefix="/v1/market/{symbol}", tags=["market data"])
 
@@ -114,14 +114,14 @@ async def book(services: Services, symbol: SymbolPath, depth: Depth = 10) -> Res
     return answer(Book(symbol, sequence, _levels(instrument, bids), _levels(instrument, asks)))
 
 
-@router.get("/trades", response_class=Response, responses=json_of(PublicTradeList, 200, "The trades.") | errors(404, 422, 503))
+@router.get(
+    "/trades", response_class=Response, responses=json_of(PublicTradeList, 200, "The trades.") | errors(404, 422, 503)
+)
 async def trades(services: Services, symbol: SymbolPath, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """The trades of an instrument, the newest first."""
     instrument = services.instruments[symbol]
     await services.store_caught_up()
-    rows = await services.read(
-        services.repository.trades, instrument.instrument_id, before=cursor, limit=limit + 1
-    )
+    rows = await services.read(services.repository.trades, instrument.instrument_id, before=cursor, limit=limit + 1)
     next_cursor = str(rows[limit - 1].trade_id) if len(rows) > limit else None
     return answer(PublicTradeList([_trade(row, instrument) for row in rows[:limit]], next_cursor))
 
@@ -140,7 +140,9 @@ def _trade(row: Any, instrument: Instrument) -> PublicTrade:
     )
 
 
-@router.get("/ticker", response_class=Response, responses=json_of(TickerReport, 200, "The ticker.") | errors(404, 422, 503))
+@router.get(
+    "/ticker", response_class=Response, responses=json_of(TickerReport, 200, "The ticker.") | errors(404, 422, 503)
+)
 async def ticker(services: Services, symbol: SymbolPath) -> Response:
     """The last 24 hours of an instrument and its best prices now."""
     instrument = services.instruments[symbol]
@@ -172,7 +174,9 @@ async def ticker(services: Services, symbol: SymbolPath) -> Response:
     )
 
 
-@router.get("/candles", response_class=Response, responses=json_of(CandleList, 200, "The candles.") | errors(404, 422, 503))
+@router.get(
+    "/candles", response_class=Response, responses=json_of(CandleList, 200, "The candles.") | errors(404, 422, 503)
+)
 async def candles(
     services: Services,
     symbol: SymbolPath,

@@ -5,13 +5,13 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from beurs.accounts.keys import Trader
 from beurs.catalogue import Instrument
 from beurs.engine import Node, cancel_order, new_order, replace_order
-from beurs.instruments.steps import lots, quote_units, ticks
+from beurs.keys import Trader
 from beurs.orders.schemas import NewOrder, ReplaceOrder
 from beurs.values import OrderType, SelfTradePrevention, Side, TimeInForce
 from beurs.web.problems import Problem
+from beurs.web.steps import lots, quote_units, ticks
 
 CLIENT_ORDER_ID = re.compile(r"[!-~]{1,36}", re.ASCII)
 ORDER_ID = re.compile(r"[1-9][0-9]{0,19}", re.ASCII)

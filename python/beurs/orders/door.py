@@ -13,10 +13,9 @@ import msgspec
 from msgspec import UNSET
 from starlette.types import Receive, Scope, Send
 
-from beurs.accounts.keys import KeyRing, Trader
 from beurs.catalogue import Instrument
 from beurs.engine import EVENT_FIELDS, EVENT_SIZE
-from beurs.instruments.steps import Instruments, hold_text
+from beurs.keys import KeyRing, Trader
 from beurs.metrics import Metrics
 from beurs.orders.commands import OrderReference, new_order_command
 from beurs.orders.reports import execution_report
@@ -27,6 +26,7 @@ from beurs.timestamps import timestamp
 from beurs.values import ExecType
 from beurs.web.bodies import JSON, decode, read_body, refuse_repeated_keys, require_json
 from beurs.web.problems import Problem
+from beurs.web.steps import Instruments, hold_text
 
 ORDERS_PATH: Final = "/v1/orders"
 ORDER_PATH: Final = "/v1/orders/"

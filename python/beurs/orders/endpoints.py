@@ -9,7 +9,7 @@ from msgspec import UNSET
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from beurs.accounts import keys
+from beurs import keys
 from beurs.deps import Cursor, JsonBody, Limit, RunningExchange, Services, Trader, answer
 from beurs.engine import mass_cancel
 from beurs.orders import schemas
@@ -19,6 +19,7 @@ from beurs.web.bodies import decode, refuse_repeated_keys
 from beurs.web.edge import HotRoute
 from beurs.web.openapi import body_of, errors, json_of
 from beurs.web.problems import Problem, from_error
+from beurs.web.words import SideText
 
 router: Final = APIRouter(prefix="/v1/orders", tags=["orders"])
 
@@ -45,7 +46,8 @@ class _Hot(Response):
     "",
     status_code=201,
     response_class=Response,
-    responses=json_of(schemas.ExecutionReport, 201, "The order was accepted; what it did.") | errors(400, 401, 404, 409, 413, 415, 422, 503),
+    responses=json_of(schemas.ExecutionReport, 201, "The order was accepted; what it did.")
+    | errors(400, 401, 404, 409, 413, 415, 422, 503),
     openapi_extra=body_of(schemas.NewOrder) | {"security": [{"ApiKey": []}]},
 )
 async def new_order(request: Request) -> Response:
@@ -146,7 +148,7 @@ async def cancel_orders(
     trader: Trader,
     services: Services,
     symbol: Symbol = None,
-    side: Annotated[schemas.SideText | None, Query(description="Only on this side.")] = None,
+    side: Annotated[SideText | None, Query(description="Only on this side.")] = None,
 ) -> Response:
     """Cancel all own orders, or those on an instrument or a side. Nothing to cancel is not an error."""
     instrument_id = 0 if symbol is None else services.instruments[symbol].instrument_id
@@ -180,7 +182,8 @@ async def get_order(trader: Trader, services: Services, order_id: OrderId) -> Re
 @router.patch(
     "/{order_id:path}",
     response_class=Response,
-    responses=json_of(schemas.ExecutionReport, 200, "The order was changed; what it did.") | errors(400, 401, 404, 409, 413, 415, 422, 503),
+    responses=json_of(schemas.ExecutionReport, 200, "The order was changed; what it did.")
+    | errors(400, 401, 404, 409, 413, 415, 422, 503),
     openapi_extra=body_of(schemas.ReplaceOrder),
 )
 async def replace_order(trader: Trader, services: Services, order_id: OrderId, body: JsonBody) -> Response:
@@ -210,5 +213,3 @@ async def replace_order(trader: Trader, services: Services, order_id: OrderId, b
 async def cancel_order(request: Request, order_id: OrderId) -> Response:
     """Cancel one own open order."""
     return _Hot(request.app.state.door.cancel_order)
-
-

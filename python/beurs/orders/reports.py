@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from beurs.engine import Event, decode_events, format_amount
 from beurs.catalogue import Instrument
-from beurs.instruments.steps import Instruments, hold_text, price_text, quantity_text
+from beurs.engine import decode_events, format_amount
 from beurs.orders.schemas import ExecutionReport, Fill, MassCancelReport, Order
 from beurs.timestamps import timestamp
 from beurs.web.problems import rejection
+from beurs.web.steps import Instruments, hold_text, price_text, quantity_text
 
 
 def execution_report(events: bytes, instruments: Instruments) -> ExecutionReport:
@@ -16,7 +16,7 @@ def execution_report(events: bytes, instruments: Instruments) -> ExecutionReport
     The order is that of the first report: a command's own order is reported before any maker's. Raises Problem if the
     command was refused.
     """
-    reports = decode_events(events)
+    reports: list[Any] = decode_events(events)  # whose fields are there depends on its kind
     first = reports[0]
     if first.kind == "rejected":
         raise rejection(first.code)
@@ -35,7 +35,8 @@ def execution_report(events: bytes, instruments: Instruments) -> ExecutionReport
 
 def mass_cancel_report(events: bytes) -> MassCancelReport:
     """What a mass cancel did. Raises Problem if it was refused."""
-    *canceled, end = decode_events(events)
+    said: list[Any] = decode_events(events)
+    *canceled, end = said
     if end.kind == "rejected":
         raise rejection(end.code)
     return MassCancelReport(
@@ -46,7 +47,7 @@ def mass_cancel_report(events: bytes) -> MassCancelReport:
     )
 
 
-def _order_fields(report: Event, instrument: Instrument) -> dict[str, Any]:
+def _order_fields(report: Any, instrument: Instrument) -> dict[str, Any]:
     by_quote = report.quote_quantity != 0
     return {
         "order_id": str(report.order_id),
@@ -68,7 +69,7 @@ def _order_fields(report: Event, instrument: Instrument) -> dict[str, Any]:
     }
 
 
-def _fill(report: Event, instrument: Instrument) -> Fill:
+def _fill(report: Any, instrument: Instrument) -> Fill:
     return Fill(
         trade_id=str(report.trade_id),
         price=price_text(instrument, report.last_price),

@@ -8,10 +8,10 @@ from starlette.responses import Response
 
 from beurs.deps import Cursor, Limit, OrderIdFilter, Services, Trader, answer
 from beurs.engine import format_amount
-from beurs.instruments.steps import Instruments, price_text, quantity_text
-from beurs.orders.schemas import ClientOrderId, DecimalText, LiquidityText, SideText
 from beurs.timestamps import timestamp
 from beurs.web.openapi import errors, json_of
+from beurs.web.steps import Instruments, price_text, quantity_text
+from beurs.web.words import ClientOrderId, DecimalText, LiquidityText, SideText
 
 router: Final = APIRouter(prefix="/v1/trades", tags=["trades"])
 
@@ -60,7 +60,9 @@ def _trade(row: Any, instruments: Instruments) -> OwnTrade:
     )
 
 
-@router.get("", response_class=Response, responses=json_of(OwnTradeList, 200, "The trades.") | errors(401, 404, 422, 503))
+@router.get(
+    "", response_class=Response, responses=json_of(OwnTradeList, 200, "The trades.") | errors(401, 404, 422, 503)
+)
 async def list_trades(
     trader: Trader,
     services: Services,

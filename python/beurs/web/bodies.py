@@ -32,7 +32,7 @@ def require_json(content_type: bytes | None) -> None:
 
 async def read_body(receive: Receive, bytes_max: int) -> bytes:
     """The whole body. Raises Problem for one that is too long. (The protocol ends one that is too slow.)"""
-    body = b""
+    body: bytes = b""
     while True:
         message = await receive()
         if message["type"] != "http.request":

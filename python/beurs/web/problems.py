@@ -39,7 +39,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "headers_too_large": (431, "The request line and the headers are longer than is allowed."),
     "internal_error": (500, "The services failed. It is logged under the answer's X-Request-Id."),
     "too_busy": (503, "The sequencer's queue is full. Nothing took effect; try again."),
-    "unavailable": (503, "The engine or its journal is not available. What became of the command is not known: ask for it by client_order_id, or send it again with the same one."),
+    "unavailable": (503, "The engine or its journal has stopped. The command may have taken effect."),
     "store_unavailable": (503, "The store cannot be read, or has not caught up with the journal in time; try again."),
 }  # fmt: skip
 
@@ -119,7 +119,9 @@ class ErrorBody(msgspec.Struct, frozen=True):
 class Problem(Exception):  # noqa: N818 - it is an answer, not a fault of the program
     """An answer that is not a success. Raised anywhere below an endpoint, answered in one place."""
 
-    def __init__(self, code: str, message: str | None = None, field: str | None = None, *, status: int | None = None) -> None:
+    def __init__(
+        self, code: str, message: str | None = None, field: str | None = None, *, status: int | None = None
+    ) -> None:
         known = CODES.get(code)
         self.status = status or (known[0] if known else REJECT_STATUS[code])
         self.detail = ErrorDetail(code, message or (known[1] if known else REJECT_RULES[code]), field)

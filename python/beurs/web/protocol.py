@@ -20,7 +20,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     def end_if_late(self, now: float, seconds_max: float) -> None:
         """Ends the connection if its request (at first: anything) has been arriving for too long. Called regularly."""
-        if self._arriving_since is not None and now - self._arriving_since > seconds_max and not self.transport.is_closing():
+        if (
+            self._arriving_since is not None
+            and now - self._arriving_since > seconds_max
+            and not self.transport.is_closing()
+        ):
             self._refuse(Problem("request_timeout"))
 
     def data_received(self, data: bytes) -> None:
@@ -30,7 +34,11 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_bytes += len(data)
         super().data_received(data)
         if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
-            self._refuse(Problem("headers_too_large", f"The request line and the headers are longer than {HEAD_BYTES_MAX} bytes."))
+            self._refuse(
+                Problem(
+                    "headers_too_large", f"The request line and the headers are longer than {HEAD_BYTES_MAX} bytes."
+                )
+            )
 
     def on_message_begin(self) -> None:
         """The first byte of a request is there."""
@@ -59,7 +67,12 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem) -> None:
         body = problem.body()
-        head = [STATUS_LINE[problem.status], b"content-type: application/json\r\n", b"content-length: %d\r\n" % len(body), b"connection: close\r\n\r\n"]
+        head = [
+            STATUS_LINE[problem.status],
+            b"content-type: application/json\r\n",
+            b"content-length: %d\r\n" % len(body),
+            b"connection: close\r\n\r\n",
+        ]
         # If an answer of this connection is under way its bytes come first; nothing is read after this one.
         self.transport.write(b"".join([*head, body]))
         self.transport.close()

@@ -1,8 +1,9 @@
 """API keys: who may act for which account.
 
 Only the SHA-256 of a key is kept, in a file that only the owner may read; a key itself is shown once, when it is made.
-(Demo keys are an exception, see `beurs.demo`.) A key is 32 random bytes, so its hash needs no salt and cannot be
-guessed. A presented key is hashed first and hashes are compared in constant time: neither step tells how near a guess is.
+(Demo keys are an exception, see `beurs.demo.venue`.) A key is 32 random bytes, so its hash needs no salt and cannot be
+guessed. What is presented is hashed first and hashes are compared in constant time, so that nothing tells how near a
+guess is.
 """
 
 import hashlib

@@ -1,4 +1,5 @@
-"""The demo: three assets, three instruments, accounts for two people and for the market simulator, with money and keys.
+"""The demo venue: three assets, three instruments, accounts for two people and for the market simulator, with money and
+keys.
 
 Setting it up again changes nothing. The keys are made at random when a data directory is first used and stay the same;
 they are kept in the clear in `demo-keys.json`, which only its owner may read, because they are printed at every start.
@@ -9,17 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from beurs.accounts.keys import new_key, write_private
 from beurs.config import Settings
 from beurs.engine import Node, add_asset, decode_events, deposit, list_instrument, open_account, set_fees
+from beurs.keys import new_key, write_private
 
-SIMULATOR: Final = "simulator"
+SIMULATOR: Final = ("simulator", "simulator-taker")
+"""The accounts that the market simulator trades for; the last one takes."""
 PEOPLE: Final = ("alice", "bob")
 _ASSETS: Final = {"BTC": 8, "ETH": 8, "USD": 8}
 _MONEY: Final = {  # whole coins and dollars
     "alice": {"BTC": 100, "ETH": 1_000, "USD": 5_000_000},
     "bob": {"BTC": 100, "ETH": 1_000, "USD": 5_000_000},
-    SIMULATOR: {"BTC": 100_000, "ETH": 1_000_000, "USD": 5_000_000_000},
+    **{code: {"BTC": 80, "ETH": 1_600, "USD": 5_000_000} for code in SIMULATOR},
 }
 _GROUP: Final = 0
 _MAKER_PPM, _TAKER_PPM = 100, 500
@@ -115,11 +117,12 @@ def welcome(url: str, keys: dict[str, str]) -> str:
     people = {code: key for code, key in keys.items() if code in PEOPLE}
     if people:
         width = max(map(len, people))
-        lines += ["", "  demo keys (for this data directory):", *(f"    {code:<{width}}  {key}" for code, key in people.items())]
-        order = '{"symbol":"BTC-USD","side":"buy","price":"10000.00","quantity":"0.01"}'
         lines += [
             "",
-            "  try:",
-            f"    curl -s {url}/v1/orders -H 'X-API-Key: {people['alice']}' -H 'Content-Type: application/json' -d '{order}'",
+            "  demo keys (for this data directory):",
+            *(f"    {code:<{width}}  {key}" for code, key in people.items()),
         ]
+        order = '{"symbol":"BTC-USD","side":"buy","price":"10000.00","quantity":"0.01"}'
+        headers = f"-H 'X-API-Key: {people['alice']}' -H 'Content-Type: application/json'"
+        lines += ["", "  try:", f"    curl -s {url}/v1/orders {headers} -d '{order}'"]
     return "\n".join([*lines, "", "Ctrl-C stops it; starting again continues where it stopped.", ""])
