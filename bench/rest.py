@@ -1,9 +1,9 @@
 """REST order entry, durable, beside a bare endpoint.
 
-What is compared: POST /v1/orders of the whole exchange (journal with fdatasync, engine, store projector, one
-process) and a bare Starlette route that decodes the same body with msgspec and answers with a report of the same size, behind
-the same uvicorn. Each is loaded by `wrk` with 64 connections on the same machine, in alternating runs; the ratio of each
-pair is taken and the median reported, because the two share the machine's moods and the figures alone do not travel.
+What is compared: POST /v1/orders of the whole exchange (journal with fdatasync, engine, store projector, one process)
+and a bare Starlette route that decodes the same body with msgspec and answers with a report of the same size, behind
+the same uvicorn. Each is loaded by `wrk` with 64 connections on the same machine, in alternating runs; the ratio of
+each pair is taken and the median reported, because the two share the machine's moods and figures alone do not travel.
 """
 
 import argparse

@@ -95,9 +95,10 @@ class Settings(BaseSettings):
         )
         if unknown:
             raise SettingsInvalid("\n".join(f"{name}: there is no such setting" for name in unknown))
-        given = {name: value for name, value in flags.items() if value is not None}
+        given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+        given[_FILE] = file
         try:
-            return cls(**given, **{_FILE: file})
+            return cls(**given)
         except ValidationError as error:
             raise SettingsInvalid("\n".join(_fault(fault) for fault in error.errors())) from error
 
