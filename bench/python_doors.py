@@ -83,7 +83,7 @@ def single_call_ns(count: int = 200_000) -> float:
     ex = venue()
 
     def run() -> float:
-        new_order, buy = ex.direct.new_order, Side.BUY.number
+        new_order, buy = ex.node.new_order, Side.BUY.number
         start = time.perf_counter_ns()
         for account_id, price in zip(accounts, prices, strict=True):
             new_order(account_id, 1, buy, price, 10)

@@ -321,6 +321,7 @@ pub const fn amount_from_halves(lo: u64, hi: i64) -> i128 {
 
 const MUST_BE_ZERO: &str = "must be 0 for this kind of command";
 const NOT_A_VALUE: &str = "is not one of the values of this field";
+const NOT_WHOLE: &str = "the bytes must be a whole number of COMMAND records";
 const NOT_A_TEXT: &str = "must be printable ASCII without spaces, padded with zero bytes";
 
 #[inline]
@@ -507,6 +508,21 @@ impl CommandRecord {
         })
     }
 
+    /// Checks an array of COMMAND records.
+    ///
+    /// # Errors
+    /// The first record that is not a command, by its index.
+    pub fn check_all(bytes: &[u8]) -> Result<(), WireError> {
+        let count = bytes.len() / COMMAND_SIZE;
+        if bytes.len() % COMMAND_SIZE != 0 {
+            return Err(WireError::new("record", NOT_WHOLE).at(count));
+        }
+        for (index, record) in bytes.chunks_exact(COMMAND_SIZE).enumerate() {
+            Self::from_slice(record).to_command().map_err(|error| error.at(index))?;
+        }
+        Ok(())
+    }
+
     #[inline]
     fn set_amount(&mut self, amount: Amount) {
         self.amount_lo = lo(amount.0);
@@ -526,7 +542,7 @@ impl CommandRecord {
 pub fn decode_command_records(bytes: &[u8], out: &mut Vec<Command>) -> Result<(), WireError> {
     let count = bytes.len() / COMMAND_SIZE;
     if bytes.len() % COMMAND_SIZE != 0 {
-        return Err(WireError::new("record", "the bytes must be a whole number of COMMAND records").at(count));
+        return Err(WireError::new("record", NOT_WHOLE).at(count));
     }
     let before = out.len();
     out.reserve(count);
@@ -944,6 +960,17 @@ pub fn decode_command(bytes: &[u8]) -> Result<(Command, usize), WireError> {
         _ => return Err(WireError::new("kind", NOT_A_VALUE)),
     };
     Ok((command, r.at))
+}
+
+/// Reads bytes that are exactly one encoded command.
+///
+/// # Errors
+/// Bytes that are not what [`encode_command`] writes, or more than that.
+pub fn decode_one_command(bytes: &[u8]) -> Result<Command, WireError> {
+    match decode_command(bytes)? {
+        (command, length) if length == bytes.len() => Ok(command),
+        _ => Err(WireError::new("length", "the bytes go on behind the command")),
+    }
 }
 
 /// Appends the commands of concatenated encodings to `out`.

@@ -44,10 +44,7 @@ pub fn new_order<'py>(
         order_type: value("order_type", OrderType::from_u8(order_type))?,
         time_in_force: value("time_in_force", TimeInForce::from_u8(time_in_force))?,
         post_only,
-        self_trade_prevention: value(
-            "self_trade_prevention",
-            SelfTradePrevention::from_u8(self_trade_prevention),
-        )?,
+        self_trade_prevention: value("self_trade_prevention", SelfTradePrevention::from_u8(self_trade_prevention))?,
         price: PriceTicks(price),
         quantity: Lots(quantity),
         quote_quantity: Amount(quote_quantity.0),
@@ -139,10 +136,7 @@ pub fn withdraw(py: Python<'_>, account_id: u32, asset_id: u32, amount: Int) -> 
 #[pyfunction]
 #[pyo3(signature = (code, scale))]
 pub fn add_asset<'py>(py: Python<'py>, code: &Bound<'py, PyString>, scale: u8) -> Encoded<'py> {
-    let command = Command::AddAsset(AddAsset {
-        code: text("code", code)?,
-        scale,
-    });
+    let command = Command::AddAsset(AddAsset { code: text("code", code)?, scale });
     Ok(encoded(py, &command))
 }
 
@@ -150,10 +144,7 @@ pub fn add_asset<'py>(py: Python<'py>, code: &Bound<'py, PyString>, scale: u8) -
 #[pyfunction]
 #[pyo3(signature = (code, group_id))]
 pub fn open_account<'py>(py: Python<'py>, code: &Bound<'py, PyString>, group_id: u16) -> Encoded<'py> {
-    let command = Command::OpenAccount(OpenAccount {
-        code: text("code", code)?,
-        group_id: GroupId(group_id),
-    });
+    let command = Command::OpenAccount(OpenAccount { code: text("code", code)?, group_id: GroupId(group_id) });
     Ok(encoded(py, &command))
 }
 
@@ -181,14 +172,8 @@ pub fn list_instrument<'py>(
         symbol: text("symbol", symbol)?,
         base: AssetId(base_id),
         quote: AssetId(quote_id),
-        tick_size: Step {
-            mantissa: tick_mantissa,
-            scale: tick_scale,
-        },
-        lot_size: Step {
-            mantissa: lot_mantissa,
-            scale: lot_scale,
-        },
+        tick_size: Step { mantissa: tick_mantissa, scale: tick_scale },
+        lot_size: Step { mantissa: lot_mantissa, scale: lot_scale },
         min_quantity: Lots(min_quantity),
         max_quantity: Lots(max_quantity),
         min_notional: Amount(min_notional.0),
@@ -200,10 +185,8 @@ pub fn list_instrument<'py>(
 #[pyfunction]
 #[pyo3(signature = (account_id, group_id))]
 pub fn set_account_group(py: Python<'_>, account_id: u32, group_id: u16) -> Encoded<'_> {
-    let command = Command::SetAccountGroup(SetAccountGroup {
-        account_id: AccountId(account_id),
-        group_id: GroupId(group_id),
-    });
+    let command =
+        Command::SetAccountGroup(SetAccountGroup { account_id: AccountId(account_id), group_id: GroupId(group_id) });
     Ok(encoded(py, &command))
 }
 

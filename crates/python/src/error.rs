@@ -1,8 +1,10 @@
 //! The one place where a Rust error becomes a Python exception. The classes are those of `beurs.errors`.
 
 use beurs_node::decimal::DecimalError;
-use beurs_node::memory::Overwritten;
 use beurs_node::wire::WireError;
+use beurs_node::{JournalError, NodeError};
+use beurs_replay::ReplayError;
+use pyo3::exceptions::PyOSError;
 use pyo3::PyErr;
 
 /// The Python classes. They are imported when the first of them is raised.
@@ -12,8 +14,12 @@ mod class {
     import_exception!(beurs.errors, CommandInvalid);
     import_exception!(beurs.errors, DecimalError);
     import_exception!(beurs.errors, InputError);
+    import_exception!(beurs.errors, JournalDamaged);
+    import_exception!(beurs.errors, JournalFailed);
+    import_exception!(beurs.errors, JournalLocked);
     import_exception!(beurs.errors, Lagged);
     import_exception!(beurs.errors, NodeStopped);
+    import_exception!(beurs.errors, QueueFull);
 }
 
 /// Everything that can go wrong in this crate.
@@ -25,12 +31,10 @@ pub enum Error {
     Wire(WireError),
     /// An argument that no command can hold.
     Input(&'static str, &'static str),
-    /// Events that have been overwritten in memory.
-    Overwritten(Overwritten),
-    /// The node was closed.
-    Closed,
-    /// The engine broke an invariant in an earlier call.
-    Broken,
+    /// What the node says.
+    Node(NodeError),
+    /// Why a market day could not be replayed.
+    Replay(ReplayError),
 }
 
 impl From<Error> for PyErr {
@@ -39,17 +43,25 @@ impl From<Error> for PyErr {
             Error::Decimal(error) => class::DecimalError::new_err(("", error.rule(), error.as_str())),
             Error::Wire(error) => class::CommandInvalid::new_err((error.field, error.rule, error.index)),
             Error::Input(field, rule) => class::InputError::new_err((field, rule)),
-            Error::Overwritten(gone) => class::Lagged::new_err((
-                format!(
-                    "events up to sequence {} are no longer held in memory",
-                    gone.oldest_sequence
-                ),
-                gone.oldest_sequence,
-            )),
-            Error::Closed => class::NodeStopped::new_err(("the node was closed",)),
-            Error::Broken => {
-                class::NodeStopped::new_err(("the engine broke an invariant; its state is not to be trusted",))
-            }
+            Error::Node(error) => match error {
+                NodeError::Journal(JournalError::Locked { .. }) => class::JournalLocked::new_err((error.to_string(),)),
+                NodeError::Journal(JournalError::Damaged { .. }) => {
+                    class::JournalDamaged::new_err((error.to_string(),))
+                }
+                NodeError::Journal(JournalError::Io { .. }) => class::JournalFailed::new_err((error.to_string(),)),
+                NodeError::Stopped(_) => class::NodeStopped::new_err((error.to_string(),)),
+                NodeError::QueueFull { .. } => class::QueueFull::new_err((error.to_string(),)),
+                NodeError::Lagged { oldest_sequence } => class::Lagged::new_err((error.to_string(), oldest_sequence)),
+                NodeError::Wire(error) => Error::Wire(error).into(),
+                NodeError::InMemory => class::InputError::new_err(("path", "the node has no journal")),
+                NodeError::Config { setting, rule } => class::InputError::new_err((setting, rule)),
+            },
+            Error::Replay(error) => match error {
+                ReplayError::Io { .. } => PyOSError::new_err((error.to_string(),)),
+                ReplayError::Malformed { .. } | ReplayError::RowCounts { .. } | ReplayError::Refused(_) => {
+                    class::InputError::new_err(("", error.to_string()))
+                }
+            },
         }
     }
 }
@@ -66,8 +78,14 @@ impl From<WireError> for Error {
     }
 }
 
-impl From<Overwritten> for Error {
-    fn from(gone: Overwritten) -> Self {
-        Self::Overwritten(gone)
+impl From<NodeError> for Error {
+    fn from(error: NodeError) -> Self {
+        Self::Node(error)
+    }
+}
+
+impl From<ReplayError> for Error {
+    fn from(error: ReplayError) -> Self {
+        Self::Replay(error)
     }
 }

@@ -6,9 +6,10 @@
 mod convert;
 mod encode;
 mod error;
-mod memory;
+mod node;
 mod reads;
 mod records;
+mod tools;
 
 #[pyo3::pymodule(name = "_core", gil_used = true)]
 mod core_module {
@@ -32,9 +33,11 @@ mod core_module {
         set_account_group, set_fees, set_trading_status, withdraw,
     };
     #[pymodule_export]
-    use crate::memory::MemoryNode;
+    use crate::node::Node;
     #[pymodule_export]
     use crate::records::Records;
+    #[pymodule_export]
+    use crate::tools::{replay_lobster, replay_stream, verify};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -74,10 +77,7 @@ mod core_module {
     /// Number, code and rule of every reason to refuse a command, in precedence.
     #[pyfunction]
     fn reject_reasons() -> Vec<(u16, &'static str, &'static str)> {
-        RejectReason::ALL
-            .iter()
-            .map(|reason| (*reason as u16, reason.as_str(), reason.rule()))
-            .collect()
+        RejectReason::ALL.iter().map(|reason| (*reason as u16, reason.as_str(), reason.rule())).collect()
     }
 
     /// How many steps of `mantissa / 10**scale` a decimal text is.
@@ -112,9 +112,6 @@ mod core_module {
     #[pyfunction]
     #[pyo3(signature = (events))]
     fn decode_events(events: &[u8]) -> Result<Vec<Event>, Error> {
-        wire::event_records(events)?
-            .iter()
-            .map(Event::of)
-            .collect::<Result<_, _>>()
+        wire::event_records(events)?.iter().map(Event::of).collect::<Result<_, _>>()
     }
 }

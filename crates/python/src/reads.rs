@@ -17,12 +17,9 @@ type Level = (i64, Int, u32);
 
 /// Something that has an engine behind it.
 pub trait Reads {
-    /// Gives the engine between two commands; what it holds is durable. The interpreter is let go meanwhile.
+    /// Gives the engine between two commands; the result comes when what it saw is durable. The interpreter is let go
+    /// meanwhile.
     fn read<R: Send>(&self, py: Python<'_>, view: impl FnOnce(&Engine) -> R + Send) -> Result<R, Error>;
-}
-
-pub fn sequence(node: &impl Reads, py: Python<'_>) -> Result<u64, Error> {
-    node.read(py, Engine::sequence)
 }
 
 pub fn event_time_ns(node: &impl Reads, py: Python<'_>) -> Result<i64, Error> {
@@ -50,10 +47,7 @@ pub fn assets<'py>(node: &impl Reads, py: Python<'py>) -> Rows<'py> {
 
 pub fn instruments<'py>(node: &impl Reads, py: Python<'py>) -> Rows<'py> {
     let instruments = node.read(py, |engine| engine.instruments().cloned().collect::<Vec<_>>())?;
-    instruments
-        .iter()
-        .map(|instrument| instrument_row(py, instrument))
-        .collect()
+    instruments.iter().map(|instrument| instrument_row(py, instrument)).collect()
 }
 
 pub fn accounts<'py>(node: &impl Reads, py: Python<'py>) -> Rows<'py> {
@@ -71,9 +65,7 @@ pub fn balances(node: &impl Reads, py: Python<'_>, account_id: u32) -> Result<Ve
 }
 
 pub fn open_orders<'py>(node: &impl Reads, py: Python<'py>, account_id: u32) -> Rows<'py> {
-    let orders = node.read(py, |engine| {
-        engine.open_orders(AccountId(account_id)).collect::<Vec<_>>()
-    })?;
+    let orders = node.read(py, |engine| engine.open_orders(AccountId(account_id)).collect::<Vec<_>>())?;
     orders.iter().map(|order| order_row(py, order)).collect()
 }
 
@@ -88,9 +80,7 @@ pub fn order_by_client_id<'py>(
     account_id: u32,
     client_order_id: ClientOrderId,
 ) -> PyResult<Option<Bound<'py, PyDict>>> {
-    let order = node.read(py, |engine| {
-        engine.order_by_client_id(AccountId(account_id), &client_order_id)
-    })?;
+    let order = node.read(py, |engine| engine.order_by_client_id(AccountId(account_id), &client_order_id))?;
     order.map(|order| order_row(py, &order)).transpose()
 }
 

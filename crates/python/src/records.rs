@@ -4,6 +4,7 @@ use std::ffi::{c_int, c_void};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use beurs_node::wire::{EventRecord, EVENT_SIZE};
+use beurs_node::{EventSlice, Events};
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
@@ -19,31 +20,45 @@ pub type Spare = Arc<Mutex<Vec<EventRecord>>>;
 
 /// An array of EVENT records that speaks the buffer protocol.
 #[pyclass(frozen, module = "beurs._core")]
-pub struct Records {
-    events: Vec<EventRecord>,
-    spare: Spare,
+pub struct Records(Held);
+
+enum Held {
+    /// As the node has it.
+    Slice(EventSlice),
+    /// Several pieces, joined.
+    Joined { events: Vec<EventRecord>, spare: Spare },
 }
 
 impl Records {
-    /// Takes the events; their memory goes back to `spare`.
-    pub fn new(events: Vec<EventRecord>, spare: Spare) -> Self {
-        Self { events, spare }
+    /// Takes the events; copies them only if they are in several pieces.
+    pub fn new(events: Events, spare: &Spare) -> Self {
+        if let [slice] = events.slices() {
+            return Self(Held::Slice(slice.clone()));
+        }
+        let mut joined = std::mem::take(&mut *spare.lock().unwrap_or_else(PoisonError::into_inner));
+        joined.clear();
+        joined.reserve_exact(events.len());
+        for slice in events.slices() {
+            joined.extend_from_slice(slice.records());
+        }
+        Self(Held::Joined { events: joined, spare: spare.clone() })
     }
 
-    /// An empty vector with the memory of an earlier batch, if there is one.
-    pub fn take(spare: &Spare) -> Vec<EventRecord> {
-        let mut events = std::mem::take(&mut *spare.lock().unwrap_or_else(PoisonError::into_inner));
-        events.clear();
-        events
+    fn bytes(&self) -> &[u8] {
+        match &self.0 {
+            Held::Slice(slice) => slice.as_bytes(),
+            Held::Joined { events, .. } => EventRecord::slice_as_bytes(events),
+        }
     }
 }
 
-impl Drop for Records {
+impl Drop for Held {
     fn drop(&mut self) {
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = self.events.capacity() * EVENT_SIZE;
-        if bytes <= SPARE_BYTES_MAX && self.events.capacity() > spare.capacity() {
-            *spare = std::mem::take(&mut self.events);
+        if let Self::Joined { events, spare } = self {
+            let mut spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
+            if events.capacity() * EVENT_SIZE <= SPARE_BYTES_MAX && events.capacity() > spare.capacity() {
+                *spare = std::mem::take(events);
+            }
         }
     }
 }
@@ -52,7 +67,7 @@ impl Drop for Records {
 impl Records {
     /// The number of bytes.
     fn __len__(&self) -> usize {
-        self.events.len() * EVENT_SIZE
+        self.bytes().len()
     }
 
     /// # Safety
@@ -61,12 +76,9 @@ impl Records {
         if view.is_null() {
             return Err(PyBufferError::new_err("no view to fill in"));
         }
-        let bytes = EventRecord::slice_as_bytes(&slf.get().events);
-        let (start, length) = (
-            bytes.as_ptr().cast_mut().cast::<c_void>(),
-            bytes.len() as ffi::Py_ssize_t,
-        );
-        // SAFETY: the view holds a reference to `slf`, which never changes its events: the bytes stay where they are.
+        let bytes = slf.get().bytes();
+        let (start, length) = (bytes.as_ptr().cast_mut().cast::<c_void>(), bytes.len() as ffi::Py_ssize_t);
+        // SAFETY: the view holds a reference to `slf`, which never changes its records: the bytes stay where they are.
         // They are given out as read-only.
         match unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, length, 1, flags) } {
             0 => Ok(()),

@@ -369,5 +369,5 @@ def _show_balances(answer: dict[str, Any]) -> None:
 
 def _show_replay(result: dict[str, Any], json: bool) -> None:
     output.document(result) if json else output.fields(result)
-    if not result["identical"]:
+    if not result["matches"]:
         raise typer.Exit(DIFFERS)
