@@ -53,7 +53,7 @@ pub struct PagedLevels {
     base: i64,
     /// From page number to page, or NIL.
     window: Vec<u32>,
-    /// Which of the window's pages are there: one bit a page, and one bit a word of those.
+    /// Which of the window's pages have levels: one bit a page, and one bit a word of those.
     words: Vec<u64>,
     summary: u64,
     /// Pages outside the window.
@@ -138,10 +138,7 @@ impl PagedLevels {
             }
         };
         match self.in_window(number) {
-            Some(at) => {
-                self.window[at] = page;
-                self.mark(at);
-            }
+            Some(at) => self.window[at] = page,
             None => self.add_far_page(number, page),
         }
         page
@@ -170,7 +167,11 @@ impl PagedLevels {
         let old_base = self.base;
         let old = std::mem::take(&mut self.window);
         for (at, page) in old.into_iter().enumerate().filter(|&(_, page)| page != NIL) {
-            self.far.insert(old_base + at as i64, page);
+            if self.pages[page as usize].bits == 0 {
+                self.free.push(page);
+            } else {
+                self.far.insert(old_base + at as i64, page);
+            }
         }
         self.base = base;
         self.window = vec![NIL; length];
@@ -283,6 +284,11 @@ impl PriceIndex for PagedLevels {
         if page == NIL {
             page = self.add_page(number);
         }
+        if self.pages[page as usize].bits == 0 {
+            if let Some(at) = self.in_window(number) {
+                self.mark(at);
+            }
+        }
         let page = &mut self.pages[page as usize];
         debug_assert_eq!(page.levels[at], NIL, "a price has one level");
         page.bits |= 1 << at;
@@ -298,14 +304,12 @@ impl PriceIndex for PagedLevels {
         page.bits &= !(1 << at);
         page.levels[at] = NIL;
         if page.bits == 0 {
-            self.free.push(slot);
+            // An empty page stays where it is while its place is in the window: prices come back.
             match self.in_window(number) {
-                Some(at) => {
-                    self.window[at] = NIL;
-                    self.unmark(at);
-                }
+                Some(at) => self.unmark(at),
                 None => {
                     self.far.remove(&number);
+                    self.free.push(slot);
                 }
             }
         }
