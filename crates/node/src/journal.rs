@@ -886,7 +886,7 @@ impl Log for Journal {
             let header = SegmentHeader { start: self.position, limits: self.limits };
             match create_segment(&self.directory, self.disk.as_ref(), self.segment_bytes, header) {
                 Ok(segment) => self.segment = segment,
-                Err(CreateError::Nothing(error)) if error.kind() == io::ErrorKind::StorageFull => {
+                Err(CreateError::Nothing(error)) if error.raw_os_error() == Some(libc::ENOSPC) => {
                     return Err(AppendError::Full { source: Arc::new(error) });
                 }
                 Err(CreateError::Nothing(error) | CreateError::Unknown(error)) => {
