@@ -133,22 +133,22 @@ impl<const N: usize> ShortText<N> {
     }
 
     /// Takes the text from a fixed field that is padded with zero bytes at its end, by the rule of [`Self::new`].
-    /// The loop has no exits, so that it is compiled to a few vector instructions.
     #[inline]
     pub fn from_padded(bytes: &[u8; N]) -> Option<Self> {
-        let mut bad = false;
+        if *bytes == [0; N] {
+            return Some(Self::EMPTY);
+        }
+        // No step depends on the one before, so that these are a few vector instructions.
+        let mut bad = 0_u8;
         let mut len = 0_u8;
-        let mut ended = false;
         for &byte in bytes {
-            let zero = byte == 0;
-            bad |= !zero & (ended | !(0x21..=0x7e).contains(&byte));
-            ended |= zero;
-            len += u8::from(!zero);
+            bad |= u8::from(byte != 0) & u8::from(byte.wrapping_sub(0x21) > 0x7e - 0x21);
+            len += u8::from(byte != 0);
         }
-        if bad {
-            return None;
+        for (&byte, &next) in bytes.iter().zip(&bytes[1..]) {
+            bad |= u8::from(byte == 0) & u8::from(next != 0);
         }
-        Some(Self { bytes: *bytes, len })
+        (bad == 0).then_some(Self { bytes: *bytes, len })
     }
 
     /// The text in a fixed field, padded with zero bytes at its end.
