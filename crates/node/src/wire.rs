@@ -952,15 +952,18 @@ impl EventRecord {
     /// The record of an event.
     #[inline]
     pub fn new(sequence: u64, event_time_ns: i64, event_index: u32, event: &Event) -> Self {
-        let mut record = Self { sequence, event_time_ns, event_index, ..Self::ZERO };
-        record.fill(event);
+        let mut record = Self::ZERO;
+        record.set(sequence, event_time_ns, event_index, event);
         record
     }
 
-    /// Sets the fields of the event in a record that has none yet.
+    /// Fills in a record of zeros.
     #[inline]
-    fn fill(&mut self, event: &Event) {
+    fn set(&mut self, sequence: u64, event_time_ns: i64, event_index: u32, event: &Event) {
         let record = self;
+        record.sequence = sequence;
+        record.event_time_ns = event_time_ns;
+        record.event_index = event_index;
         match event {
             Event::Execution(report) => {
                 record.kind = event_kind::EXECUTION;
@@ -1178,16 +1181,11 @@ impl<'a> RecordSink<'a> {
 impl EventSink for RecordSink<'_> {
     #[inline]
     fn emit(&mut self, event: Event) {
-        // Written where it stays: a record is large enough for a copy to be felt.
-        if self.out.len() == self.out.capacity() {
-            self.out.reserve(1);
-        }
+        // In its place at once: to build it elsewhere and to copy it would cost as much again.
+        self.out.reserve(1);
         let record = self.out.spare_capacity_mut()[0].write(EventRecord::ZERO);
-        record.sequence = self.sequence;
-        record.event_time_ns = self.event_time_ns;
-        record.event_index = self.event_index;
-        record.fill(&event);
-        // SAFETY: the element behind the last was just initialised, within the capacity.
+        record.set(self.sequence, self.event_time_ns, self.event_index, &event);
+        // SAFETY: the record behind the last one has just been written.
         unsafe { self.out.set_len(self.out.len() + 1) };
         self.event_index += 1;
     }
