@@ -300,8 +300,10 @@ fn list_segments(directory: &Path) -> Result<Vec<(PathBuf, SegmentHeader)>, Jour
             return Err(JournalError::damaged(&path, 0, "a segment is named by its first sequence"));
         };
         let file = File::open(&path).map_err(|error| JournalError::io("open", &path, error))?;
-        let mut reader = SegmentReader::new(path.clone(), file)?;
-        let header = SegmentHeader::decode(&path, reader.bytes(0, SEGMENT_HEADER)?)?;
+        let size = file.metadata().map_err(|error| JournalError::io("look at", &path, error))?.len();
+        let mut bytes = vec![0; SEGMENT_HEADER.min(usize::try_from(size).unwrap_or(SEGMENT_HEADER))];
+        file.read_exact_at(&mut bytes, 0).map_err(|error| JournalError::io("read", &path, error))?;
+        let header = SegmentHeader::decode(&path, &bytes)?;
         if header.start.sequence + 1 != first_sequence {
             let what = format!("the header says that sequence {} is the first", header.start.sequence + 1);
             return Err(JournalError::damaged(&path, 16, what));

@@ -147,7 +147,7 @@ impl Node {
         config.check()?;
         let begun = Instant::now();
         let commands = Arc::new(Pool::new(32));
-        let records = Arc::new(Pool::new(128));
+        let records = Arc::new(Pool::new(16));
         let mut recovery = Recovery::default();
         let journalled = match &config.path {
             None => None,
@@ -222,8 +222,8 @@ impl Node {
         }
         let first_sequence = self.engine.sequence() + 1;
         let event_time_ns = self.clock.now_ns().max(self.engine.event_time_ns());
-        let mut records =
-            if commands.len() < POOLED_COMMANDS { Vec::with_capacity(commands.len() + 1) } else { self.records.take() };
+        let mut records = if commands.len() < POOLED_COMMANDS { Vec::new() } else { self.records.take() };
+        records.reserve(commands.len() + commands.len() / 2);
         let executed = if let Some(writer) = &self.writer {
             let batch = Arc::new(journal::Batch { first_sequence, event_time_ns, commands });
             writer.push(batch.clone());
