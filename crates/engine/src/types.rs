@@ -132,6 +132,33 @@ impl<const N: usize> ShortText<N> {
         Some(Self { bytes, len: text.len() as u8 })
     }
 
+    /// Takes the text from a fixed field that is padded with zero bytes at its end, by the rule of [`Self::new`].
+    /// The loop has no exits and carries nothing but sums, so that it is compiled to a few vector instructions.
+    #[inline]
+    pub fn from_padded(bytes: &[u8; N]) -> Option<Self> {
+        if N == 0 || bytes[0] == 0 {
+            return (*bytes == [0; N]).then_some(Self::EMPTY);
+        }
+        let mut bad = false;
+        let mut len = 0_u8;
+        for at in 0..N {
+            let zero = bytes[at] == 0;
+            let ended = at > 0 && bytes[at - 1] == 0;
+            bad |= !zero & (ended | !(0x21..=0x7e).contains(&bytes[at]));
+            len += u8::from(!zero);
+        }
+        if bad {
+            return None;
+        }
+        Some(Self { bytes: *bytes, len })
+    }
+
+    /// The text in a fixed field, padded with zero bytes at its end.
+    #[inline]
+    pub const fn padded(&self) -> &[u8; N] {
+        &self.bytes
+    }
+
     /// The bytes of the text.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {

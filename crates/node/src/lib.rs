@@ -1,1 +1,29 @@
-//! Part of the beurs exchange.
+//! Everything between the engine and the world: records, journal, checkpoints, and the node that orders commands.
+//!
+//! ```text
+//! NodeHandle::submit ─┐                      ┌─ journal thread: append, fdatasync ─┐
+//! NodeHandle::execute ┴─ lock ─ stamp ─ hand over                                  ├─ release ─ feed ring, completions,
+//!                                            └─ engine: apply, events ─────────────┘            waiting callers
+//! ```
+//!
+//! Start with [`NodeHandle::open`]. The engine and the disk work at the same time; what a batch gave leaves the node when
+//! the batch is durable, never before.
+
+pub mod checkpoint;
+pub mod decimal;
+pub mod error;
+mod feed;
+pub mod follower;
+pub mod io;
+pub mod journal;
+mod node;
+mod pipeline;
+pub mod wire;
+mod writer;
+
+pub use beurs_engine as engine;
+pub use error::{AppendError, JournalError, NodeError, StopReason};
+pub use feed::{Completion, EventSlice, Events};
+pub use follower::{verify, Follower, Progress, Verified};
+pub use node::{Node, NodeConfig, Recovery};
+pub use pipeline::{NodeHandle, Stats};

@@ -1,1 +1,115 @@
-//! Part of the beurs exchange.
+//! The compiled module `beurs._core`: Python's view of the node and the engine.
+//!
+//! Invariants: no logic, only translation; the interpreter is let go in everything that can wait or take long; every
+//! error becomes an exception in [`error`]. `python/beurs/_core.pyi` describes all of it, and a test compares the two.
+
+mod convert;
+mod encode;
+mod error;
+mod node;
+mod reads;
+mod records;
+mod tools;
+
+#[pyo3::pymodule(name = "_core", gil_used = true)]
+mod core_module {
+    use beurs_engine::reject::RejectReason;
+    use beurs_engine::types::{
+        CancelReason, ExecType, Liquidity, OrderStatus, OrderType, SelfTradePrevention, Side, Step, TimeInForce,
+        TradingStatus,
+    };
+    use beurs_node::{decimal, wire};
+    use pyo3::prelude::*;
+    use pyo3::types::PyDict;
+
+    use crate::convert::Int;
+    use crate::error::Error;
+
+    #[pymodule_export]
+    use crate::convert::Event;
+    #[pymodule_export]
+    use crate::encode::{
+        add_asset, cancel_order, deposit, list_instrument, mass_cancel, new_order, open_account, replace_order,
+        set_account_group, set_fees, set_trading_status, withdraw,
+    };
+    #[pymodule_export]
+    use crate::node::Node;
+    #[pymodule_export]
+    use crate::tools::{replay_lobster, replay_stream, verify};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("COMMAND_SIZE", wire::COMMAND_SIZE)?;
+        module.add("COMMAND_FIELDS", wire::COMMAND_FIELDS.to_vec())?;
+        module.add("EVENT_SIZE", wire::EVENT_SIZE)?;
+        module.add("EVENT_FIELDS", wire::EVENT_FIELDS.to_vec())?;
+        module.add("VERSION", env!("CARGO_PKG_VERSION"))
+    }
+
+    /// The numbers and words of every enum.
+    #[pyfunction]
+    fn enums(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+        let enums = PyDict::new(py);
+        macro_rules! add {
+            ($($name:ident),+) => {
+                $(
+                    let members: Vec<(u8, &str)> = $name::ALL.iter().map(|value| (*value as u8, value.as_str())).collect();
+                    enums.set_item(stringify!($name), members)?;
+                )+
+            };
+        }
+        add!(
+            Side,
+            OrderType,
+            TimeInForce,
+            SelfTradePrevention,
+            TradingStatus,
+            OrderStatus,
+            ExecType,
+            Liquidity,
+            CancelReason
+        );
+        Ok(enums)
+    }
+
+    /// Number, code and rule of every reason to refuse a command, in precedence.
+    #[pyfunction]
+    fn reject_reasons() -> Vec<(u16, &'static str, &'static str)> {
+        RejectReason::ALL.iter().map(|reason| (*reason as u16, reason.as_str(), reason.rule())).collect()
+    }
+
+    /// How many steps of `mantissa / 10**scale` a decimal text is.
+    #[pyfunction]
+    #[pyo3(signature = (text, mantissa, scale))]
+    fn parse_decimal(text: &str, mantissa: u64, scale: u8) -> Result<i64, Error> {
+        Ok(decimal::parse_decimal(text, Step { mantissa, scale })?)
+    }
+
+    /// The decimal text of a count of steps.
+    #[pyfunction]
+    #[pyo3(signature = (count, mantissa, scale))]
+    fn format_decimal(count: Int, mantissa: u64, scale: u8) -> Result<String, Error> {
+        Ok(decimal::format_decimal(count.0, Step { mantissa, scale })?)
+    }
+
+    /// How many units of `10**-scale` a decimal text is.
+    #[pyfunction]
+    #[pyo3(signature = (text, scale))]
+    fn parse_amount(text: &str, scale: u8) -> Result<Int, Error> {
+        Ok(Int(decimal::parse_amount(text, scale)?))
+    }
+
+    /// The decimal text of a count of units.
+    #[pyfunction]
+    #[pyo3(signature = (units, scale))]
+    fn format_amount(units: Int, scale: u8) -> Result<String, Error> {
+        Ok(decimal::format_amount(units.0, scale)?)
+    }
+
+    /// The events of EVENT records.
+    #[pyfunction]
+    #[pyo3(signature = (events))]
+    fn decode_events(events: &[u8]) -> Result<Vec<Event>, Error> {
+        wire::event_records(events)?.iter().map(Event::of).collect::<Result<_, _>>()
+    }
+}

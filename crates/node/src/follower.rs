@@ -1,0 +1,239 @@
+//! A private engine that reads the journal: events of any sequence for readers that are late, and the proof that a
+//! journal gives the state that its checkpoints say.
+//!
+//! Invariant: a follower of a running node never reads behind what the node says is durable.
+
+use std::path::{Path, PathBuf};
+
+use beurs_engine::{Engine, EngineConfig};
+
+use crate::checkpoint::{self, SkippedCheckpoint};
+use crate::error::{JournalError, NodeError, StopReason};
+use crate::journal::{JournalReader, Record, SeekError, TornTail};
+use crate::node::{checkpoint_directory, guarded, journal_directory};
+use crate::wire::{EventRecord, RecordSink, EVENT_SIZE};
+
+/// Executes a journal on the side.
+pub struct Follower {
+    path: PathBuf,
+    config: EngineConfig,
+    engine: Engine,
+    reader: JournalReader,
+    /// The records that no longer fitted into an answer are executed already; their events wait here.
+    left: Vec<EventRecord>,
+}
+
+impl Follower {
+    /// A follower at the newest usable checkpoint at or before `sequence`, or else at the start.
+    ///
+    /// # Errors
+    /// The journal is damaged or cannot be read.
+    pub fn open(path: &Path, config: &EngineConfig, sequence: u64) -> Result<Self, NodeError> {
+        let journal_path = journal_directory(path);
+        for file in checkpoint::list(&checkpoint_directory(path))? {
+            if file.sequence > sequence {
+                continue;
+            }
+            // One that cannot be used is passed over, as in recovery.
+            let Ok(checkpoint) = checkpoint::read(&file) else {
+                continue;
+            };
+            let Ok(engine) = Engine::restore(config.clone(), &checkpoint.snapshot) else {
+                continue;
+            };
+            match JournalReader::open_at(&journal_path, checkpoint.position) {
+                Ok(reader) => return Ok(Self::new(path, config, engine, reader)),
+                Err(SeekError::Journal(error)) => return Err(error.into()),
+                Err(SeekError::OtherHistory | SeekError::OtherLimits(_)) => {}
+            }
+        }
+        let reader = JournalReader::open(&journal_path, 0)?;
+        Ok(Self::new(path, config, Engine::new(config.clone()), reader))
+    }
+
+    fn new(path: &Path, config: &EngineConfig, engine: Engine, reader: JournalReader) -> Self {
+        Self { path: path.to_owned(), config: config.clone(), engine, reader, left: Vec::new() }
+    }
+
+    /// The sequence of the last command that it has executed.
+    pub fn sequence(&self) -> u64 {
+        self.engine.sequence()
+    }
+
+    /// Its state: that after [`Self::sequence`].
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Goes on to a sequence, which must be durable.
+    ///
+    /// # Errors
+    /// The journal is damaged, cannot be read or ends before it; or a command breaks an invariant of the engine.
+    pub fn advance_to(&mut self, sequence: u64) -> Result<(), NodeError> {
+        self.left.clear();
+        while self.engine.sequence() < sequence {
+            self.step(sequence, None)?;
+        }
+        Ok(())
+    }
+
+    /// The events with a sequence above `sequence` and at most `durable_sequence`: whole commands, at most `max_bytes`,
+    /// but at least one command if there is one. It goes on from where it is if it can, and from a checkpoint if not.
+    ///
+    /// # Errors
+    /// As [`Self::advance_to`].
+    pub fn events_since(
+        &mut self,
+        sequence: u64,
+        max_bytes: usize,
+        durable_sequence: u64,
+    ) -> Result<Vec<EventRecord>, NodeError> {
+        let waiting = self.left.first().map_or(self.engine.sequence() + 1, |record| record.sequence);
+        if sequence + 1 < waiting || self.checkpoint_ahead(sequence)? {
+            *self = Self::open(&self.path, &self.config, sequence)?;
+        }
+        let most = max_bytes / EVENT_SIZE;
+        let mut records = std::mem::take(&mut self.left);
+        records.retain(|record| record.sequence > sequence);
+        while records.len() <= most && self.engine.sequence() < durable_sequence {
+            let keep = self.engine.sequence() >= sequence;
+            self.step(durable_sequence, keep.then_some(&mut records))?;
+        }
+        if records.len() > most {
+            let cut = records[most].sequence;
+            let first = records[0].sequence;
+            let cut = if cut == first { first + 1 } else { cut };
+            let end = records.partition_point(|record| record.sequence < cut);
+            self.left = records.split_off(end);
+        }
+        Ok(records)
+    }
+
+    /// Whether a checkpoint is a better place to go on from: far ahead of this follower and not behind `sequence`.
+    fn checkpoint_ahead(&self, sequence: u64) -> Result<bool, NodeError> {
+        const FAR: u64 = 1_000_000;
+        if sequence < self.engine.sequence().saturating_add(FAR) {
+            return Ok(false);
+        }
+        let files = checkpoint::list(&checkpoint_directory(&self.path))?;
+        Ok(files.iter().any(|file| file.sequence <= sequence && file.sequence >= self.engine.sequence() + FAR))
+    }
+
+    fn step(&mut self, limit: u64, events: Option<&mut Vec<EventRecord>>) -> Result<(), NodeError> {
+        let Some(record) = self.reader.next_until(limit)? else {
+            return Ok(());
+        };
+        apply(&mut self.engine, &record, events)
+    }
+}
+
+fn apply(engine: &mut Engine, record: &Record, events: Option<&mut Vec<EventRecord>>) -> Result<(), NodeError> {
+    let Record { sequence, event_time_ns, ref command, .. } = *record;
+    let applied = guarded(|| match events {
+        Some(events) => {
+            engine.apply(sequence, event_time_ns, command, &mut RecordSink::new(events, sequence, event_time_ns))
+        }
+        None => engine.apply(sequence, event_time_ns, command, &mut ()),
+    });
+    match applied {
+        Ok(_) => Ok(()),
+        Err(message) => Err(NodeError::Stopped(StopReason::Panicked { sequence, message })),
+    }
+}
+
+/// How far a verification is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// Commands executed so far.
+    pub commands: u64,
+    /// The sequence of the newest checkpoint, which is at least how many there are.
+    pub at_least: u64,
+    /// Checkpoints compared so far.
+    pub checkpoints: u64,
+}
+
+/// What a verification found. It is good if [`Self::is_good`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verified {
+    /// Commands executed: the sequence of the last whole record.
+    pub commands: u64,
+    /// The digest of the state after them.
+    pub digest: [u8; 32],
+    /// The running hash after them.
+    pub running_hash: u64,
+    /// The event time of the last one.
+    pub event_time_ns: i64,
+    /// Sequences of checkpoints whose digest is that of the state there.
+    pub checkpoints: Vec<u64>,
+    /// Checkpoints that cannot be read, or whose digest is another one.
+    pub bad_checkpoints: Vec<SkippedCheckpoint>,
+    /// What stands behind the last whole record: an opening would cut it, or a running node is writing it.
+    pub torn_tail: Option<TornTail>,
+}
+
+impl Verified {
+    /// Whether every checkpoint agrees with the journal.
+    pub fn is_good(&self) -> bool {
+        self.bad_checkpoints.is_empty()
+    }
+}
+
+/// Executes a node's journal from its start, compares the digest with that of every checkpoint, and changes nothing.
+/// It may run beside the node. `progress` is called every 65,536 commands and returns whether to go on.
+///
+/// # Errors
+/// The journal is damaged, cannot be read, or ends before a checkpoint; a command breaks an invariant of the engine.
+pub fn verify(path: &Path, mut progress: impl FnMut(Progress) -> bool) -> Result<Option<Verified>, NodeError> {
+    let journal_path = journal_directory(path);
+    let mut files = checkpoint::list(&checkpoint_directory(path))?;
+    files.reverse();
+    let mut reader = JournalReader::open(&journal_path, 0)?;
+    let Some(limits) = reader.limits() else {
+        return Err(JournalError::damaged(&journal_path, 0, "there is no journal").into());
+    };
+    let at_least = files.last().map_or(0, |file| file.sequence);
+    let mut engine = Engine::new(limits.into());
+    let (mut checkpoints, mut bad_checkpoints) = (Vec::new(), Vec::new());
+    let mut next_file = files.iter().peekable();
+    while let Some(record) = reader.next_whole()? {
+        apply(&mut engine, &record, None)?;
+        if let Some(file) = next_file.next_if(|file| file.sequence == record.sequence) {
+            let digest = engine.digest();
+            let why = match checkpoint::read(file) {
+                // The node removes old checkpoints while we look.
+                Err(_) if !file.path.exists() => continue,
+                Err(skipped) => Some(skipped.why),
+                Ok(checkpoint) if checkpoint.digest != digest => Some("the digest is not that of the state".to_owned()),
+                Ok(checkpoint) if checkpoint.position != reader.position() => {
+                    Some("the running hash or the event time is not the journal's".to_owned())
+                }
+                Ok(_) => None,
+            };
+            match why {
+                Some(why) => bad_checkpoints.push(SkippedCheckpoint { path: file.path.clone(), why }),
+                None => checkpoints.push(record.sequence),
+            }
+        }
+        if record.sequence % 65_536 == 0 {
+            let done = checkpoints.len() + bad_checkpoints.len();
+            if !progress(Progress { commands: record.sequence, at_least, checkpoints: done as u64 }) {
+                return Ok(None);
+            }
+        }
+    }
+    let position = reader.position();
+    if at_least > position.sequence {
+        let what =
+            format!("the journal ends with sequence {}, but there is a checkpoint at {at_least}", position.sequence);
+        return Err(JournalError::damaged(&journal_path, 0, what).into());
+    }
+    Ok(Some(Verified {
+        commands: position.sequence,
+        digest: engine.digest(),
+        running_hash: position.running_hash,
+        event_time_ns: position.event_time_ns,
+        checkpoints,
+        bad_checkpoints,
+        torn_tail: reader.torn_tail()?,
+    }))
+}

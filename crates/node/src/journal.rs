@@ -1,0 +1,963 @@
+//! The journal: every command in its order, durable before anyone is told. It is the truth; all else is rebuilt from it.
+//!
+//! A journal is a directory of segment files, each named by its first sequence and allocated in full when it is
+//! created. A batch is one contiguous write, made durable by one `fdatasync`, and the next batch is written only after
+//! that has returned.
+//!
+//! Invariants:
+//! * Sequences are dense, from 1. Event times never go backwards.
+//! * Every record carries the running hash of all records up to it, so that a record that is removed, moved, exchanged
+//!   or taken from another journal is noticed even though its own checksum is right.
+//! * What stands behind the last record of a segment is zeros.
+//! * A segment exists only if everything before it is durable.
+//! * After a failed write or sync nothing is written any more ([`AppendError::Unknown`], then `Poisoned`).
+//!
+//! The format, and the rule by which a torn tail is told from damage, are in `docs/concepts/journal.md`.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use beurs_engine::command::Command;
+use beurs_engine::EngineConfig;
+
+use crate::error::{AppendError, JournalError};
+use crate::io::{Disk, DiskFile};
+use crate::wire::{decode_command, encode_command_into, MAX_ENCODED_COMMAND};
+
+const SEGMENT_MAGIC: [u8; 8] = *b"BEURSJL1";
+const VERSION: u32 = 1;
+/// The size of a segment's header.
+pub const SEGMENT_HEADER: usize = 64;
+/// The size of a record's header.
+pub const RECORD_HEADER: usize = 32;
+/// The most commands that one write may have.
+pub const MAX_BATCH_COMMANDS: usize = 8192;
+/// The most bytes that one command may take in a segment.
+pub const MAX_RECORD: usize = RECORD_HEADER + MAX_ENCODED_COMMAND;
+/// The smallest segment that any batch fits into.
+pub const MIN_SEGMENT_BYTES: u64 = 2 << 20;
+/// The largest segment.
+pub const MAX_SEGMENT_BYTES: u64 = 1 << 30;
+/// The running hash before the first record.
+pub const GENESIS_HASH: u64 = u64::from_le_bytes(SEGMENT_MAGIC);
+/// The smallest piece of a disk that is written whole or not at all.
+const SECTOR: usize = 512;
+const WINDOW: usize = 1 << 20;
+const SUFFIX: &str = ".segment";
+
+/// Commands with consecutive sequences that share one event time.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// The sequence of the first command.
+    pub first_sequence: u64,
+    /// The event time of all of them.
+    pub event_time_ns: i64,
+    /// The commands.
+    pub commands: Vec<Command>,
+}
+
+impl Batch {
+    /// The sequence of the last command.
+    pub fn last_sequence(&self) -> u64 {
+        self.first_sequence + self.commands.len() as u64 - 1
+    }
+}
+
+/// One command as the journal holds it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// Its place in the order of everything, from 1.
+    pub sequence: u64,
+    /// When it was put there: nanoseconds since 1970 UTC.
+    pub event_time_ns: i64,
+    /// The running hash after it.
+    pub running_hash: u64,
+    /// The command.
+    pub command: Command,
+}
+
+/// A place in the journal: behind the record with this sequence; sequence 0 is the beginning.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Position {
+    /// The sequence of the last record before it.
+    pub sequence: u64,
+    /// The event time of that record.
+    pub event_time_ns: i64,
+    /// The running hash after that record.
+    pub running_hash: u64,
+}
+
+impl Position {
+    /// Before the first record.
+    pub const GENESIS: Self = Self { sequence: 0, event_time_ns: 0, running_hash: GENESIS_HASH };
+}
+
+/// A durable, ordered log of commands, whatever keeps it.
+pub trait Log: Send {
+    /// Appends batches as one unit and makes them durable. `expected_sequence` is the sequence of the first command;
+    /// the batches continue each other.
+    ///
+    /// # Errors
+    /// See [`AppendError`]. After `Unknown` the caller must stop: what it appended may or may not be there.
+    fn append(&mut self, expected_sequence: u64, batches: &[Arc<Batch>]) -> Result<(), AppendError>;
+
+    /// The records from a sequence on, up to the last durable one.
+    ///
+    /// # Errors
+    /// The directory cannot be read, or does not have the sequence.
+    fn read(&self, from: u64) -> Result<Box<dyn Iterator<Item = Result<Record, JournalError>>>, JournalError>;
+
+    /// The end of the log.
+    fn position(&self) -> Position;
+
+    /// How many bytes of records have been appended since the log was opened.
+    fn bytes_written(&self) -> u64;
+}
+
+/// What was cut from the end of a journal when it was opened: a write that never became durable.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TornTail {
+    /// The last segment.
+    pub path: PathBuf,
+    /// Where the first record that was not whole began; the journal goes on from here.
+    pub offset: u64,
+    /// How many bytes reach from there to the last one that is not zero.
+    pub bytes: u64,
+    /// The sequence of the last whole record.
+    pub last_sequence: u64,
+}
+
+#[inline]
+const fn mix(hash: u64, word: u64) -> u64 {
+    let product = ((hash ^ word) as u128) * 0x9e37_79b9_7f4a_7c15;
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+/// The running hash after a record. `payload` is padded with zeros to whole words.
+#[inline]
+fn chain(previous: u64, sequence: u64, event_time_ns: i64, length: usize, payload: &[u8]) -> u64 {
+    let mut hash = mix(mix(mix(previous, sequence), event_time_ns as u64), length as u64);
+    for word in payload.chunks_exact(8) {
+        hash = mix(hash, u64::from_le_bytes(word.try_into().expect("chunks of 8")));
+    }
+    hash
+}
+
+/// CRC32C of everything behind the field that holds it.
+#[inline]
+fn checksum(record: &[u8]) -> u32 {
+    crc32c::crc32c(&record[4..])
+}
+
+#[inline]
+const fn padded(length: usize) -> usize {
+    (length + 7) & !7
+}
+
+/// Appends one record to `buffer` at `at`, where at least [`MAX_RECORD`] bytes are left; returns where it ends.
+#[inline]
+fn put_record(buffer: &mut [u8], at: usize, place: u16, position: &mut Position, command: &Command) -> usize {
+    let record: &mut [u8; MAX_RECORD] = (&mut buffer[at..at + MAX_RECORD]).try_into().expect("the slice's size");
+    let payload: &mut [u8; MAX_ENCODED_COMMAND] = (&mut record[RECORD_HEADER..]).try_into().expect("the rest's size");
+    let length = encode_command_into(command, payload);
+    let padded_length = padded(length);
+    payload[length..padded_length].fill(0);
+    position.running_hash =
+        chain(position.running_hash, position.sequence, position.event_time_ns, length, &payload[..padded_length]);
+    record[4..6].copy_from_slice(&(length as u16).to_le_bytes());
+    record[6..8].copy_from_slice(&place.to_le_bytes());
+    record[8..16].copy_from_slice(&position.sequence.to_le_bytes());
+    record[16..24].copy_from_slice(&position.event_time_ns.to_le_bytes());
+    record[24..32].copy_from_slice(&position.running_hash.to_le_bytes());
+    let total = RECORD_HEADER + padded_length;
+    let crc = checksum(&record[..total]);
+    record[0..4].copy_from_slice(&crc.to_le_bytes());
+    at + total
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"))
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes(bytes[at..at + 2].try_into().expect("2 bytes"))
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    // Chunks without exits, so that each is a few vector instructions.
+    bytes.chunks(4096).all(|chunk| chunk.iter().fold(0, |all, byte| all | byte) == 0)
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Segments.
+
+/// The bounds of the engine that the commands were applied with; the same in all segments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// [`EngineConfig::max_open_orders`].
+    pub max_open_orders: u32,
+    /// [`EngineConfig::max_open_orders_per_account`].
+    pub max_open_orders_per_account: u32,
+}
+
+impl From<&EngineConfig> for Limits {
+    fn from(config: &EngineConfig) -> Self {
+        Self {
+            max_open_orders: config.max_open_orders,
+            max_open_orders_per_account: config.max_open_orders_per_account,
+        }
+    }
+}
+
+impl From<Limits> for EngineConfig {
+    fn from(limits: Limits) -> Self {
+        Self {
+            max_open_orders: limits.max_open_orders,
+            max_open_orders_per_account: limits.max_open_orders_per_account,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct SegmentHeader {
+    /// Where the segment begins; its first sequence is the next one.
+    start: Position,
+    limits: Limits,
+}
+
+impl SegmentHeader {
+    fn encode(self) -> [u8; SEGMENT_HEADER] {
+        let mut bytes = [0; SEGMENT_HEADER];
+        bytes[0..8].copy_from_slice(&SEGMENT_MAGIC);
+        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[16..24].copy_from_slice(&(self.start.sequence + 1).to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.start.running_hash.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.start.event_time_ns.to_le_bytes());
+        bytes[40..44].copy_from_slice(&self.limits.max_open_orders.to_le_bytes());
+        bytes[44..48].copy_from_slice(&self.limits.max_open_orders_per_account.to_le_bytes());
+        let crc = Self::checksum(&bytes);
+        bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    fn checksum(bytes: &[u8; SEGMENT_HEADER]) -> u32 {
+        crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..])
+    }
+
+    fn decode(path: &Path, bytes: &[u8]) -> Result<Self, JournalError> {
+        let bytes: &[u8; SEGMENT_HEADER] = bytes
+            .try_into()
+            .map_err(|_| JournalError::damaged(path, bytes.len() as u64, "the segment ends within its header"))?;
+        if bytes[..8] != SEGMENT_MAGIC {
+            return Err(JournalError::damaged(path, 0, "this is not a journal segment"));
+        }
+        let version = u32_at(bytes, 8);
+        if version != VERSION {
+            return Err(JournalError::damaged(path, 8, format!("format version {version} is not known")));
+        }
+        if u32_at(bytes, 12) != Self::checksum(bytes) {
+            return Err(JournalError::damaged(path, 12, "the header's checksum is wrong"));
+        }
+        let first_sequence = u64_at(bytes, 16);
+        let Some(sequence) = first_sequence.checked_sub(1) else {
+            return Err(JournalError::damaged(path, 16, "a segment cannot begin with sequence 0"));
+        };
+        let event_time_ns = u64_at(bytes, 32) as i64;
+        let start = Position { sequence, event_time_ns, running_hash: u64_at(bytes, 24) };
+        let limits = Limits { max_open_orders: u32_at(bytes, 40), max_open_orders_per_account: u32_at(bytes, 44) };
+        Ok(Self { start, limits })
+    }
+}
+
+fn segment_path(directory: &Path, first_sequence: u64) -> PathBuf {
+    directory.join(format!("{first_sequence:020}{SUFFIX}"))
+}
+
+/// The segment files of a directory by first sequence, which their names and headers must agree on.
+fn list_segments(directory: &Path) -> Result<Vec<(PathBuf, SegmentHeader)>, JournalError> {
+    let mut segments = Vec::new();
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(segments),
+        Err(error) => return Err(JournalError::io("read the directory", directory, error)),
+    };
+    for entry in entries {
+        let path = entry.map_err(|error| JournalError::io("read the directory", directory, error))?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            continue;
+        };
+        let Some(digits) = name.strip_suffix(SUFFIX) else {
+            continue;
+        };
+        let Ok(first_sequence) = digits.parse::<u64>() else {
+            return Err(JournalError::damaged(&path, 0, "a segment is named by its first sequence"));
+        };
+        let file = File::open(&path).map_err(|error| JournalError::io("open", &path, error))?;
+        let mut reader = SegmentReader::new(path.clone(), file)?;
+        let header = SegmentHeader::decode(&path, reader.bytes(0, SEGMENT_HEADER)?)?;
+        if header.start.sequence + 1 != first_sequence {
+            let what = format!("the header says that sequence {} is the first", header.start.sequence + 1);
+            return Err(JournalError::damaged(&path, 16, what));
+        }
+        segments.push((path, header));
+    }
+    segments.sort_by_key(|(_, header)| header.start.sequence);
+    if let Some((path, header)) = segments.first() {
+        if header.start != Position::GENESIS {
+            let what = format!("sequences 1 to {} are missing: no segment before this one", header.start.sequence);
+            return Err(JournalError::damaged(path, 0, what));
+        }
+    }
+    Ok(segments)
+}
+
+/// Whether a directory has no segment.
+pub(crate) fn is_empty(directory: &Path) -> Result<bool, JournalError> {
+    Ok(list_segments(directory)?.is_empty())
+}
+
+/// A segment file, read through a window.
+struct SegmentReader {
+    path: PathBuf,
+    file: File,
+    size: u64,
+    window: Vec<u8>,
+    window_start: u64,
+}
+
+/// A record whose checksum is right.
+#[derive(Clone, Copy, Debug)]
+struct RawRecord {
+    /// Where it ends.
+    end: u64,
+    /// How many records of its batch stand before it.
+    place: u16,
+    length: usize,
+    sequence: u64,
+    event_time_ns: i64,
+    running_hash: u64,
+}
+
+impl RawRecord {
+    /// The sequence of the first record of the write that this one was part of.
+    fn batch_first_sequence(&self) -> u64 {
+        self.sequence.saturating_sub(u64::from(self.place))
+    }
+}
+
+enum Parsed {
+    Record(RawRecord),
+    /// Zeros, or the end of the file.
+    End,
+    Bad(&'static str),
+}
+
+/// Looks for a record at the start of `bytes`, which reach to the end of the file or are [`MAX_RECORD`] long.
+fn parse_record(bytes: &[u8], offset: u64) -> Parsed {
+    if bytes.len() < RECORD_HEADER {
+        return if is_zero(bytes) { Parsed::End } else { Parsed::Bad("the file ends within a record") };
+    }
+    if is_zero(&bytes[..RECORD_HEADER]) {
+        return Parsed::End;
+    }
+    let length = usize::from(u16_at(bytes, 4));
+    if length == 0 || length > MAX_ENCODED_COMMAND {
+        return Parsed::Bad("the record's length is impossible");
+    }
+    let total = RECORD_HEADER + padded(length);
+    if bytes.len() < total {
+        return Parsed::Bad("the file ends within a record");
+    }
+    if u32_at(bytes, 0) != checksum(&bytes[..total]) {
+        return Parsed::Bad("the record's checksum is wrong");
+    }
+    Parsed::Record(RawRecord {
+        end: offset + total as u64,
+        place: u16_at(bytes, 6),
+        length,
+        sequence: u64_at(bytes, 8),
+        event_time_ns: u64_at(bytes, 16) as i64,
+        running_hash: u64_at(bytes, 24),
+    })
+}
+
+impl SegmentReader {
+    fn new(path: PathBuf, file: File) -> Result<Self, JournalError> {
+        let size = file.metadata().map_err(|error| JournalError::io("look at", &path, error))?.len();
+        Ok(Self { path, file, size, window: Vec::new(), window_start: 0 })
+    }
+
+    /// The bytes at an offset, fewer than asked for only at the end of the file.
+    fn bytes(&mut self, offset: u64, length: usize) -> Result<&[u8], JournalError> {
+        let length = length.min(usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX));
+        let window_end = self.window_start + self.window.len() as u64;
+        if offset < self.window_start || offset + length as u64 > window_end {
+            let wanted = length.max(WINDOW).min((self.size - offset) as usize);
+            self.window.resize(wanted, 0);
+            self.window_start = offset;
+            if let Err(error) = self.file.read_exact_at(&mut self.window, offset) {
+                self.window.clear();
+                return Err(JournalError::io("read", &self.path, error));
+            }
+        }
+        let start = (offset - self.window_start) as usize;
+        Ok(&self.window[start..start + length])
+    }
+
+    /// Forgets what was read, because the file has grown records since.
+    fn refresh(&mut self) {
+        self.window.clear();
+        self.window_start = 0;
+    }
+
+    fn parse(&mut self, offset: u64) -> Result<Parsed, JournalError> {
+        Ok(parse_record(self.bytes(offset, MAX_RECORD)?, offset))
+    }
+
+    /// The first byte at or behind `offset` that is not zero.
+    fn first_non_zero(&mut self, mut offset: u64) -> Result<Option<u64>, JournalError> {
+        while offset < self.size {
+            let bytes = self.bytes(offset, WINDOW)?;
+            if !is_zero(bytes) {
+                return Ok(bytes.iter().position(|&byte| byte != 0).map(|at| offset + at as u64));
+            }
+            offset += bytes.len() as u64;
+        }
+        Ok(None)
+    }
+
+    /// Everything from `offset` to the end of the file.
+    fn rest(&self, offset: u64) -> Result<Vec<u8>, JournalError> {
+        let mut rest = vec![0; self.size.saturating_sub(offset) as usize];
+        self.file.read_exact_at(&mut rest, offset).map_err(|error| JournalError::io("read", &self.path, error))?;
+        Ok(rest)
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Reading.
+
+/// Why a journal cannot be read behind a checkpoint's position.
+#[derive(Clone, Debug)]
+pub enum SeekError {
+    /// The journal itself cannot be read.
+    Journal(JournalError),
+    /// The journal was begun with other limits of the engine.
+    OtherLimits(Limits),
+    /// The journal has another running hash at that sequence: the position is not one of this journal.
+    OtherHistory,
+}
+
+impl From<JournalError> for SeekError {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+/// Reads records in order, checking checksum, sequence, time and running hash of each.
+pub struct JournalReader {
+    directory: PathBuf,
+    segments: Vec<(PathBuf, SegmentHeader)>,
+    index: usize,
+    segment: Option<SegmentReader>,
+    offset: u64,
+    position: Position,
+}
+
+impl JournalReader {
+    /// A reader whose next record is the one behind `sequence`. It reads the segment from its start to get there.
+    ///
+    /// # Errors
+    /// The journal is damaged before that place, or ends before it.
+    pub fn open(directory: &Path, sequence: u64) -> Result<Self, JournalError> {
+        let segments = list_segments(directory)?;
+        let mut reader = Self {
+            directory: directory.to_owned(),
+            segments,
+            index: 0,
+            segment: None,
+            offset: SEGMENT_HEADER as u64,
+            position: Position::GENESIS,
+        };
+        // The last segment that begins at or before the record behind `sequence`.
+        let found = reader.segments.partition_point(|(_, header)| header.start.sequence <= sequence);
+        if let Some(index) = found.checked_sub(1) {
+            reader.enter(index)?;
+        }
+        while reader.position.sequence < sequence {
+            if reader.advance()?.is_none() {
+                return Err(reader.ends_early(sequence));
+            }
+        }
+        Ok(reader)
+    }
+
+    /// As [`Self::open`], at a known position: that of a checkpoint.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and when the journal's running hash there is not the position's.
+    pub fn open_at(directory: &Path, position: Position) -> Result<Self, SeekError> {
+        let reader = Self::open(directory, position.sequence)?;
+        if reader.position != position {
+            return Err(SeekError::OtherHistory);
+        }
+        Ok(reader)
+    }
+
+    /// The engine's limits, if there is a journal.
+    pub fn limits(&self) -> Option<Limits> {
+        self.segments.first().map(|(_, header)| header.limits)
+    }
+
+    /// The place behind the last record that was read.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The next record with a sequence of at most `limit`, which the caller knows to be durable; `None` behind it.
+    ///
+    /// # Errors
+    /// The journal is damaged, or ends before `limit`.
+    pub fn next_until(&mut self, limit: u64) -> Result<Option<Record>, JournalError> {
+        if self.position.sequence >= limit {
+            return Ok(None);
+        }
+        if let Some(record) = self.advance()? {
+            return Ok(Some(record));
+        }
+        // The file may have grown since it was read, and so may the directory.
+        self.refresh()?;
+        match self.advance()? {
+            Some(record) => Ok(Some(record)),
+            None => Err(self.ends_early(limit)),
+        }
+    }
+
+    /// The next record, or `None` where no whole record follows: at the end, at a torn tail, or, if the journal is
+    /// being written, at what is not written yet.
+    ///
+    /// # Errors
+    /// The journal is damaged.
+    pub fn next_whole(&mut self) -> Result<Option<Record>, JournalError> {
+        self.advance()
+    }
+
+    /// What stands behind the last whole record of the journal, if anything does, after [`Self::next_whole`] gave
+    /// `None`.
+    ///
+    /// # Errors
+    /// It is not the torn tail of a write that never became durable: the journal is damaged.
+    pub fn torn_tail(&mut self) -> Result<Option<TornTail>, JournalError> {
+        let (offset, last_sequence) = (self.offset, self.position.sequence);
+        let Some(segment) = &mut self.segment else {
+            return Ok(None);
+        };
+        if segment.first_non_zero(offset)?.is_none() {
+            return Ok(None);
+        }
+        let rest = segment.rest(offset)?;
+        let Some(last) = rest.iter().rposition(|&byte| byte != 0) else {
+            return Ok(None);
+        };
+        let what = match parse_record(&rest[..rest.len().min(MAX_RECORD)], offset) {
+            Parsed::Bad(what) => what,
+            Parsed::End | Parsed::Record(_) => "there is no record",
+        };
+        check_torn(&segment.path, offset, last_sequence + 1, &rest, what)?;
+        Ok(Some(TornTail { path: segment.path.clone(), offset, bytes: last as u64 + 1, last_sequence }))
+    }
+
+    fn refresh(&mut self) -> Result<(), JournalError> {
+        self.segments = list_segments(&self.directory)?;
+        match &mut self.segment {
+            Some(segment) => segment.refresh(),
+            None if !self.segments.is_empty() => self.enter(0)?,
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, index: usize) -> Result<(), JournalError> {
+        let (path, header) = &self.segments[index];
+        let file = File::open(path).map_err(|error| JournalError::io("open", path, error))?;
+        self.segment = Some(SegmentReader::new(path.clone(), file)?);
+        self.position = header.start;
+        self.offset = SEGMENT_HEADER as u64;
+        self.index = index;
+        Ok(())
+    }
+
+    fn ends_early(&self, sequence: u64) -> JournalError {
+        let path = self.segment.as_ref().map_or(&self.directory, |segment| &segment.path);
+        let what = format!("the journal ends with sequence {}; {sequence} was durable", self.position.sequence);
+        JournalError::damaged(path, self.offset, what)
+    }
+
+    fn advance(&mut self) -> Result<Option<Record>, JournalError> {
+        loop {
+            let Some(segment) = &mut self.segment else {
+                return Ok(None);
+            };
+            let raw = match segment.parse(self.offset)? {
+                Parsed::Record(raw) => raw,
+                end_or_bad => {
+                    let Some((next_path, next)) = self.segments.get(self.index + 1) else {
+                        return Ok(None);
+                    };
+                    // A later segment proves that all of this one was durable: nothing here can be a torn tail.
+                    if let Parsed::Bad(what) = end_or_bad {
+                        return Err(JournalError::damaged(&segment.path, self.offset, what));
+                    }
+                    if next.start.sequence != self.position.sequence {
+                        let what = format!(
+                            "sequences {} to {} are missing, the next segment begins behind them",
+                            self.position.sequence + 1,
+                            next.start.sequence
+                        );
+                        return Err(JournalError::damaged(&segment.path, self.offset, what));
+                    }
+                    if next.start != self.position {
+                        let what = "the running hash is not the one that the segment before ends with";
+                        return Err(JournalError::damaged(next_path, 24, what));
+                    }
+                    if let Some(offset) = segment.first_non_zero(self.offset)? {
+                        return Err(JournalError::damaged(&segment.path, offset, "zeros must follow the last record"));
+                    }
+                    self.enter(self.index + 1)?;
+                    continue;
+                }
+            };
+            let path = &segment.path;
+            let damaged = |at: u64, what: String| Err(JournalError::damaged(path, self.offset + at, what));
+            let sequence = self.position.sequence + 1;
+            if raw.sequence != sequence {
+                return damaged(8, format!("sequence {} where {sequence} must be", raw.sequence));
+            }
+            if let Some((_, next)) = self.segments.get(self.index + 1) {
+                if sequence > next.start.sequence {
+                    return damaged(8, format!("sequence {sequence} is also in the next segment"));
+                }
+            }
+            if raw.event_time_ns < self.position.event_time_ns {
+                return damaged(16, "the event time goes backwards".to_owned());
+            }
+            let total = (raw.end - self.offset) as usize;
+            let bytes = segment.bytes(self.offset, total)?;
+            let payload = &bytes[RECORD_HEADER..];
+            let running_hash = chain(self.position.running_hash, sequence, raw.event_time_ns, raw.length, payload);
+            let decoded = decode_command(&payload[..raw.length]);
+            let (path, damaged_at) = (segment.path.as_path(), self.offset);
+            if raw.running_hash != running_hash {
+                let what = "the running hash does not follow from the record before";
+                return Err(JournalError::damaged(path, damaged_at + 24, what));
+            }
+            let command = match decoded {
+                Ok((command, length)) if length == raw.length => command,
+                Ok(_) => {
+                    return Err(JournalError::damaged(path, damaged_at + 4, "the payload is longer than its command"))
+                }
+                Err(error) => {
+                    let what = format!("the payload is no command: {}: {}", error.field, error.rule);
+                    return Err(JournalError::damaged(path, damaged_at + RECORD_HEADER as u64, what));
+                }
+            };
+            self.offset = raw.end;
+            self.position = Position { sequence, event_time_ns: raw.event_time_ns, running_hash };
+            return Ok(Some(Record { sequence, event_time_ns: raw.event_time_ns, running_hash, command }));
+        }
+    }
+}
+
+/// The iterator of [`Log::read`].
+struct ReadIter {
+    reader: JournalReader,
+    limit: u64,
+    failed: bool,
+}
+
+impl Iterator for ReadIter {
+    type Item = Result<Record, JournalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let item = self.reader.next_until(self.limit).transpose();
+        self.failed = matches!(item, Some(Err(_)));
+        item
+    }
+}
+
+/// Tells whether what stands behind the last whole record may be a write that never became durable.
+///
+/// `rest` are the bytes of the last segment from `offset`, where a whole record with `sequence` should begin and does
+/// not. A batch is written only after the one before it is durable, so:
+///
+/// * a whole record of a **later** batch proves that the bad one was durable: damage;
+/// * a whole record of the **same** batch, further on, is what a disk leaves that wrote some sectors of the batch and
+///   not others; then a sector that was never written, all zeros, must lie before it. Without one it is damage;
+/// * with no whole record behind it, the bad record is the torn end of the journal.
+fn check_torn(path: &Path, offset: u64, sequence: u64, rest: &[u8], what: &str) -> Result<(), JournalError> {
+    let mut seen_whole = false;
+    let mut at = 0;
+    while at + RECORD_HEADER <= rest.len() {
+        let Parsed::Record(raw) = parse_record(&rest[at..rest.len().min(at + MAX_RECORD)], offset + at as u64) else {
+            at += 8;
+            continue;
+        };
+        if raw.batch_first_sequence() > sequence {
+            let what = format!("{what}, but sequence {} behind it, of a later write, is whole", raw.sequence);
+            return Err(JournalError::damaged(path, offset, what));
+        }
+        if raw.sequence <= sequence {
+            let what = format!("sequence {} stands where sequences above {sequence} must be", raw.sequence);
+            return Err(JournalError::damaged(path, offset + at as u64, what));
+        }
+        if !seen_whole && !has_unwritten_sector(offset, rest, at) {
+            let what = format!("{what}, but sequence {} behind it is whole and all between was written", raw.sequence);
+            return Err(JournalError::damaged(path, offset, what));
+        }
+        seen_whole = true;
+        at = (raw.end - offset) as usize;
+    }
+    Ok(())
+}
+
+/// Whether a sector of the file, or the rest of the one in which `rest` begins, is all zeros before `rest[..end]` ends:
+/// one that still holds what stood there before the write. `rest` begins at `offset` of the file.
+fn has_unwritten_sector(offset: u64, rest: &[u8], end: usize) -> bool {
+    let mut at = 0;
+    while at < end {
+        let in_sector = (offset as usize + at) % SECTOR;
+        let next = (at + SECTOR - in_sector).min(rest.len());
+        if is_zero(&rest[at..next]) {
+            return true;
+        }
+        at = next;
+    }
+    false
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Writing.
+
+/// The journal in files of a local directory.
+pub struct Journal {
+    directory: PathBuf,
+    disk: Arc<dyn Disk>,
+    segment_bytes: u64,
+    limits: Limits,
+    segment: Segment,
+    position: Position,
+    buffer: Vec<u8>,
+    poisoned: bool,
+    bytes_written: u64,
+}
+
+struct Segment {
+    path: PathBuf,
+    file: Box<dyn DiskFile>,
+    /// Where the next record goes.
+    offset: u64,
+    size: u64,
+}
+
+impl Journal {
+    /// Opens the journal of a directory, which the caller has locked, and gives every record behind `after` to
+    /// `apply`. A torn tail is cut. A directory without a journal gets one.
+    ///
+    /// # Errors
+    /// The journal is damaged behind `after`, ends before it, or cannot be read or written; `after` is not one of its
+    /// positions; or it was begun with other limits.
+    pub fn open(
+        directory: &Path,
+        disk: Arc<dyn Disk>,
+        segment_bytes: u64,
+        limits: Limits,
+        after: Position,
+        mut apply: impl FnMut(&Record),
+    ) -> Result<(Self, Option<TornTail>), SeekError> {
+        std::fs::create_dir_all(directory).map_err(|error| JournalError::io("create", directory, error))?;
+        crate::checkpoint::remove_unfinished(directory, disk.as_ref())?;
+        let mut reader = JournalReader::open_at(directory, after)?;
+        if reader.segments.is_empty() {
+            let header = SegmentHeader { start: Position::GENESIS, limits };
+            let segment = create_segment(directory, disk.as_ref(), segment_bytes, header)
+                .map_err(|error| JournalError::io("create a segment in", directory, error.into_inner()))?;
+            let journal = Self::at(directory, disk, segment_bytes, limits, segment, Position::GENESIS);
+            return Ok((journal, None));
+        }
+        if let Some(begun_with) = reader.limits().filter(|begun_with| *begun_with != limits) {
+            return Err(SeekError::OtherLimits(begun_with));
+        }
+        while let Some(record) = reader.next_whole()? {
+            apply(&record);
+        }
+        let torn = reader.torn_tail()?;
+        let JournalReader { segments, segment, offset, position, .. } = reader;
+        let path = segment.expect("a journal with segments has entered one").path;
+        let file =
+            disk.open(&path, segment_bytes).map_err(|error| JournalError::io("open for writing", &path, error))?;
+        if let Some(torn) = &torn {
+            // Zeros are what tells the end of the journal from here on.
+            let zeros = vec![0; usize::try_from(torn.bytes).expect("a part of a segment")];
+            file.write_all_at(&zeros, offset).map_err(|error| JournalError::io("cut", &path, error))?;
+            file.sync_data().map_err(|error| JournalError::io("sync", &path, error))?;
+        }
+        let size = std::fs::metadata(&path).map_err(|error| JournalError::io("look at", &path, error))?.len();
+        let segment = Segment { path, file, offset, size };
+        let limits = segments[0].1.limits;
+        Ok((Self::at(directory, disk, segment_bytes, limits, segment, position), torn))
+    }
+
+    fn at(
+        directory: &Path,
+        disk: Arc<dyn Disk>,
+        segment_bytes: u64,
+        limits: Limits,
+        segment: Segment,
+        position: Position,
+    ) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            disk,
+            segment_bytes,
+            limits,
+            segment,
+            position,
+            buffer: Vec::new(),
+            poisoned: false,
+            bytes_written: 0,
+        }
+    }
+
+    fn unknown(&mut self, action: &'static str, source: io::Error) -> AppendError {
+        self.poisoned = true;
+        AppendError::Unknown { action, path: self.segment.path.clone(), source: Arc::new(source) }
+    }
+}
+
+impl Log for Journal {
+    fn append(&mut self, expected_sequence: u64, batches: &[Arc<Batch>]) -> Result<(), AppendError> {
+        if self.poisoned {
+            return Err(AppendError::Poisoned);
+        }
+        let next_sequence = self.position.sequence + 1;
+        if expected_sequence != next_sequence {
+            return Err(AppendError::Conflict { expected_sequence, next_sequence });
+        }
+        let commands: usize = batches.iter().map(|batch| batch.commands.len()).sum();
+        if commands > MAX_BATCH_COMMANDS || (SEGMENT_HEADER + commands * MAX_RECORD) as u64 > self.segment_bytes {
+            return Err(AppendError::TooLarge { commands });
+        }
+        if commands == 0 {
+            return Ok(());
+        }
+
+        // Encode behind the position, without touching it.
+        let mut position = self.position;
+        if self.buffer.len() < commands * MAX_RECORD {
+            self.buffer.resize(commands * MAX_RECORD, 0);
+        }
+        let (mut end, mut place) = (0, 0);
+        for batch in batches {
+            if batch.first_sequence != position.sequence + 1 {
+                let (expected_sequence, next_sequence) = (batch.first_sequence, position.sequence + 1);
+                return Err(AppendError::Conflict { expected_sequence, next_sequence });
+            }
+            assert!(batch.event_time_ns >= position.event_time_ns, "event times never go backwards");
+            position.event_time_ns = batch.event_time_ns;
+            for command in &batch.commands {
+                position.sequence += 1;
+                end = put_record(&mut self.buffer, end, place, &mut position, command);
+                place += 1;
+            }
+        }
+
+        if self.segment.offset + end as u64 > self.segment.size {
+            // Everything before is durable, so the segment may exist.
+            let header = SegmentHeader { start: self.position, limits: self.limits };
+            match create_segment(&self.directory, self.disk.as_ref(), self.segment_bytes, header) {
+                Ok(segment) => self.segment = segment,
+                Err(CreateError::Nothing(error)) if error.raw_os_error() == Some(libc::ENOSPC) => {
+                    return Err(AppendError::Full { source: Arc::new(error) });
+                }
+                Err(CreateError::Nothing(error) | CreateError::Unknown(error)) => {
+                    return Err(self.unknown("create the next segment behind", error));
+                }
+            }
+        }
+        // From here on a failure leaves the outcome unknown.
+        let written = self.segment.file.write_all_at(&self.buffer[..end], self.segment.offset);
+        if let Err(error) = written {
+            return Err(self.unknown("write", error));
+        }
+        if let Err(error) = self.segment.file.sync_data() {
+            return Err(self.unknown("sync", error));
+        }
+        self.segment.offset += end as u64;
+        self.bytes_written += end as u64;
+        self.position = position;
+        Ok(())
+    }
+
+    fn read(&self, from: u64) -> Result<Box<dyn Iterator<Item = Result<Record, JournalError>>>, JournalError> {
+        let reader = JournalReader::open(&self.directory, from.saturating_sub(1))?;
+        Ok(Box::new(ReadIter { reader, limit: self.position.sequence, failed: false }))
+    }
+
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn bytes_written(&self) -> u64 {
+        self.bytes_written
+    }
+}
+
+const UNFINISHED: &str = ".tmp";
+
+enum CreateError {
+    /// The segment does not exist.
+    Nothing(io::Error),
+    /// The segment may exist.
+    Unknown(io::Error),
+}
+
+impl CreateError {
+    fn into_inner(self) -> io::Error {
+        let (Self::Nothing(error) | Self::Unknown(error)) = self;
+        error
+    }
+}
+
+/// Creates a segment aside and renames it, so that a segment always has its header and its whole size.
+fn create_segment(directory: &Path, disk: &dyn Disk, size: u64, header: SegmentHeader) -> Result<Segment, CreateError> {
+    let path = segment_path(directory, header.start.sequence + 1);
+    let mut aside = path.clone().into_os_string();
+    aside.push(UNFINISHED);
+    let aside = PathBuf::from(aside);
+    let made = disk.create(&aside, size).and_then(|file| {
+        file.write_all_at(&header.encode(), 0)?;
+        file.sync_all()?;
+        Ok(file)
+    });
+    let file = match made {
+        Ok(file) => file,
+        Err(error) => {
+            // What is left is removed on the next opening, if not now.
+            let _ = disk.remove(&aside);
+            return Err(CreateError::Nothing(error));
+        }
+    };
+    disk.rename(&aside, &path).map_err(CreateError::Unknown)?;
+    disk.sync_directory(directory).map_err(CreateError::Unknown)?;
+    Ok(Segment { path, file, offset: SEGMENT_HEADER as u64, size })
+}

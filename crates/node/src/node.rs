@@ -1,0 +1,461 @@
+//! The sequencer: the only giver of sequence numbers and event times, the engine, and the journal it writes ahead of.
+//!
+//! Invariants:
+//! * A command is handed to the journal before it is executed, with the sequence and the event time it is executed with.
+//! * Recovered state = newest good checkpoint + the journal behind it = the state of an engine that is given the whole
+//!   journal.
+//! * After a panic in a command, or a failed append, nothing more is executed: the state is ahead of what is durable, or
+//!   not to be trusted.
+
+use std::any::Any;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{sync_channel, Receiver};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use beurs_engine::command::Command;
+use beurs_engine::{Engine, EngineConfig};
+
+use crate::checkpoint::{self, SkippedCheckpoint};
+use crate::error::{JournalError, NodeError, StopReason};
+use crate::feed::{EventBlock, EventSlice, Events, Outbox, Pending, Pool};
+use crate::io::{Clock, DirectoryLock, Disk, RealDisk, SystemClock};
+use crate::journal::{
+    self, Journal, Limits, Position, SeekError, TornTail, MAX_BATCH_COMMANDS, MAX_RECORD, MAX_SEGMENT_BYTES,
+    SEGMENT_HEADER,
+};
+use crate::wire::{EventRecord, RecordSink};
+use crate::writer::{CheckpointJob, CheckpointPlace, Writer};
+
+/// Batches of fewer commands get memory of their own instead of a large vector from the pool.
+const POOLED_COMMANDS: usize = 64;
+/// How many commands lie between two looks at a sample of the invariants.
+const CHECK_INTERVAL: u64 = 1 << 16;
+
+/// How a node is made.
+#[derive(Clone)]
+pub struct NodeConfig {
+    /// The directory with journal and checkpoints; it is created. `None` for a node in memory.
+    pub path: Option<PathBuf>,
+    /// The engine's limits. A journal keeps those that it was begun with, and they must be given again.
+    pub engine: EngineConfig,
+    /// A checkpoint is made after so many commands, and on closing; 0 only on closing and on request.
+    pub checkpoint_interval: u64,
+    /// The size of a journal segment; at most 1 GiB.
+    pub segment_bytes: u64,
+    /// How many bytes the feed ring may hold; 0 for no feed.
+    pub event_ring_bytes: usize,
+    /// How many submitted commands may be under way, their completions not taken yet.
+    pub queue_capacity: usize,
+    /// The disk.
+    pub disk: Arc<dyn Disk>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            path: None,
+            engine: EngineConfig::default(),
+            checkpoint_interval: 1_000_000,
+            segment_bytes: 64 << 20,
+            event_ring_bytes: 64 << 20,
+            queue_capacity: 65_536,
+            disk: Arc::new(RealDisk),
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+impl NodeConfig {
+    /// A node with its journal in a directory, and the defaults.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: Some(path.into()), ..Self::default() }
+    }
+
+    /// The most commands that one batch may have, so that a whole write fits into a segment.
+    pub(crate) fn batch_limit(&self) -> usize {
+        let fit = self.segment_bytes.saturating_sub(SEGMENT_HEADER as u64) / MAX_RECORD as u64;
+        MAX_BATCH_COMMANDS.min(usize::try_from(fit).unwrap_or(MAX_BATCH_COMMANDS))
+    }
+
+    fn check(&self) -> Result<(), NodeError> {
+        if self.batch_limit() == 0 {
+            return Err(NodeError::Config { setting: "segment_bytes", rule: "must be at least 224" });
+        }
+        if self.segment_bytes > MAX_SEGMENT_BYTES {
+            return Err(NodeError::Config { setting: "segment_bytes", rule: "must be at most 1 GiB" });
+        }
+        if self.queue_capacity == 0 {
+            return Err(NodeError::Config { setting: "queue_capacity", rule: "must be at least 1" });
+        }
+        Ok(())
+    }
+}
+
+/// What opening a node found.
+#[derive(Clone, Debug, Default)]
+pub struct Recovery {
+    /// The sequence that the node goes on behind.
+    pub sequence: u64,
+    /// The checkpoint that was used.
+    pub checkpoint_sequence: Option<u64>,
+    /// Newer checkpoints that could not be used.
+    pub skipped_checkpoints: Vec<SkippedCheckpoint>,
+    /// How many commands of the journal were executed again.
+    pub commands_replayed: u64,
+    /// What was cut from the journal's end.
+    pub torn_tail: Option<TornTail>,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// Where in a node's directory the journal is.
+pub(crate) fn journal_directory(path: &Path) -> PathBuf {
+    path.join("journal")
+}
+
+/// Where in a node's directory the checkpoints are.
+pub(crate) fn checkpoint_directory(path: &Path) -> PathBuf {
+    path.join("checkpoint")
+}
+
+/// The synchronous core of a node, for one thread. [`crate::NodeHandle`] shares one among many.
+pub struct Node {
+    engine: Engine,
+    clock: Arc<dyn Clock>,
+    checkpoint_interval: u64,
+    batch_limit: usize,
+    last_checkpoint_sequence: u64,
+    writer: Option<Writer>,
+    outbox: Arc<Outbox>,
+    commands: Arc<Pool<Command>>,
+    records: Arc<Pool<EventRecord>>,
+    /// Held as long as the node lives; the last field, so that it is given back last.
+    _lock: Option<DirectoryLock>,
+}
+
+impl Node {
+    /// Opens a node: locks the directory, restores the newest good checkpoint, executes the journal behind it.
+    ///
+    /// # Errors
+    /// The directory is locked, cannot be read or written, or its journal is damaged; a setting is outside its range;
+    /// a command of the journal breaks an invariant of the engine.
+    pub fn open(config: &NodeConfig) -> Result<(Self, Recovery), NodeError> {
+        config.check()?;
+        let begun = Instant::now();
+        let commands = Arc::new(Pool::new(32));
+        let records = Arc::new(Pool::new(128));
+        let mut recovery = Recovery::default();
+        let journalled = match &config.path {
+            None => None,
+            Some(path) => Some(recover(config, path, &mut recovery)?),
+        };
+        let (engine, journal, lock) = match journalled {
+            None => (Engine::new(config.engine.clone()), None, None),
+            Some((engine, journal, lock)) => (engine, Some(journal), Some(lock)),
+        };
+        recovery.sequence = engine.sequence();
+        let failed = |error| {
+            let path = config.path.as_deref().unwrap_or(Path::new(""));
+            NodeError::Journal(JournalError::io("start threads or make descriptors for", path, error))
+        };
+        let outbox = Outbox::new(recovery.sequence, journal.is_some(), config.event_ring_bytes).map_err(failed)?;
+        let outbox = Arc::new(outbox);
+        let last_checkpoint_sequence = recovery.checkpoint_sequence.unwrap_or(0);
+        let writer = match (journal, &config.path) {
+            (Some(journal), Some(path)) => {
+                let place = CheckpointPlace { directory: checkpoint_directory(path), disk: config.disk.clone() };
+                let (log, outbox, pool) = (Box::new(journal), outbox.clone(), commands.clone());
+                let writer = Writer::start(log, config.batch_limit(), outbox, pool, place, last_checkpoint_sequence);
+                Some(writer.map_err(failed)?)
+            }
+            _ => None,
+        };
+        let node = Self {
+            engine,
+            clock: config.clock.clone(),
+            checkpoint_interval: config.checkpoint_interval,
+            batch_limit: config.batch_limit(),
+            last_checkpoint_sequence,
+            writer,
+            outbox,
+            commands,
+            records,
+            _lock: lock,
+        };
+        recovery.duration = begun.elapsed();
+        Ok((node, recovery))
+    }
+
+    /// Executes commands and returns their events when they are durable. Long inputs are cut into batches.
+    ///
+    /// # Errors
+    /// The node has stopped. The commands may or may not be in the journal.
+    pub fn execute(&mut self, commands: &[Command]) -> Result<Events, NodeError> {
+        let mut events = Events::default();
+        for chunk in commands.chunks(self.batch_limit) {
+            let mut batch = self.commands.take();
+            batch.extend_from_slice(chunk);
+            if let Some(writer) = &self.writer {
+                writer.handle().wait_for_room(MAX_BATCHES_WAITING);
+            }
+            let (block, _) = self.start(batch, |_| Vec::new())?;
+            events.push(EventSlice::whole(block));
+        }
+        self.outbox.wait_released(self.engine.sequence())?;
+        Ok(events)
+    }
+
+    /// Executes one batch and hands it to the journal. The block must not be shown to anybody before it is released;
+    /// the flag says whether it already is. `completions` may name parts of the block for tokens.
+    pub(crate) fn start(
+        &mut self,
+        commands: Vec<Command>,
+        completions: impl FnOnce(&EventBlock) -> Vec<(u64, std::ops::Range<usize>)>,
+    ) -> Result<(Arc<EventBlock>, bool), NodeError> {
+        assert!(!commands.is_empty() && commands.len() <= self.batch_limit, "the caller cuts batches");
+        if let Some(reason) = self.outbox.stopped() {
+            return Err(NodeError::Stopped(reason));
+        }
+        let first_sequence = self.engine.sequence() + 1;
+        let event_time_ns = self.clock.now_ns().max(self.engine.event_time_ns());
+        let mut records =
+            if commands.len() < POOLED_COMMANDS { Vec::with_capacity(commands.len() + 1) } else { self.records.take() };
+        let executed = if let Some(writer) = &self.writer {
+            let batch = Arc::new(journal::Batch { first_sequence, event_time_ns, commands });
+            writer.push(batch.clone());
+            let executed = run(&mut self.engine, event_time_ns, &batch.commands, &mut records);
+            if let Ok(batch) = Arc::try_unwrap(batch) {
+                self.commands.put(batch.commands);
+            }
+            executed
+        } else {
+            let executed = run(&mut self.engine, event_time_ns, &commands, &mut records);
+            self.commands.put(commands);
+            executed
+        };
+        if let Err(message) = executed {
+            let reason = StopReason::Panicked { sequence: self.engine.sequence(), message };
+            self.outbox.stop(reason.clone());
+            return Err(NodeError::Stopped(reason));
+        }
+        let last_sequence = self.engine.sequence();
+        let block = EventBlock { first_sequence, last_sequence, records, pool: self.records.clone() };
+        let completions = completions(&block);
+        let block = Arc::new(block);
+        let released = self.outbox.push(Pending { block: block.clone(), completions });
+        if self.checkpoint_interval > 0
+            && last_sequence - self.last_checkpoint_sequence >= self.checkpoint_interval
+            && self.writer.as_ref().is_some_and(|writer| !writer.checkpoint_under_way())
+        {
+            self.begin_checkpoint(None);
+        }
+        Ok((block, released))
+    }
+
+    /// Takes a snapshot and sends it on its way to a file.
+    fn begin_checkpoint(&mut self, reply: Option<std::sync::mpsc::SyncSender<Result<u64, JournalError>>>) {
+        let Some(writer) = &self.writer else { return };
+        let mut snapshot = Vec::new();
+        self.engine.snapshot(&mut snapshot);
+        let sequence = self.engine.sequence();
+        self.last_checkpoint_sequence = sequence;
+        writer.push_checkpoint(CheckpointJob { sequence, snapshot, reply });
+    }
+
+    /// Begins a checkpoint of the present state. What is received is its sequence, when it is in its file.
+    ///
+    /// # Errors
+    /// The node has no journal, or has stopped.
+    pub fn checkpoint(&mut self) -> Result<Receiver<Result<u64, JournalError>>, NodeError> {
+        if self.writer.is_none() {
+            return Err(NodeError::InMemory);
+        }
+        if let Some(reason) = self.outbox.stopped() {
+            return Err(NodeError::Stopped(reason));
+        }
+        let (reply, received) = sync_channel(1);
+        self.begin_checkpoint(Some(reply));
+        Ok(received)
+    }
+
+    /// The state after the last command executed, which may be ahead of what is durable.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
+
+    pub(crate) fn writer(&self) -> Option<&Writer> {
+        self.writer.as_ref()
+    }
+
+    pub(crate) fn command_pool(&self) -> &Arc<Pool<Command>> {
+        &self.commands
+    }
+
+    /// Makes a last checkpoint, unless there is one of this state or the node has stopped, and ends the threads.
+    pub fn close(mut self) {
+        if self.outbox.stopped().is_none()
+            && self.checkpointed_at() != Some(self.engine.sequence())
+            && self.writer.is_some()
+        {
+            self.begin_checkpoint(None);
+        }
+        drop(self.writer.take());
+        self.outbox.stop(StopReason::Closed);
+    }
+
+    /// The sequence of the newest checkpoint, if it is under way or in its file.
+    fn checkpointed_at(&self) -> Option<u64> {
+        Some(self.last_checkpoint_sequence)
+    }
+}
+
+/// How many batches may wait for the disk while their events wait for them; a caller with more waits.
+pub(crate) const MAX_BATCHES_WAITING: usize = 8;
+
+/// Executes commands with consecutive sequences. Gives the message of a panic.
+fn run(
+    engine: &mut Engine,
+    event_time_ns: i64,
+    commands: &[Command],
+    records: &mut Vec<EventRecord>,
+) -> Result<(), String> {
+    guarded(|| {
+        // What fits the processor's cache needs no fetching.
+        let many = engine.open_order_count() > 16_384;
+        let mut sequence = engine.sequence();
+        for (at, command) in commands.iter().enumerate() {
+            if many {
+                engine.prefetch(commands, at);
+            }
+            sequence += 1;
+            engine.apply(sequence, event_time_ns, command, &mut RecordSink::new(records, sequence, event_time_ns));
+        }
+        // Debug builds check after every command themselves.
+        let turn = sequence / CHECK_INTERVAL;
+        if turn > (sequence - commands.len() as u64) / CHECK_INTERVAL {
+            engine.check_sample(turn);
+        }
+    })
+}
+
+/// Runs what may panic; the panic hook has reported it by the time this returns its message.
+pub(crate) fn guarded<R>(run: impl FnOnce() -> R) -> Result<R, String> {
+    // Unwind safety: after a panic the engine is never used again.
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic: Box<dyn Any + Send>| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+    })
+}
+
+fn recover(
+    config: &NodeConfig,
+    path: &Path,
+    recovery: &mut Recovery,
+) -> Result<(Engine, Journal, DirectoryLock), NodeError> {
+    let (journal_path, checkpoint_path) = (journal_directory(path), checkpoint_directory(path));
+    for directory in [path, &journal_path, &checkpoint_path] {
+        make_directory(config.disk.as_ref(), directory)?;
+    }
+    let lock_path = path.join("lock");
+    let lock = DirectoryLock::take(&lock_path).map_err(|error| JournalError::io("lock", &lock_path, error))?;
+    let Some(lock) = lock else {
+        return Err(JournalError::Locked { path: lock_path }.into());
+    };
+    checkpoint::remove_unfinished(&checkpoint_path, config.disk.as_ref())?;
+
+    let limits = Limits::from(&config.engine);
+    let files = checkpoint::list(&checkpoint_path)?;
+    if let (Some(newest), true) = (files.first(), journal::is_empty(&journal_path)?) {
+        let what = format!("there is no segment, but a checkpoint at sequence {}", newest.sequence);
+        return Err(JournalError::damaged(&journal_path, 0, what).into());
+    }
+    let mut candidates = files.iter();
+    let (engine, journal) = loop {
+        let (mut engine, after) = match candidates.next() {
+            None => (Engine::new(config.engine.clone()), Position::GENESIS),
+            Some(file) => {
+                let skipped = |why: String| SkippedCheckpoint { path: file.path.clone(), why };
+                let restored = checkpoint::read(file).and_then(|checkpoint| {
+                    Engine::restore(config.engine.clone(), &checkpoint.snapshot)
+                        .map(|engine| (engine, checkpoint.position))
+                        .map_err(|error| skipped(format!("byte {} of the snapshot: {}", error.offset, error.what)))
+                });
+                match restored {
+                    Ok((engine, position)) if engine.sequence() == position.sequence => (engine, position),
+                    Ok((engine, _)) => {
+                        let why = format!("the snapshot is of sequence {}", engine.sequence());
+                        recovery.skipped_checkpoints.push(skipped(why));
+                        continue;
+                    }
+                    Err(skipped) => {
+                        recovery.skipped_checkpoints.push(skipped);
+                        continue;
+                    }
+                }
+            }
+        };
+        let mut panicked = None;
+        let opened = Journal::open(&journal_path, config.disk.clone(), config.segment_bytes, limits, after, |record| {
+            if panicked.is_some() {
+                return;
+            }
+            let applied = guarded(|| engine.apply(record.sequence, record.event_time_ns, &record.command, &mut ()));
+            if let Err(message) = applied {
+                panicked = Some(StopReason::Panicked { sequence: record.sequence, message });
+            }
+            recovery.commands_replayed += 1;
+        });
+        if let Some(reason) = panicked {
+            return Err(NodeError::Stopped(reason));
+        }
+        match opened {
+            Ok((journal, torn_tail)) => {
+                recovery.torn_tail = torn_tail;
+                recovery.checkpoint_sequence = (after.sequence > 0).then_some(after.sequence);
+                break (engine, journal);
+            }
+            Err(SeekError::OtherHistory) => {
+                recovery.skipped_checkpoints.push(SkippedCheckpoint {
+                    path: checkpoint_path.join(format!("{:020}.checkpoint", after.sequence)),
+                    why: "the journal's running hash at its sequence is another one".to_owned(),
+                });
+            }
+            Err(SeekError::OtherLimits(_)) => {
+                let rule = "must be the limits that the journal was begun with";
+                return Err(NodeError::Config { setting: "engine", rule });
+            }
+            Err(SeekError::Journal(error)) => return Err(error.into()),
+        }
+    };
+    // A checkpoint is written only of what is durable, so the journal cannot end before one, not even a damaged one.
+    if let Some(lost) = files.first().filter(|file| file.sequence > engine.sequence()) {
+        let what = format!(
+            "the journal ends with sequence {}, but there is a checkpoint at {}",
+            engine.sequence(),
+            lost.sequence
+        );
+        return Err(JournalError::damaged(&journal_path, 0, what).into());
+    }
+    Ok((engine, journal, lock))
+}
+
+/// Creates a directory and makes its name durable.
+fn make_directory(disk: &dyn Disk, directory: &Path) -> Result<(), JournalError> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(directory).map_err(|error| JournalError::io("create", directory, error))?;
+    let parent = match directory.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    disk.sync_directory(parent).map_err(|error| JournalError::io("sync the directory", parent, error))
+}

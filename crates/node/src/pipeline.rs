@@ -1,0 +1,484 @@
+//! A node that many threads share: the asynchronous door, the blocking door, consistent reads, catching up, closing.
+//!
+//! Invariants:
+//! * One lock gives the order of everything: whoever holds it stamps, hands over to the journal and executes.
+//! * A read sees the state between two batches, and its result is given out only when all that state is durable: the
+//!   closure runs under the lock, then the reader waits, without the lock, for the disk to get there.
+//! * Everything is bounded: commands under way by `queue_capacity`, batches that wait for the disk by a constant,
+//!   the ring by its bytes.
+
+use std::collections::VecDeque;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+
+use beurs_engine::command::Command;
+use beurs_engine::{Engine, EngineConfig};
+
+use crate::error::{JournalError, NodeError, StopReason};
+use crate::feed::{lock, wait, Completion, EventBlock, EventSlice, Events, Outbox, Pool};
+use crate::follower::Follower;
+use crate::node::{Node, NodeConfig, Recovery, MAX_BATCHES_WAITING};
+use crate::wire::{decode_command_records, decode_commands, CommandRecord, EventRecord, COMMAND_SIZE};
+use crate::writer::WriterHandle;
+
+/// Long inputs are cut into batches of so many commands, so that the disk works on one while the engine executes the
+/// next, and all of it stays in the cache.
+const CHUNK: usize = 4096;
+
+/// A running node. Clones are handles of the same node, which is closed with the last of them at the latest.
+///
+/// Commands come in through [`execute`](Self::execute), which waits, or [`submit`](Self::submit), which does not;
+/// events go out as answers, through [`events_since`](Self::events_since), and through
+/// [`replay_events`](Self::replay_events) for those who are late. All of it may be used from any thread.
+#[derive(Clone)]
+pub struct NodeHandle(Arc<Owner>);
+
+/// Closes the node when the last handle goes.
+struct Owner {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    /// Held for a moment by whoever wants the node, so that a reader gets it before the next batch: see [`Shared::node`].
+    turnstile: Mutex<()>,
+    /// The node; `None` once it is closed.
+    node: Mutex<Option<Node>>,
+    outbox: Arc<Outbox>,
+    writer: Option<WriterHandle>,
+    pool: Arc<Pool<Command>>,
+    queue: Mutex<Queue>,
+    arrived: Condvar,
+    queue_capacity: usize,
+    chunk: usize,
+    /// Submitted, and the completion not taken yet.
+    under_way: AtomicUsize,
+    batches: AtomicU64,
+    commands: AtomicU64,
+    follower: Mutex<Option<Follower>>,
+    checkpoint: Mutex<()>,
+    path: Option<PathBuf>,
+    engine_config: EngineConfig,
+}
+
+#[derive(Default)]
+struct Queue {
+    commands: VecDeque<(u64, Command)>,
+    closing: bool,
+}
+
+/// Numbers about a node. Counts are since it was opened.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Stats {
+    /// The last sequence whose events may be seen.
+    pub sequence: u64,
+    /// Commands executed.
+    pub commands: u64,
+    /// Batches executed.
+    pub batches: u64,
+    /// Submitted commands that wait to be executed.
+    pub queue_depth: usize,
+    /// Submitted commands whose completion was not taken yet.
+    pub under_way: usize,
+    /// Completions that wait to be taken.
+    pub completions_waiting: usize,
+    /// Bytes of memory that the feed ring holds.
+    pub ring_bytes: usize,
+    /// The ring has the events behind this sequence.
+    pub ring_oldest_sequence: u64,
+    /// Writes to the journal, each made durable by one fdatasync.
+    pub journal_writes: u64,
+    /// Commands written to the journal.
+    pub journal_commands: u64,
+    /// Bytes written to the journal.
+    pub journal_bytes: u64,
+    /// Batches that wait to be written to the journal.
+    pub journal_depth: usize,
+    /// How long writes took, fdatasync included: element i counts those below 2^i microseconds that are not in i - 1.
+    pub journal_latency_us_log2: Vec<u64>,
+    /// Checkpoints made.
+    pub checkpoints: u64,
+    /// Checkpoints that could not be written.
+    pub checkpoint_failures: u64,
+    /// Where the newest checkpoint stands; 0 if there is none.
+    pub last_checkpoint_sequence: u64,
+}
+
+impl Stats {
+    /// The upper bound of the latency, in microseconds, of this share of the journal's writes; 0 before the first.
+    pub fn journal_latency_us(&self, share: f64) -> u64 {
+        let total: u64 = self.journal_latency_us_log2.iter().sum();
+        let mut left = (total as f64 * share).ceil() as u64;
+        for (power, &count) in self.journal_latency_us_log2.iter().enumerate() {
+            if count > 0 && left <= count {
+                return 1 << power;
+            }
+            left = left.saturating_sub(count);
+        }
+        0
+    }
+}
+
+impl Shared {
+    /// The node, for whoever waits longest, more or less: a thread that executes batch after batch passes the turnstile
+    /// each time, where it cannot overtake one that already waits for the lock behind it.
+    fn with_node<R>(&self, f: impl FnOnce(&mut Node) -> R) -> Result<R, NodeError> {
+        let entered = lock(&self.turnstile);
+        let mut node = lock(&self.node);
+        drop(entered);
+        match node.as_mut() {
+            Some(node) => Ok(f(node)),
+            None => Err(self.stopped()),
+        }
+    }
+
+    fn stopped(&self) -> NodeError {
+        NodeError::Stopped(self.outbox.stopped().unwrap_or(StopReason::Closed))
+    }
+
+    fn wait_for_room(&self, most: usize) {
+        if let Some(writer) = &self.writer {
+            writer.wait_for_room(most);
+        }
+    }
+
+    /// Executes one batch; its block may be shown once `released` is passed by its last sequence.
+    fn start(
+        &self,
+        commands: Vec<Command>,
+        completions: impl FnOnce(&EventBlock) -> Vec<(u64, std::ops::Range<usize>)>,
+    ) -> Result<(Arc<EventBlock>, bool), NodeError> {
+        let count = commands.len() as u64;
+        let started = self.with_node(|node| node.start(commands, completions))?;
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        self.commands.fetch_add(count, Ordering::Relaxed);
+        started
+    }
+
+    /// Executes batches one behind the other and waits until all of them are durable.
+    fn execute(&self, batches: impl Iterator<Item = Result<Vec<Command>, NodeError>>) -> Result<Events, NodeError> {
+        let mut events = Events::default();
+        let mut last = None;
+        for batch in batches {
+            self.wait_for_room(MAX_BATCHES_WAITING);
+            let (block, released) = self.start(batch?, |_| Vec::new())?;
+            last = (!released).then_some(block.last_sequence);
+            events.push(EventSlice::whole(block));
+        }
+        if let Some(last) = last {
+            self.outbox.wait_released(last)?;
+        }
+        Ok(events)
+    }
+
+    /// The node's own thread: executes what is submitted, as it comes.
+    fn run(&self) {
+        let mut tokens = Vec::new();
+        loop {
+            let mut queue = lock(&self.queue);
+            while queue.commands.is_empty() && !queue.closing {
+                queue = wait(&self.arrived, queue);
+            }
+            if queue.commands.is_empty() {
+                break;
+            }
+            drop(queue);
+            // While one write is on its way and another batch waits, what arrives becomes one batch.
+            self.wait_for_room(0);
+            let mut batch = self.pool.take();
+            tokens.clear();
+            let mut queue = lock(&self.queue);
+            let count = queue.commands.len().min(self.chunk);
+            for (token, command) in queue.commands.drain(..count) {
+                tokens.push(token);
+                batch.push(command);
+            }
+            drop(queue);
+            let started = self.start(batch, |block| {
+                let (mut at, mut sequence) = (0, block.first_sequence);
+                let parts = tokens.iter().map(|&token| {
+                    let from = at;
+                    at += block.records[at..].iter().take_while(|record| record.sequence == sequence).count();
+                    sequence += 1;
+                    (token, from..at)
+                });
+                parts.collect()
+            });
+            if started.is_err() {
+                break; // The outbox has the reason, and has told everybody.
+            }
+        }
+    }
+
+    fn close(&self, thread: &Mutex<Option<JoinHandle<()>>>) {
+        lock(&self.queue).closing = true;
+        self.arrived.notify_one();
+        let mut thread = lock(thread);
+        if let Some(thread) = thread.take() {
+            // A panic in it has been reported by the panic hook.
+            let _ = thread.join();
+        }
+        let node = lock(&self.node).take();
+        if let Some(node) = node {
+            node.close();
+        }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.shared.close(&self.thread);
+    }
+}
+
+impl NodeHandle {
+    /// Opens a node and starts its threads. Says what recovery found.
+    ///
+    /// # Errors
+    /// See [`Node::open`].
+    pub fn open(config: &NodeConfig) -> Result<(Self, Recovery), NodeError> {
+        let (node, recovery) = Node::open(config)?;
+        let shared = Arc::new(Shared {
+            turnstile: Mutex::new(()),
+            outbox: node.outbox().clone(),
+            writer: node.writer().map(|writer| writer.handle().clone()),
+            pool: node.command_pool().clone(),
+            node: Mutex::new(Some(node)),
+            queue: Mutex::new(Queue::default()),
+            arrived: Condvar::new(),
+            queue_capacity: config.queue_capacity,
+            chunk: config.batch_limit().min(CHUNK),
+            under_way: AtomicUsize::new(0),
+            batches: AtomicU64::new(0),
+            commands: AtomicU64::new(0),
+            follower: Mutex::new(None),
+            checkpoint: Mutex::new(()),
+            path: config.path.clone(),
+            engine_config: config.engine.clone(),
+        });
+        let thread = {
+            let shared = shared.clone();
+            std::thread::Builder::new().name("beurs-node".to_owned()).spawn(move || shared.run()).map_err(|error| {
+                let path = config.path.clone().unwrap_or_default();
+                JournalError::io("start a thread for", &path, error)
+            })?
+        };
+        Ok((Self(Arc::new(Owner { shared, thread: Mutex::new(Some(thread)) })), recovery))
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
+    /// Executes commands, in order, and returns their events when they are durable. Other callers' commands may come
+    /// in between, at least every 4,096 commands.
+    ///
+    /// # Errors
+    /// `Stopped`; the commands may or may not be in the journal then.
+    pub fn execute(&self, commands: &[Command]) -> Result<Events, NodeError> {
+        let shared = self.shared();
+        shared.execute(commands.chunks(shared.chunk).map(|chunk| {
+            let mut batch = shared.pool.take();
+            batch.extend_from_slice(chunk);
+            Ok(batch)
+        }))
+    }
+
+    /// The same with concatenated encoded commands.
+    ///
+    /// # Errors
+    /// `Wire` if any of the bytes are no command, and then nothing was executed; `Stopped`.
+    pub fn execute_encoded(&self, bytes: &[u8]) -> Result<Events, NodeError> {
+        let shared = self.shared();
+        let mut commands = shared.pool.take();
+        decode_commands(bytes, &mut commands)?;
+        if commands.is_empty() {
+            return Ok(Events::default());
+        }
+        if commands.len() <= shared.chunk {
+            return shared.execute(std::iter::once(Ok(commands)));
+        }
+        self.execute(&commands)
+    }
+
+    /// The same with an array of COMMAND records: the batch door.
+    ///
+    /// # Errors
+    /// `Wire` if any of the records is no command, and then nothing was executed; `Stopped`.
+    pub fn execute_records(&self, bytes: &[u8]) -> Result<Events, NodeError> {
+        let shared = self.shared();
+        let chunk_bytes = shared.chunk * COMMAND_SIZE;
+        if bytes.len() > chunk_bytes {
+            // All are looked at before one is executed; a single batch is looked at when it is decoded.
+            CommandRecord::check_all(bytes)?;
+        }
+        shared.execute(bytes.chunks(chunk_bytes).map(|chunk| {
+            let mut batch = shared.pool.take();
+            decode_command_records(chunk, &mut batch)?;
+            Ok(batch)
+        }))
+    }
+
+    /// Hands one command over and returns at once. Its events come, with the token, from
+    /// [`completions`](Self::completions).
+    ///
+    /// # Errors
+    /// `QueueFull`, `Stopped`; the command was not taken then.
+    pub fn submit(&self, token: u64, command: Command) -> Result<(), NodeError> {
+        let shared = self.shared();
+        if let Some(reason) = shared.outbox.stopped() {
+            return Err(NodeError::Stopped(reason));
+        }
+        if shared.under_way.fetch_add(1, Ordering::Relaxed) >= shared.queue_capacity {
+            shared.under_way.fetch_sub(1, Ordering::Relaxed);
+            return Err(NodeError::QueueFull { capacity: shared.queue_capacity });
+        }
+        let mut queue = lock(&shared.queue);
+        if queue.closing {
+            drop(queue);
+            shared.under_way.fetch_sub(1, Ordering::Relaxed);
+            return Err(shared.stopped());
+        }
+        queue.commands.push_back((token, command));
+        let first = queue.commands.len() == 1;
+        drop(queue);
+        if first {
+            shared.arrived.notify_one();
+        }
+        Ok(())
+    }
+
+    /// The same with an encoded command.
+    ///
+    /// # Errors
+    /// `Wire` if the bytes are not exactly one command, `QueueFull`, `Stopped`; the command was not taken then.
+    pub fn submit_encoded(&self, token: u64, bytes: &[u8]) -> Result<(), NodeError> {
+        self.submit(token, crate::wire::decode_one_command(bytes)?)
+    }
+
+    /// A descriptor (eventfd) that is readable while [`completions`](Self::completions) has something to say. It
+    /// belongs to the node and must not be read or closed.
+    pub fn fd(&self) -> RawFd {
+        self.shared().outbox.fd()
+    }
+
+    /// Takes all completions there are, in the order of their sequences. Only what is durable is there.
+    ///
+    /// # Errors
+    /// `Stopped`, once the node has stopped and there is nothing left to take.
+    pub fn completions(&self) -> Result<Vec<Completion>, NodeError> {
+        let completions = self.shared().outbox.take_completions()?;
+        self.shared().under_way.fetch_sub(completions.len(), Ordering::Relaxed);
+        Ok(completions)
+    }
+
+    /// The events of the commands behind a sequence, from the feed ring: whole commands, at most `max_bytes` but at
+    /// least one command, if there is one. Only what is durable is there.
+    ///
+    /// # Errors
+    /// `Lagged` if the ring no longer has them: then [`replay_events`](Self::replay_events) does.
+    pub fn events_since(&self, sequence: u64, max_bytes: usize) -> Result<Events, NodeError> {
+        self.shared().outbox.since(sequence, max_bytes)
+    }
+
+    /// The same from the journal, by a private engine that is kept between calls and goes on where it was, if it can.
+    ///
+    /// # Errors
+    /// `InMemory`; `Journal` if the journal cannot be read.
+    pub fn replay_events(&self, sequence: u64, max_bytes: usize) -> Result<Vec<EventRecord>, NodeError> {
+        let shared = self.shared();
+        let Some(path) = &shared.path else {
+            return Err(NodeError::InMemory);
+        };
+        let durable_sequence = shared.outbox.released();
+        let mut kept = lock(&shared.follower);
+        // If anything fails the follower is made anew the next time.
+        let mut follower = match kept.take() {
+            Some(follower) => follower,
+            None => Follower::open(path, &shared.engine_config, sequence.min(durable_sequence))?,
+        };
+        let records = follower.events_since(sequence, max_bytes, durable_sequence)?;
+        *kept = Some(follower);
+        Ok(records)
+    }
+
+    /// Lets a closure see the state between two batches, and gives its result when all that state is durable. The
+    /// node executes nothing while the closure runs, so it should just collect. Nothing that the closure learns may
+    /// get out but by its result.
+    ///
+    /// # Errors
+    /// `Stopped`.
+    pub fn with_engine<R>(&self, f: impl FnOnce(&Engine) -> R) -> Result<R, NodeError> {
+        let shared = self.shared();
+        if let Some(reason) = shared.outbox.stopped() {
+            return Err(NodeError::Stopped(reason));
+        }
+        let (result, sequence) = shared.with_node(|node| (f(node.engine()), node.engine().sequence()))?;
+        shared.outbox.wait_released(sequence)?;
+        Ok(result)
+    }
+
+    /// The last sequence whose events may be seen.
+    pub fn sequence(&self) -> u64 {
+        self.shared().outbox.released()
+    }
+
+    /// Makes a checkpoint and waits for it to be in its file; returns its sequence.
+    ///
+    /// # Errors
+    /// `InMemory`, `Stopped`; `Journal` if the file could not be written, which harms nothing else.
+    pub fn checkpoint(&self) -> Result<u64, NodeError> {
+        let shared = self.shared();
+        // One at a time, so that at most one snapshot waits for the disk.
+        let _one = lock(&shared.checkpoint);
+        let received = shared.with_node(Node::checkpoint)??;
+        match received.recv() {
+            Ok(written) => Ok(written?),
+            Err(_) => Err(shared.stopped()),
+        }
+    }
+
+    /// Executes what was submitted, makes a last checkpoint, ends the threads and gives the directory back. What comes
+    /// after is answered with `Stopped`. Closing twice does nothing more.
+    pub fn close(&self) {
+        self.shared().close(&self.0.thread);
+    }
+
+    /// Why the node has stopped, if it has.
+    pub fn stop_reason(&self) -> Option<StopReason> {
+        self.shared().outbox.stopped()
+    }
+
+    /// Numbers about the node.
+    pub fn stats(&self) -> Stats {
+        let shared = self.shared();
+        let (ring_bytes, ring_oldest_sequence, completions_waiting) = shared.outbox.sizes();
+        let mut stats = Stats {
+            sequence: shared.outbox.released(),
+            commands: shared.commands.load(Ordering::Relaxed),
+            batches: shared.batches.load(Ordering::Relaxed),
+            queue_depth: lock(&shared.queue).commands.len(),
+            under_way: shared.under_way.load(Ordering::Relaxed),
+            completions_waiting,
+            ring_bytes,
+            ring_oldest_sequence,
+            ..Stats::default()
+        };
+        if let Some(writer) = &shared.writer {
+            let counts = writer.stats();
+            stats.journal_writes = counts.writes.load(Ordering::Relaxed);
+            stats.journal_commands = counts.commands.load(Ordering::Relaxed);
+            stats.journal_bytes = counts.bytes.load(Ordering::Relaxed);
+            stats.journal_depth = writer.depth();
+            stats.journal_latency_us_log2 =
+                counts.append_us_log2.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+            stats.checkpoints = counts.checkpoints.load(Ordering::Relaxed);
+            stats.checkpoint_failures = counts.checkpoint_failures.load(Ordering::Relaxed);
+            stats.last_checkpoint_sequence = counts.last_checkpoint_sequence.load(Ordering::Relaxed);
+        }
+        stats
+    }
+}

@@ -1,0 +1,289 @@
+//! The journal thread: it appends what the engine executes meanwhile, and says what is durable.
+//!
+//! Whatever has been handed over while one write was on its way to the disk is the next write, so the slower the disk
+//! the larger the writes: group commit without a timer. A second thread writes checkpoints, so that they delay nobody.
+//!
+//! Invariants: batches are written in the order in which they came; a checkpoint is written only after every command in
+//! it is durable; after a failed append nothing is written any more and the node stops.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{channel, Sender, SyncSender};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use beurs_engine::command::Command;
+
+use crate::checkpoint;
+use crate::error::{JournalError, StopReason};
+use crate::feed::{lock, wait, Outbox, Pool};
+use crate::io::Disk;
+use crate::journal::{Batch, Log, Position};
+
+/// Counts of what the journal thread has done; all of them only grow.
+#[derive(Debug, Default)]
+pub(crate) struct WriterStats {
+    pub(crate) writes: AtomicU64,
+    pub(crate) commands: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    /// Appends that took less than 2^i microseconds and at least half of that.
+    pub(crate) append_us_log2: [AtomicU64; 24],
+    pub(crate) checkpoints: AtomicU64,
+    pub(crate) checkpoint_failures: AtomicU64,
+    pub(crate) last_checkpoint_sequence: AtomicU64,
+}
+
+/// A snapshot on its way to a file.
+pub(crate) struct CheckpointJob {
+    pub(crate) sequence: u64,
+    pub(crate) snapshot: Vec<u8>,
+    pub(crate) reply: Option<SyncSender<Result<u64, JournalError>>>,
+}
+
+enum Work {
+    Batch(Arc<Batch>),
+    Checkpoint(CheckpointJob),
+}
+
+#[derive(Default)]
+struct Queue {
+    work: VecDeque<Work>,
+    closing: bool,
+    /// The thread has ended; nothing that is handed over will be written.
+    ended: bool,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Something was handed over.
+    arrived: Condvar,
+    /// Something was taken.
+    taken: Condvar,
+    checkpoint_under_way: AtomicBool,
+    stats: WriterStats,
+}
+
+/// Where a writer puts its checkpoints.
+pub(crate) struct CheckpointPlace {
+    pub(crate) directory: PathBuf,
+    pub(crate) disk: Arc<dyn Disk>,
+}
+
+/// The journal thread and the checkpoint thread, as the engine sees them.
+pub(crate) struct Writer {
+    handle: WriterHandle,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What other threads may ask of the writer.
+#[derive(Clone)]
+pub(crate) struct WriterHandle(Arc<Shared>);
+
+impl WriterHandle {
+    pub(crate) fn stats(&self) -> &WriterStats {
+        &self.0.stats
+    }
+
+    /// Batches that are not yet being written.
+    pub(crate) fn depth(&self) -> usize {
+        lock(&self.0.queue).work.len()
+    }
+
+    /// Waits until at most `most` batches wait to be written, or the thread has ended.
+    pub(crate) fn wait_for_room(&self, most: usize) {
+        let mut queue = lock(&self.0.queue);
+        while queue.work.len() > most && !queue.ended {
+            queue = wait(&self.0.taken, queue);
+        }
+    }
+}
+
+impl Writer {
+    pub(crate) fn start(
+        log: Box<dyn Log>,
+        batch_limit: usize,
+        outbox: Arc<Outbox>,
+        pool: Arc<Pool<Command>>,
+        place: CheckpointPlace,
+        last_checkpoint_sequence: u64,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(Queue::default()),
+            arrived: Condvar::new(),
+            taken: Condvar::new(),
+            checkpoint_under_way: AtomicBool::new(false),
+            stats: WriterStats::default(),
+        });
+        shared.stats.last_checkpoint_sequence.store(last_checkpoint_sequence, Ordering::Relaxed);
+        let (checkpoints, jobs) = channel::<(Position, CheckpointJob)>();
+        let checkpoint_thread = {
+            let shared = shared.clone();
+            std::thread::Builder::new().name("beurs-checkpoint".to_owned()).spawn(move || {
+                for (position, job) in jobs {
+                    write_checkpoint(&shared, &place, position, job);
+                }
+            })?
+        };
+        let journal_thread = {
+            let shared = shared.clone();
+            let thread = JournalThread { shared, log, batch_limit, outbox, pool, checkpoints };
+            std::thread::Builder::new().name("beurs-journal".to_owned()).spawn(move || thread.run())?
+        };
+        Ok(Self { handle: WriterHandle(shared), threads: vec![journal_thread, checkpoint_thread] })
+    }
+
+    pub(crate) fn handle(&self) -> &WriterHandle {
+        &self.handle
+    }
+
+    /// Hands a batch over. The caller goes on at once.
+    pub(crate) fn push(&self, batch: Arc<Batch>) {
+        lock(&self.handle.0.queue).work.push_back(Work::Batch(batch));
+        self.handle.0.arrived.notify_one();
+    }
+
+    /// Hands a snapshot over, which holds everything up to the last batch that was handed over.
+    pub(crate) fn push_checkpoint(&self, job: CheckpointJob) {
+        self.handle.0.checkpoint_under_way.store(true, Ordering::Relaxed);
+        lock(&self.handle.0.queue).work.push_back(Work::Checkpoint(job));
+        self.handle.0.arrived.notify_one();
+    }
+
+    pub(crate) fn checkpoint_under_way(&self) -> bool {
+        self.handle.0.checkpoint_under_way.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Writer {
+    /// Writes what was handed over and ends the threads.
+    fn drop(&mut self) {
+        lock(&self.handle.0.queue).closing = true;
+        self.handle.0.arrived.notify_one();
+        for thread in self.threads.drain(..) {
+            // A panic in it has stopped the node already and has been reported by the panic hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct JournalThread {
+    shared: Arc<Shared>,
+    log: Box<dyn Log>,
+    batch_limit: usize,
+    outbox: Arc<Outbox>,
+    pool: Arc<Pool<Command>>,
+    checkpoints: Sender<(Position, CheckpointJob)>,
+}
+
+/// Says that the thread has ended, however it ends.
+struct EndGuard(Arc<Shared>, Arc<Outbox>);
+
+impl Drop for EndGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let message = "the journal thread broke an invariant".to_owned();
+            self.1.stop(StopReason::Panicked { sequence: 0, message });
+        }
+        let mut queue = lock(&self.0.queue);
+        queue.ended = true;
+        queue.work.clear();
+        drop(queue);
+        self.0.taken.notify_all();
+    }
+}
+
+impl JournalThread {
+    fn run(mut self) {
+        let _end = EndGuard(self.shared.clone(), self.outbox.clone());
+        let mut batches: Vec<Arc<Batch>> = Vec::new();
+        while let Some(job) = self.next_work(&mut batches) {
+            if let Some(first) = batches.first() {
+                let first_sequence = first.first_sequence;
+                let begun = Instant::now();
+                let appended = self.log.append(first_sequence, &batches);
+                if let Err(error) = appended {
+                    self.outbox.stop(StopReason::Journal(error));
+                    return;
+                }
+                self.count(&batches, begun);
+                self.outbox.set_durable(self.log.position().sequence);
+                for batch in batches.drain(..) {
+                    // The engine may still be executing it; then whoever is last lets it go.
+                    if let Ok(batch) = Arc::try_unwrap(batch) {
+                        self.pool.put(batch.commands);
+                    }
+                }
+            }
+            if let Some(job) = job {
+                let position = self.log.position();
+                assert_eq!(position.sequence, job.sequence, "a checkpoint holds what is durable, all of it");
+                // It can only be refused after the checkpoint thread has panicked; checkpoints then just end.
+                let _ = self.checkpoints.send((position, job));
+            }
+        }
+    }
+
+    /// Waits for work and takes as much as one write may have, up to a checkpoint. `None` when all is done.
+    fn next_work(&self, batches: &mut Vec<Arc<Batch>>) -> Option<Option<CheckpointJob>> {
+        let mut queue = lock(&self.shared.queue);
+        while queue.work.is_empty() {
+            if queue.closing {
+                return None;
+            }
+            queue = wait(&self.shared.arrived, queue);
+        }
+        let (mut commands, mut job) = (0, None);
+        while let Some(work) = queue.work.pop_front() {
+            match work {
+                Work::Batch(batch) if batches.is_empty() || commands + batch.commands.len() <= self.batch_limit => {
+                    commands += batch.commands.len();
+                    batches.push(batch);
+                }
+                batch @ Work::Batch(_) => {
+                    queue.work.push_front(batch);
+                    break;
+                }
+                Work::Checkpoint(checkpoint) => {
+                    job = Some(checkpoint);
+                    break;
+                }
+            }
+        }
+        drop(queue);
+        self.shared.taken.notify_all();
+        Some(job)
+    }
+
+    fn count(&self, batches: &[Arc<Batch>], begun: Instant) {
+        let stats = &self.shared.stats;
+        let commands: usize = batches.iter().map(|batch| batch.commands.len()).sum();
+        stats.writes.fetch_add(1, Ordering::Relaxed);
+        stats.commands.fetch_add(commands as u64, Ordering::Relaxed);
+        stats.bytes.store(self.log.bytes_written(), Ordering::Relaxed);
+        let us = begun.elapsed().as_micros() as u64;
+        let bucket = (64 - us.leading_zeros() as usize).min(stats.append_us_log2.len() - 1);
+        stats.append_us_log2[bucket].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn write_checkpoint(shared: &Shared, place: &CheckpointPlace, position: Position, job: CheckpointJob) {
+    let written = checkpoint::write(&place.directory, place.disk.as_ref(), position, &job.snapshot);
+    let stats = &shared.stats;
+    match &written {
+        Ok(_) => {
+            stats.checkpoints.fetch_add(1, Ordering::Relaxed);
+            stats.last_checkpoint_sequence.store(position.sequence, Ordering::Relaxed);
+        }
+        // A missing checkpoint makes the next start slower and nothing else; the count tells.
+        Err(_) => {
+            stats.checkpoint_failures.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    shared.checkpoint_under_way.store(false, Ordering::Relaxed);
+    if let Some(reply) = job.reply {
+        // Nobody waits any more if it fails.
+        let _ = reply.send(written.map(|_| position.sequence));
+    }
+}

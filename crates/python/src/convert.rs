@@ -1,0 +1,282 @@
+//! Values between Python and Rust: arguments into commands, events and rows of the engine's state into objects.
+//!
+//! Invariants: integers stay integers, words are those of the engine's enums; nothing is computed here.
+
+use beurs_engine::command::Command;
+use beurs_engine::event::Event as EngineEvent;
+use beurs_engine::types::ShortText;
+use beurs_engine::{AccountInfo, Asset, Instrument, OpenOrder};
+use beurs_node::wire::{encode_command_into, EventRecord, MAX_ENCODED_COMMAND};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyInt, PyString};
+
+use crate::error::Error;
+
+/// An amount. Nearly all fit 64 bits, for which the way is short; the others take the long one.
+#[derive(Clone, Copy, Debug)]
+pub struct Int(pub i128);
+
+impl<'py> IntoPyObject<'py> for Int {
+    type Target = PyInt;
+    type Output = Bound<'py, PyInt>;
+    type Error = std::convert::Infallible;
+
+    fn into_pyobject(self, py: Python<'py>) -> Result<Self::Output, Self::Error> {
+        match i64::try_from(self.0) {
+            Ok(short) => short.into_pyobject(py),
+            Err(_) => self.0.into_pyobject(py),
+        }
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for Int {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match object.extract::<i64>() {
+            Ok(short) => Ok(Self(i128::from(short))),
+            Err(_) => object.extract::<i128>().map(Self),
+        }
+    }
+}
+
+/// A text that a command can hold.
+pub fn text<const N: usize>(field: &'static str, text: &Bound<'_, PyString>) -> Result<ShortText<N>, Error> {
+    // What is not UTF-8 (a lone surrogate) is not printable ASCII either.
+    let bytes = text.to_str().map_or(&[0xff][..], str::as_bytes);
+    ShortText::new(bytes).ok_or(Error::Input(
+        field,
+        match N {
+            15 => "must be at most 15 printable ASCII characters without spaces",
+            31 => "must be at most 31 printable ASCII characters without spaces",
+            _ => "must be at most 36 printable ASCII characters without spaces",
+        },
+    ))
+}
+
+/// The value of an enum that has this number.
+pub fn value<T>(field: &'static str, value: Option<T>) -> Result<T, Error> {
+    value.ok_or(Error::Input(field, "is not one of the numbers of this enum"))
+}
+
+/// One encoded command.
+pub fn encoded<'py>(py: Python<'py>, command: &Command) -> Bound<'py, PyBytes> {
+    let mut buffer = [0; MAX_ENCODED_COMMAND];
+    let length = encode_command_into(command, &mut buffer);
+    PyBytes::new(py, &buffer[..length])
+}
+
+/// One event of the engine, with the sequence and the time of the command that caused it.
+#[pyclass(frozen, module = "beurs._core")]
+pub struct Event {
+    sequence: u64,
+    event_time_ns: i64,
+    event_index: u32,
+    event: EngineEvent,
+}
+
+impl Event {
+    /// Reads a record.
+    pub fn of(record: &EventRecord) -> Result<Self, Error> {
+        Ok(Self {
+            sequence: record.sequence,
+            event_time_ns: record.event_time_ns,
+            event_index: record.event_index,
+            event: record.to_event()?,
+        })
+    }
+}
+
+/// Writes the getters and `as_dict` of [`Event`]: each field with the kinds that have it. Others give `None`.
+macro_rules! event_fields {
+    ($($field:ident: $ty:ty { $($kind:ident($event:ident) => $value:expr,)+ })+) => {
+        #[pymethods]
+        impl Event {
+            #[getter]
+            fn kind(&self) -> &'static str {
+                match self.event {
+                    EngineEvent::Execution(_) => "execution",
+                    EngineEvent::Rejected(_) => "rejected",
+                    EngineEvent::MassCanceled(_) => "mass_canceled",
+                    EngineEvent::Posted(_) => "posted",
+                    EngineEvent::AssetAdded(_) => "asset_added",
+                    EngineEvent::InstrumentListed(_) => "instrument_listed",
+                    EngineEvent::AccountOpened(_) => "account_opened",
+                    EngineEvent::AccountGroupSet(_) => "account_group_set",
+                    EngineEvent::FeesSet(_) => "fees_set",
+                    EngineEvent::TradingStatusSet(_) => "trading_status_set",
+                }
+            }
+
+            #[getter]
+            fn sequence(&self) -> u64 {
+                self.sequence
+            }
+
+            #[getter]
+            fn event_time_ns(&self) -> i64 {
+                self.event_time_ns
+            }
+
+            #[getter]
+            fn event_index(&self) -> u32 {
+                self.event_index
+            }
+
+            $(
+                #[getter]
+                fn $field(&self) -> Option<$ty> {
+                    match &self.event {
+                        $(EngineEvent::$kind($event) => Some($value),)+
+                        #[allow(unreachable_patterns)] // A field may be of every kind.
+                        _ => None,
+                    }
+                }
+            )+
+
+            /// The fields that this kind of event has.
+            fn as_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+                let fields = PyDict::new(py);
+                fields.set_item(pyo3::intern!(py, "kind"), self.kind())?;
+                fields.set_item(pyo3::intern!(py, "sequence"), self.sequence)?;
+                fields.set_item(pyo3::intern!(py, "event_time_ns"), self.event_time_ns)?;
+                fields.set_item(pyo3::intern!(py, "event_index"), self.event_index)?;
+                $(
+                    if let Some(value) = self.$field() {
+                        fields.set_item(pyo3::intern!(py, stringify!($field)), value)?;
+                    }
+                )+
+                Ok(fields)
+            }
+
+            fn __repr__(&self) -> String {
+                format!("Event(sequence={}, {:?})", self.sequence, self.event)
+            }
+        }
+    };
+}
+
+event_fields! {
+    reason: u16 { Rejected(e) => e.reason as u16, }
+    code: &str { Rejected(e) => e.reason.as_str(), AssetAdded(e) => e.code.as_str(), AccountOpened(e) => e.code.as_str(), }
+    order_id: u64 { Execution(e) => e.order_id.0, Rejected(e) => e.order_id.0, }
+    client_order_id: &str { Execution(e) => e.client_order_id.as_str(), Rejected(e) => e.client_order_id.as_str(), }
+    account_id: u32 {
+        Execution(e) => e.account_id.0,
+        Rejected(e) => e.account_id.0,
+        MassCanceled(e) => e.account_id.0,
+        Posted(e) => e.account_id.0,
+        AccountOpened(e) => e.account_id.0,
+        AccountGroupSet(e) => e.account_id.0,
+    }
+    instrument_id: u32 {
+        Execution(e) => e.instrument_id.0,
+        Rejected(e) => e.instrument_id.0,
+        MassCanceled(e) => e.instrument_id.0,
+        InstrumentListed(e) => e.instrument_id.0,
+        FeesSet(e) => e.instrument_id.0,
+        TradingStatusSet(e) => e.instrument_id.0,
+    }
+    asset_id: u32 { Posted(e) => e.asset_id.0, AssetAdded(e) => e.asset_id.0, }
+    exec_type: &str { Execution(e) => e.exec_type.as_str(), }
+    status: &str { Execution(e) => e.status.as_str(), TradingStatusSet(e) => e.status.as_str(), }
+    side: &str { Execution(e) => e.side.as_str(), MassCanceled(e) => e.side?.as_str(), }
+    order_type: &str { Execution(e) => e.order_type.as_str(), }
+    time_in_force: &str { Execution(e) => e.time_in_force.as_str(), }
+    post_only: bool { Execution(e) => e.post_only, }
+    self_trade_prevention: &str { Execution(e) => e.self_trade_prevention.as_str(), }
+    cancel_reason: &str { Execution(e) => e.cancel_reason.as_str(), }
+    price: i64 { Execution(e) => e.price.0, }
+    quantity: i64 { Execution(e) => e.quantity.0, }
+    quote_quantity: Int { Execution(e) => Int(e.quote_quantity.0), }
+    filled_quantity: i64 { Execution(e) => e.filled_quantity.0, }
+    leaves_quantity: i64 { Execution(e) => e.leaves_quantity.0, }
+    hold: Int { Execution(e) => Int(e.hold.0), }
+    trade_id: u64 { Execution(e) => e.trade_id.0, }
+    last_price: i64 { Execution(e) => e.last_price.0, }
+    last_quantity: i64 { Execution(e) => e.last_quantity.0, }
+    last_notional: Int { Execution(e) => Int(e.last_notional.0), }
+    fee: Int { Execution(e) => Int(e.fee.0), }
+    liquidity: &str { Execution(e) => e.liquidity.as_str(), }
+    counter_order_id: u64 { Execution(e) => e.counter_order_id.0, }
+    count: u32 { MassCanceled(e) => e.count, }
+    amount: Int { Posted(e) => Int(e.amount.0), }
+    total: Int { Posted(e) => Int(e.total.0), }
+    held: Int { Posted(e) => Int(e.held.0), }
+    scale: u8 { AssetAdded(e) => e.scale, }
+    symbol: &str { InstrumentListed(e) => e.symbol.as_str(), }
+    group_id: u16 { AccountOpened(e) => e.group_id.0, AccountGroupSet(e) => e.group_id.0, FeesSet(e) => e.group_id.0, }
+    maker_ppm: i32 { FeesSet(e) => e.maker_ppm, }
+    taker_ppm: i32 { FeesSet(e) => e.taker_ppm, }
+}
+
+/// Makes a dictionary of named values.
+macro_rules! row {
+    ($py:expr, { $($field:ident: $value:expr,)+ }) => {{
+        let row = PyDict::new($py);
+        $(row.set_item(pyo3::intern!($py, stringify!($field)), $value)?;)+
+        Ok(row)
+    }};
+}
+
+/// `AssetRow` of `beurs.rows`.
+pub fn asset_row<'py>(py: Python<'py>, asset: &Asset) -> PyResult<Bound<'py, PyDict>> {
+    row!(py, {
+        asset_id: asset.asset_id.0,
+        code: asset.code.as_str(),
+        scale: asset.scale,
+        issued: Int(asset.issued),
+    })
+}
+
+/// `InstrumentRow` of `beurs.rows`.
+pub fn instrument_row<'py>(py: Python<'py>, instrument: &Instrument) -> PyResult<Bound<'py, PyDict>> {
+    row!(py, {
+        instrument_id: instrument.instrument_id.0,
+        symbol: instrument.symbol.as_str(),
+        base_id: instrument.base.0,
+        quote_id: instrument.quote.0,
+        tick_mantissa: instrument.tick_size.mantissa,
+        tick_scale: instrument.tick_size.scale,
+        lot_mantissa: instrument.lot_size.mantissa,
+        lot_scale: instrument.lot_size.scale,
+        min_quantity: instrument.min_quantity.0,
+        max_quantity: instrument.max_quantity.0,
+        min_notional: Int(instrument.min_notional.0),
+        status: instrument.status.as_str(),
+        last_price: instrument.last_price.0,
+        lot_units: instrument.lot_units,
+        tick_lot_units: instrument.tick_lot_units,
+    })
+}
+
+/// `AccountRow` of `beurs.rows`.
+pub fn account_row<'py>(py: Python<'py>, account: &AccountInfo) -> PyResult<Bound<'py, PyDict>> {
+    row!(py, {
+        account_id: account.account_id.0,
+        code: account.code.as_str(),
+        group_id: account.group_id.0,
+    })
+}
+
+/// `OrderRow` of `beurs.rows`.
+pub fn order_row<'py>(py: Python<'py>, order: &OpenOrder) -> PyResult<Bound<'py, PyDict>> {
+    row!(py, {
+        order_id: order.order_id.0,
+        client_order_id: order.client_order_id.as_str(),
+        account_id: order.account_id.0,
+        instrument_id: order.instrument_id.0,
+        side: order.side.as_str(),
+        time_in_force: order.time_in_force.as_str(),
+        post_only: order.post_only,
+        self_trade_prevention: order.self_trade_prevention.as_str(),
+        price: order.price.0,
+        quantity: order.filled_quantity.0 + order.leaves_quantity.0,
+        filled_quantity: order.filled_quantity.0,
+        leaves_quantity: order.leaves_quantity.0,
+        maker_ppm: order.maker_ppm,
+        taker_ppm: order.taker_ppm,
+        fee_carry: order.fee_carry,
+        hold: Int(order.hold.0),
+    })
+}

@@ -1,0 +1,1 @@
+"""Accounts: who may act for one, and what it has."""

@@ -1,0 +1,322 @@
+"""The exchange as one process: what `beurs serve` runs.
+
+    open_exchange     journal, engine, demo, store, projector: everything that needs no event loop
+    create_app        the ASGI application over it; its lifespan adds what belongs to the event loop
+    serve             both, behind uvicorn, until SIGINT or SIGTERM
+
+Stopping goes the other way round: no new connections, the requests under way are answered, the sequencer is drained,
+the store catches up, a checkpoint is written, the journal is closed.
+"""
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+import uvicorn
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from beurs import logs, terminal
+from beurs.accounts.endpoints import router as account_router
+from beurs.admin.endpoints import router as admin_router
+from beurs.catalogue import Catalogue
+from beurs.config import Settings
+from beurs.demo import venue
+from beurs.demo.simulator import Simulator
+from beurs.deps import RunningExchange, only_known_parameters
+from beurs.engine import VERSION, Node
+from beurs.errors import BeursError
+from beurs.instruments.endpoints import router as instruments_router
+from beurs.keys import KeyFile, KeyRing, Trader, digest
+from beurs.market_data.endpoints import router as market_data_router
+from beurs.metrics import Metrics
+from beurs.orders.door import ORDER_PATH, ORDERS_PATH, OrderDoor
+from beurs.orders.endpoints import router as orders_router
+from beurs.sequencer import Sequencer
+from beurs.store import Projector, Repository, Store
+from beurs.streams import UVICORN_OPTIONS, Feed, MarketDataEndpoint
+from beurs.trades.endpoints import router as trades_router
+from beurs.web import openapi
+from beurs.web.edge import Edge, HotRoute
+from beurs.web.problems import Problem, from_error
+from beurs.web.protocol import HttpProtocol
+from beurs.web.steps import Instruments
+
+log = structlog.get_logger()
+
+DESCRIPTION: Final = (
+    "Prices and quantities are decimal strings, ids are strings, sequences are numbers. Every answer that is not a "
+    'success is `{"error": {"code", "message", "field"?}}`.'
+)
+
+
+@dataclass(slots=True)
+class OpenExchange:
+    """The parts of an exchange that need no event loop."""
+
+    settings: Settings
+    node: Node
+    store: Store
+    projector: Projector
+    demo_keys: dict[str, str]
+    keys: KeyRing
+
+
+@contextmanager
+def open_exchange(settings: Settings) -> Iterator[OpenExchange]:
+    """Opens the journal, recovers, and starts what follows it; closes all of it at the end.
+
+    Raises what the journal or the store have against it: JournalLocked, JournalDamaged, StoreAhead.
+    """
+    settings.data_directory.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        node = Node(
+            str(settings.journal_directory),
+            checkpoint_interval=settings.checkpoint_interval,
+            queue_capacity=settings.queue_capacity,
+        )
+        stack.callback(_close, node)
+        demo_keys: dict[str, str] = {}
+        if settings.demo:
+            venue.set_up(node)
+            demo_keys = venue.demo_keys(settings)
+        store = Store(settings.store_url)
+        stack.callback(store.close)
+        # While nobody waits for it the store takes many events at once: small transactions cost the order path time.
+        projector = Projector(node, store, gather_seconds=0.05)
+        projector.start()
+        stack.callback(projector.stop, settings.shutdown_seconds_max)
+        log.info("opened", sequence=node.sequence, data_directory=str(settings.data_directory))
+        yield OpenExchange(settings, node, store, projector, demo_keys, _key_ring(node, settings, demo_keys))
+
+
+def _close(node: Node) -> None:
+    try:
+        log.info("closing", sequence=node.checkpoint())
+    except BeursError as error:
+        log.error("no checkpoint at the end", reason=str(error))
+    node.close()
+
+
+def _key_ring(node: Node, settings: Settings, demo_keys: dict[str, str]) -> KeyRing:
+    ring = KeyRing()
+    accounts = {row["code"]: row["account_id"] for row in node.accounts()}
+    held = KeyFile(settings.data_directory / "api-keys.json").read()
+    for key_digest, account in [*held.items(), *((digest(key), code) for code, key in demo_keys.items())]:
+        if account in accounts:
+            ring.add(key_digest, Trader(accounts[account], account))
+        else:
+            log.warning("a key of an account that does not exist", account=account)
+    return ring
+
+
+def create_app(exchange: OpenExchange) -> Edge:
+    """The ASGI application over an open exchange."""
+    hot = HotRoutes()
+
+    @asynccontextmanager
+    async def lifespan(api: FastAPI) -> AsyncIterator[None]:
+        async with _running(exchange) as running:
+            hot.door = api.state.door = OrderDoor(
+                running.sequencer,
+                running.instruments,
+                running.keys,
+                running.metrics,
+                body_bytes_max=exchange.settings.body_bytes_max,
+            )
+            api.state.exchange = running
+            yield
+
+    async def market_data(scope: Scope, receive: Receive, send: Send) -> None:
+        await api.state.exchange.market_data(scope, receive, send)
+
+    api = FastAPI(
+        title="beurs",
+        version=VERSION,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
+        dependencies=[Depends(only_known_parameters)],
+    )
+    for router in (orders_router, trades_router, instruments_router, market_data_router, account_router, admin_router):
+        api.include_router(router)
+    api.include_router(admin_router, prefix="/v1", include_in_schema=False)
+    api.router.routes.append(WebSocketRoute("/ws/market-data", _Asgi(market_data)))
+    api.router.routes.extend(terminal.routes())
+    for kind in (Problem, BeursError, SQLAlchemyError, RequestValidationError, HTTPException, Exception):
+        api.add_exception_handler(kind, _answer)
+    api.openapi = lambda: openapi.describe(api)  # type: ignore[method-assign] # as FastAPI's documentation says
+    return Edge(api, hot.route)
+
+
+@asynccontextmanager
+async def _running(exchange: OpenExchange) -> AsyncIterator[RunningExchange]:
+    """What belongs to the event loop: the sequencer's door, the feed, the simulator."""
+    settings, node, projector = exchange.settings, exchange.node, exchange.projector
+    sequencer = Sequencer(node, asyncio.get_running_loop())
+    repository = Repository(exchange.store)
+    feed = Feed(node, repository)
+    running = RunningExchange(
+        settings=settings,
+        node=node,
+        sequencer=sequencer,
+        instruments=Instruments(Catalogue(node)),
+        keys=exchange.keys,
+        metrics=Metrics(),
+        repository=repository,
+        projector=projector,
+        feed=feed,
+        market_data=MarketDataEndpoint(feed),
+        started_at=time.monotonic(),
+    )
+    _measure(running)
+    await feed.start()
+    simulator = None
+    accounts = {row["code"]: row["account_id"] for row in node.accounts()}
+    if settings.simulator_runs and all(code in accounts for code in venue.SIMULATOR):
+        simulator = Simulator(node, sequencer.submit, [accounts[code] for code in venue.SIMULATOR])
+        await simulator.start()
+    try:
+        yield running
+    finally:
+        if simulator is not None:
+            await simulator.stop()
+        if not await sequencer.drain(settings.shutdown_seconds_max):
+            log.warning("commands were still under way", count=sequencer.depth)
+        sequencer.close()
+        await feed.stop()
+
+
+def _measure(running: RunningExchange) -> None:
+    gauge = running.metrics.gauge
+    gauge("beurs_sequence", "The sequence of the last durable command.", lambda: running.node.sequence)
+    gauge("beurs_commands_under_way", "Commands that wait to be durable.", lambda: running.sequencer.depth)
+    gauge("beurs_store_lag", "Durable commands that are not in the store yet.", lambda: running.projector.lag)
+    gauge("beurs_market_data_connections", "Market data clients.", lambda: running.market_data.stats()["connections"])
+
+
+class _Asgi:
+    """An ASGI application as a route takes it: an object, not a function."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+class HotRoutes:
+    """Names the hot routes, once the application has started."""
+
+    __slots__ = ("door",)
+
+    def __init__(self) -> None:
+        self.door: OrderDoor | None = None
+
+    def route(self, method: str, path: str) -> HotRoute | None:
+        """The hot route of a request, or None."""
+        if self.door is None:
+            return None
+        if path == ORDERS_PATH:
+            return self.door.new_order if method == "POST" else None
+        if method == "DELETE" and path.startswith(ORDER_PATH):
+            return self.door.cancel_order
+        return None
+
+
+async def _answer(_request: Request, error: Exception) -> Response:
+    problem = from_error(error)
+    headers = {name.decode(): value.decode() for name, value in problem.headers()}
+    if isinstance(error, HTTPException) and error.headers:
+        headers |= error.headers  # Allow, of a 405
+    return Response(problem.body(), problem.status, headers)
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with what the exchange adds to it."""
+
+    def __init__(self, config: uvicorn.Config, settings: Settings, welcome: str) -> None:
+        super().__init__(config)
+        self._settings = settings
+        self._welcome = welcome
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts, keeps the garbage collector off what is there to stay, and says where to go."""
+        await super().startup(sockets)
+        # A collection at a bad moment is the longest pause there is: from now on only at quiet moments, see `on_tick`.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        print(self._welcome, flush=True)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second."""
+        if counter % 10 == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, HttpProtocol):
+                    connection.end_if_late(now, self._settings.body_seconds_max)
+            gc.collect(2 if counter % 600 == 0 else 1)
+        return await super().on_tick(counter)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound socket. Raises OSError."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def serve(settings: Settings) -> None:
+    """Runs the exchange until SIGINT or SIGTERM."""
+    logs.set_up(settings.log_format, settings.log_level)
+    # uvicorn takes both signals while it runs and raises them again afterwards; then they have done their work.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    with bind(settings.host, settings.port) as bound, open_exchange(settings) as exchange:
+        port = bound.getsockname()[1]
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        config = uvicorn.Config(
+            create_app(exchange),
+            loop="uvloop",
+            http=HttpProtocol,
+            **UVICORN_OPTIONS,
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=int(settings.shutdown_seconds_max) or 1,
+        )
+        Server(config, settings, venue.welcome(f"http://{host}:{port}", exchange.demo_keys)).run(sockets=[bound])
+
+
+def main() -> None:
+    """`python -m beurs.app`: serves with the settings of the environment."""
+    serve(Settings.load())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""`python -m beurs.cli` is `beurs`."""
+
+from beurs.cli import main
+
+main()

@@ -1,0 +1,375 @@
+"""The commands. Each says what it does in its docstring, which is its help.
+
+What is heavy to import (the application, the store) is imported by the command that needs it: `beurs book` must not
+wait for a web framework.
+"""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+from urllib.parse import quote
+
+import typer
+
+from beurs import engine
+from beurs.cli import output
+from beurs.cli.client import Client
+from beurs.values import OrderType, SelfTradePrevention, Side, TimeInForce
+
+__all__ = ["app"]
+
+DIFFERS = 3
+URL_VARIABLE = "BEURS_URL"
+KEY_VARIABLE = "BEURS_API_KEY"
+
+HELP = {"help_option_names": ["-h", "--help"]}
+app = typer.Typer(
+    name="beurs",
+    help="An exchange: it takes orders, holds the money, matches, settles, and can prove what it did.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings=HELP,
+)
+order_app = typer.Typer(help="Enter, list, change and cancel orders.", no_args_is_help=True, context_settings=HELP)
+account_app = typer.Typer(help="See the own account.", no_args_is_help=True, context_settings=HELP)
+instrument_app = typer.Typer(help="See what can be traded.", no_args_is_help=True, context_settings=HELP)
+replay_app = typer.Typer(help="Replay a market day through the engine.", no_args_is_help=True, context_settings=HELP)
+store_app = typer.Typer(help="Look after the SQL store.", no_args_is_help=True, context_settings=HELP)
+app.add_typer(order_app, name="order")
+app.add_typer(account_app, name="account")
+app.add_typer(instrument_app, name="instrument")
+app.add_typer(replay_app, name="replay")
+app.add_typer(store_app, name="store")
+
+Url = Annotated[str, typer.Option("--url", envvar=URL_VARIABLE, help="The server.")]
+Key = Annotated[str | None, typer.Option("--api-key", envvar=KEY_VARIABLE, help="The account's API key.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the server's answer as JSON.")]
+Config = Annotated[Path | None, typer.Option("--config", help="A TOML file of settings.")]
+DataDirectory = Annotated[Path | None, typer.Option("--data-directory", help="Where journal and store live.")]
+OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="The order_id, or client:CLIENT_ORDER_ID.")]
+
+LOCAL = "http://127.0.0.1:8000"
+ORDER_COLUMNS = (
+    "order_id",
+    "symbol",
+    "side",
+    "order_type",
+    "price",
+    "quantity",
+    "filled_quantity",
+    "leaves_quantity",
+    "status",
+    "client_order_id",
+)
+
+
+class Which(StrEnum):
+    """Which orders to list."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    ALL = "all"
+
+
+@app.command()
+def serve(
+    demo: Annotated[
+        bool | None, typer.Option("--demo/--no-demo", help="Demo instruments, accounts, keys and a market simulator.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on; 0 for any free one.")] = None,
+    data_directory: DataDirectory = None,
+    database_url: Annotated[str | None, typer.Option(help="SQLAlchemy URL of the store.")] = None,
+    simulator: Annotated[
+        bool | None, typer.Option("--simulator/--no-simulator", help="The market simulator alone.")
+    ] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    log_format: Annotated[str | None, typer.Option(help="text or json.")] = None,
+    config: Config = None,
+) -> None:
+    """Start the exchange. Other settings come from the environment or a file; a flag goes first.
+
+    Ctrl-C stops it cleanly. Started again, it goes on where it stopped.
+    """
+    from beurs.app import serve as run
+
+    run(
+        _settings(
+            config,
+            demo=demo,
+            host=host,
+            port=port,
+            data_directory=data_directory,
+            database_url=database_url,
+            simulator=simulator,
+            log_level=log_level,
+            log_format=log_format,
+        )
+    )
+
+
+@app.command()
+def verify(
+    directory: Annotated[Path, typer.Argument(help="The directory of a journal.", exists=True, file_okay=False)],
+    json: Json = False,
+) -> None:
+    """Execute a journal again from its first command, and compare the state with every checkpoint.
+
+    Exits with 3 if a digest differs.
+    """
+    with output.progress("verifying") as report:
+        result = engine.verify(str(directory), report)
+    output.document(result) if json else output.fields(result)
+    if not result["matches"]:
+        raise typer.Exit(DIFFERS)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(f"beurs {engine.VERSION}")
+
+
+# A running server.
+
+
+@app.command()
+def book(
+    symbol: Annotated[str, typer.Argument(help="The instrument.")],
+    depth: Annotated[int, typer.Option(min=1, max=1000, help="Price levels on each side.")] = 10,
+    url: Url = LOCAL,
+    json: Json = False,
+) -> None:
+    """Show the order book of an instrument."""
+    with Client(url, None) as client:
+        answer = client.get(f"/v1/market/{_segment(symbol)}/book", depth=depth)
+    output.document(answer) if json else output.book(answer)
+
+
+@order_app.command("submit")
+def order_submit(
+    side: Annotated[Side, typer.Argument(help="buy or sell.")],
+    symbol: Annotated[str, typer.Argument(help="The instrument.")],
+    quantity: Annotated[str | None, typer.Argument(help="How much, in base.")] = None,
+    price: Annotated[str | None, typer.Option(help="The limit. Without it the order is a market order.")] = None,
+    quote_quantity: Annotated[
+        str | None, typer.Option(help="How much quote a market order may trade, instead of QUANTITY.")
+    ] = None,
+    time_in_force: Annotated[TimeInForce | None, typer.Option(help="gtc, ioc or fok.")] = None,
+    post_only: Annotated[bool, typer.Option("--post-only", help="Refuse the order rather than let it take.")] = False,
+    self_trade_prevention: Annotated[
+        SelfTradePrevention | None, typer.Option(help="What to do on meeting an own order.")
+    ] = None,
+    client_order_id: Annotated[
+        str | None, typer.Option(help="An id of yours; sending it twice has one effect.")
+    ] = None,
+    url: Url = LOCAL,
+    api_key: Key = None,
+    json: Json = False,
+) -> None:
+    """Enter an order: beurs order submit buy BTC-USD 0.5 --price 20000."""
+    body = {
+        "symbol": symbol,
+        "side": side.value,
+        "order_type": OrderType.MARKET.value if price is None else OrderType.LIMIT.value,
+        "quantity": quantity,
+        "price": price,
+        "quote_quantity": quote_quantity,
+        "time_in_force": None if time_in_force is None else time_in_force.value,
+        "post_only": True if post_only else None,
+        "self_trade_prevention": None if self_trade_prevention is None else self_trade_prevention.value,
+        "client_order_id": client_order_id,
+    }
+    with Client(url, api_key) as client:
+        _show_report(client.post("/v1/orders", body), json)
+
+
+@order_app.command("list")
+def order_list(
+    symbol: Annotated[str | None, typer.Option(help="Only on this instrument.")] = None,
+    status: Annotated[Which, typer.Option(help="Which orders.")] = Which.OPEN,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 100,
+    url: Url = LOCAL,
+    api_key: Key = None,
+    json: Json = False,
+) -> None:
+    """List own orders, the newest first."""
+    with Client(url, api_key) as client:
+        answer = client.get("/v1/orders", symbol=symbol, status=status.value, limit=limit)
+    output.document(answer) if json else output.rows(f"{status} orders", answer["orders"], ORDER_COLUMNS)
+
+
+@order_app.command("show")
+def order_show(order: OrderName, url: Url = LOCAL, api_key: Key = None, json: Json = False) -> None:
+    """Show one own order, open or closed."""
+    with Client(url, api_key) as client:
+        answer = client.get(f"/v1/orders/{_segment(order)}")
+    output.document(answer) if json else output.fields(answer)
+
+
+@order_app.command("replace")
+def order_replace(
+    order: OrderName,
+    price: Annotated[str | None, typer.Option(help="The new limit.")] = None,
+    quantity: Annotated[str | None, typer.Option(help="The new total quantity, what is filled included.")] = None,
+    client_order_id: Annotated[str | None, typer.Option(help="A new id of yours.")] = None,
+    url: Url = LOCAL,
+    api_key: Key = None,
+    json: Json = False,
+) -> None:
+    """Change one own open order; what is not given stays."""
+    body = {"price": price, "quantity": quantity, "client_order_id": client_order_id}
+    with Client(url, api_key) as client:
+        _show_report(client.patch(f"/v1/orders/{_segment(order)}", body), json)
+
+
+@order_app.command("cancel")
+def order_cancel(order: OrderName, url: Url = LOCAL, api_key: Key = None, json: Json = False) -> None:
+    """Cancel one own open order."""
+    with Client(url, api_key) as client:
+        _show_report(client.delete(f"/v1/orders/{_segment(order)}"), json)
+
+
+@order_app.command("cancel-all")
+def order_cancel_all(
+    symbol: Annotated[str | None, typer.Option(help="Only on this instrument.")] = None,
+    side: Annotated[Side | None, typer.Option(help="Only on this side.")] = None,
+    url: Url = LOCAL,
+    api_key: Key = None,
+    json: Json = False,
+) -> None:
+    """Cancel all own open orders, or those on an instrument or a side."""
+    with Client(url, api_key) as client:
+        answer = client.delete("/v1/orders", symbol=symbol, side=None if side is None else side.value)
+    output.document(answer) if json else output.fields(answer)
+
+
+@account_app.command("show")
+def account_show(url: Url = LOCAL, api_key: Key = None, json: Json = False) -> None:
+    """Show the own account and its balances."""
+    with Client(url, api_key) as client:
+        answer = client.get("/v1/account")
+    if json:
+        output.document(answer)
+        return
+    output.fields({name: value for name, value in answer.items() if name != "balances"})
+    _show_balances(answer)
+
+
+@account_app.command("balances")
+def account_balances(url: Url = LOCAL, api_key: Key = None, json: Json = False) -> None:
+    """Show the own balances."""
+    with Client(url, api_key) as client:
+        answer = client.get("/v1/account/balances")
+    output.document(answer) if json else _show_balances(answer)
+
+
+@instrument_app.command("list")
+def instrument_list(url: Url = LOCAL, json: Json = False) -> None:
+    """List every instrument."""
+    with Client(url, None) as client:
+        answer = client.get("/v1/instruments")
+    columns = ("symbol", "base", "quote", "tick_size", "lot_size", "min_quantity", "min_notional", "status")
+    output.document(answer) if json else output.rows("instruments", answer["instruments"], columns)
+
+
+@instrument_app.command("show")
+def instrument_show(
+    symbol: Annotated[str, typer.Argument(help="The instrument.")], url: Url = LOCAL, json: Json = False
+) -> None:
+    """Show one instrument."""
+    with Client(url, None) as client:
+        answer = client.get(f"/v1/instruments/{_segment(symbol)}")
+    output.document(answer) if json else output.fields(answer)
+
+
+# Files and directories.
+
+Messages = Annotated[Path, typer.Argument(help="The message file.", exists=True, dir_okay=False)]
+OrderBookFile = Annotated[Path, typer.Argument(help="The order book file.", exists=True, dir_okay=False)]
+
+
+@replay_app.command("lobster")
+def replay_lobster(messages: Messages, orderbook: OrderBookFile, json: Json = False) -> None:
+    """Replay a LOBSTER day and compare the book with the order book file after every row.
+
+    Exits with 3 if a row differs.
+    """
+    with output.progress("replaying") as report:
+        result = engine.replay_lobster(str(messages), str(orderbook), report)
+    _show_replay(result, json)
+
+
+@replay_app.command("stream")
+def replay_stream(
+    stream: Messages,
+    orderbook: OrderBookFile,
+    grouped: Annotated[bool, typer.Option("--grouped", help="Hand over the orders of one moment together.")] = False,
+    json: Json = False,
+) -> None:
+    """Replay a prepared stream of commands and compare the book with the order book file.
+
+    Exits with 3 if a row differs or an execution missed its order.
+    """
+    with output.progress("replaying") as report:
+        result = engine.replay_stream(str(stream), str(orderbook), grouped, report)
+    _show_replay(result, json)
+
+
+@store_app.command("rebuild")
+def store_rebuild(config: Config = None, data_directory: DataDirectory = None) -> None:
+    """Drop every table of the store and make it again from the journal. The exchange must not be running."""
+    from beurs.store import Store, rebuild
+
+    settings = _settings(config, data_directory=data_directory)
+    if not settings.journal_directory.exists():
+        _fail(f"{settings.journal_directory}: there is no journal")
+    node = engine.Node(str(settings.journal_directory))
+    try:
+        with Store(settings.store_url) as store, output.progress("rebuilding") as report:
+            position = rebuild(node, store, report)
+    finally:
+        node.close()
+    print(f"rebuilt up to sequence {position:,}")
+
+
+# Inside.
+
+
+def _settings(config: Path | None, **flags: object) -> Any:
+    """The settings of a server. The variables of the client are not among them."""
+    from beurs.config import Settings
+
+    for variable in (URL_VARIABLE, KEY_VARIABLE):
+        os.environ.pop(variable, None)
+    return Settings.load(config, **flags)
+
+
+def _fail(reason: str) -> NoReturn:
+    print(f"beurs: {reason}", file=output.err.file)
+    raise typer.Exit(1)
+
+
+def _segment(name: str) -> str:
+    """A name as one segment of a path."""
+    return quote(name, safe=":")
+
+
+def _show_report(answer: dict[str, Any], json: bool) -> None:
+    if json:
+        output.document(answer)
+        return
+    output.fields(answer)
+    if answer.get("fills"):
+        output.rows("fills", answer["fills"], ("trade_id", "price", "quantity", "notional", "fee", "liquidity"))
+
+
+def _show_balances(answer: dict[str, Any]) -> None:
+    output.rows("balances", answer["balances"], ("asset", "total", "held", "available"))
+
+
+def _show_replay(result: dict[str, Any], json: bool) -> None:
+    output.document(result) if json else output.fields(result)
+    if not result["matches"]:
+        raise typer.Exit(DIFFERS)

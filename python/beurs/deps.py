@@ -1,0 +1,145 @@
+"""What endpoints ask for in their signatures.
+
+`trader: Trader` is authority: an endpoint that has one may act for its account, and nothing else gives that right.
+`services: Services` is the running exchange.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, ParamSpec, TypeVar
+
+import msgspec
+from fastapi import Depends, Query, Request, Security
+from fastapi.security import APIKeyHeader
+from pydantic import BeforeValidator
+from starlette.responses import Response
+
+from beurs import keys
+from beurs.config import Settings
+from beurs.engine import Node
+from beurs.metrics import Metrics
+from beurs.sequencer import Sequencer
+from beurs.store import Projector, Repository
+from beurs.streams import Feed, MarketDataEndpoint
+from beurs.timestamps import parse_timestamp
+from beurs.web.bodies import JSON, read_body, require_json
+from beurs.web.problems import Problem
+from beurs.web.steps import Instruments
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class RunningExchange:
+    """The running parts of one exchange."""
+
+    settings: Settings
+    node: Node
+    sequencer: Sequencer
+    instruments: Instruments
+    keys: keys.KeyRing
+    metrics: Metrics
+    repository: Repository
+    projector: Projector
+    feed: Feed
+    market_data: MarketDataEndpoint
+    started_at: float
+
+    async def store_caught_up(self) -> None:
+        """Waits until the store has everything that is durable now, so that a client sees what it has been told."""
+        if not await self.projector.wait_for_async(self.node.sequence, self.settings.store_wait_seconds_max):
+            raise Problem("store_unavailable")
+
+    @staticmethod
+    async def read(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Calls something that blocks in a worker thread."""
+        return await asyncio.to_thread(function, *arguments, **named)
+
+
+async def _services(request: Request) -> RunningExchange:
+    running: RunningExchange = request.app.state.exchange
+    return running
+
+
+Services = Annotated[RunningExchange, Depends(_services)]
+
+API_KEY: Final = APIKeyHeader(
+    name="X-API-Key", scheme_name="ApiKey", description="The key of an account.", auto_error=False
+)
+
+
+async def _trader(
+    request: Request, services: Services, _documented: Annotated[str | None, Security(API_KEY)]
+) -> keys.Trader:
+    presented = request.headers.getlist("x-api-key")
+    if not presented:
+        raise Problem("missing_api_key")
+    trader = services.keys.trader(presented[0].encode("latin-1")) if len(presented) == 1 else None
+    if trader is None:
+        raise Problem("invalid_api_key")
+    return trader
+
+
+Trader = Annotated[keys.Trader, Depends(_trader)]
+
+
+async def only_known_parameters(request: Request) -> None:
+    """Refuses query parameters that the endpoint does not have, or that are given twice. Every route depends on it."""
+    left = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
+    for name, _ in request.query_params.multi_items():
+        if name not in left:
+            raise Problem("unknown_parameter", field=name[:100])
+        left.remove(name)
+
+
+async def _json_body(request: Request, services: Services) -> bytes:
+    kinds = request.headers.getlist("content-type")
+    require_json(kinds[0].encode("latin-1") if len(kinds) == 1 else None)
+    return await read_body(request.receive, services.settings.body_bytes_max)
+
+
+JsonBody = Annotated[bytes, Depends(_json_body)]
+
+
+def _whole_number(digits_max: int) -> BeforeValidator:
+    pattern = re.compile(rf"0|[1-9][0-9]{{0,{digits_max - 1}}}", re.ASCII)
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str):
+            if pattern.fullmatch(value) is None:
+                raise ValueError(f"must be a whole number of at most {digits_max} ASCII digits")
+            return int(value)
+        return value
+
+    return BeforeValidator(check)
+
+
+Limit = Annotated[int, _whole_number(4), Query(ge=1, le=1000, description="How many at most.")]
+Depth = Annotated[int, _whole_number(4), Query(ge=1, le=1000, description="Price levels on each side at most.")]
+Cursor = Annotated[
+    int | None,
+    _whole_number(18),
+    Query(
+        ge=1, description="Where to read on: `next_cursor` of the page before.", json_schema_extra={"type": "string"}
+    ),
+]
+OrderIdFilter = Annotated[
+    int | None,
+    _whole_number(18),
+    Query(ge=1, description="Only of this order, by its `order_id`.", json_schema_extra={"type": "string"}),
+]
+Time = Annotated[
+    int | None,
+    BeforeValidator(lambda value: parse_timestamp(value) if isinstance(value, str) else value),
+    Query(le=2**63 - 1, description="UTC, as in 2025-01-31T09:30:00Z.", json_schema_extra={"type": "string"}),
+]
+
+_encode = msgspec.json.Encoder().encode
+
+
+def answer(content: Any, status: int = 200) -> Response:
+    """An answer of JSON."""
+    return Response(_encode(content), status, media_type=JSON.decode())

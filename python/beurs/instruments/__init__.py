@@ -1,0 +1,1 @@
+"""Instruments: what can be traded, and in which steps."""

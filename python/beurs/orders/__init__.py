@@ -1,0 +1,1 @@
+"""Orders: entering, canceling, replacing, listing them."""

@@ -1,0 +1,192 @@
+"""The hot routes: POST /v1/orders and DELETE /v1/orders/{order_id}, as bare ASGI.
+
+They do what the framework's routes do, with its errors, and no more: one look at the headers, one strict decoding, one
+command, one future, one answer. The commonest outcome, an order that just rests, is answered from the request and four
+numbers of its EVENT record; everything else goes through `beurs.orders.reports`.
+"""
+
+import struct
+from time import perf_counter
+from typing import Final
+
+import msgspec
+from msgspec import UNSET
+from starlette.types import Receive, Scope, Send
+
+from beurs.catalogue import Instrument
+from beurs.engine import EVENT_FIELDS, EVENT_SIZE
+from beurs.keys import KeyRing, Trader
+from beurs.metrics import Metrics
+from beurs.orders.commands import OrderReference, new_order_command
+from beurs.orders.reports import execution_report
+from beurs.orders.schemas import ExecutionReport, NewOrder
+from beurs.records import EventKind
+from beurs.sequencer import Sequencer
+from beurs.timestamps import timestamp
+from beurs.values import ExecType
+from beurs.web.bodies import JSON, decode, read_body, refuse_repeated_keys, require_json
+from beurs.web.problems import Problem
+from beurs.web.steps import Instruments, hold_text
+
+ORDERS_PATH: Final = "/v1/orders"
+ORDER_PATH: Final = "/v1/orders/"
+
+_OFFSET: Final = {name: offset for name, _, offset in EVENT_FIELDS}
+_HEAD: Final = struct.Struct("<Qq")  # sequence, event_time_ns
+_KIND: Final = slice(16, 18)  # kind, exec_type
+assert [_OFFSET[name] for name in ("sequence", "event_time_ns", "kind", "exec_type")] == [0, 8, 16, 17]
+_NEW: Final = bytes([EventKind.EXECUTION, ExecType.NEW.number])
+_ORDER_ID: Final = struct.Struct("<Q")
+_HOLD: Final = struct.Struct("<Qq")
+_ORDER_ID_AT: Final = _OFFSET["order_id"]
+_HOLD_AT: Final = _OFFSET["hold_lo"]
+assert _OFFSET["hold_hi"] == _HOLD_AT + 8
+_CONTENT_TYPE: Final = (b"content-type", JSON)
+
+
+class OrderDoor:
+    """Serves the hot routes."""
+
+    def __init__(
+        self,
+        sequencer: Sequencer,
+        instruments: Instruments,
+        keys: KeyRing,
+        metrics: Metrics,
+        *,
+        body_bytes_max: int,
+    ) -> None:
+        self._sequencer = sequencer
+        self._instruments = instruments
+        self._keys = keys
+        self._metrics = metrics
+        self._body_bytes_max = body_bytes_max
+        self._decoder = msgspec.json.Decoder(NewOrder)
+        self._encode = msgspec.json.Encoder().encode
+
+    async def new_order(self, scope: Scope, receive: Receive, send: Send, request_id: bytes) -> None:
+        """POST /v1/orders: 201 and the execution report."""
+        started = perf_counter()
+        key = content_type = None
+        for name, value in scope["headers"]:
+            if name == b"x-api-key":
+                key = value if key is None else b""
+            elif name == b"content-type":
+                content_type = value if content_type is None else b""
+        trader = self._trader(key)
+        if scope["query_string"]:
+            raise Problem("unknown_parameter", "This request takes no parameters.")
+        if content_type != JSON:
+            require_json(content_type)
+        body = await read_body(receive, self._body_bytes_max)
+        order = decode(self._decoder, body)
+        if body.count(b'"') != _quotes(order):
+            refuse_repeated_keys(body)
+        instrument = self._instruments.by_symbol.get(order.symbol)
+        if instrument is None:
+            raise Problem("unknown_instrument", field="symbol")
+        events = await self._sequencer.submit(new_order_command(trader, order, instrument))
+        if len(events) == EVENT_SIZE and events[_KIND] == _NEW:
+            report = _resting(events, order, instrument)
+        else:
+            report = self._report(events)
+        self._metrics.accepted(perf_counter() - started)
+        await _answer(send, 201, self._encode(report), request_id)
+
+    async def cancel_order(self, scope: Scope, receive: Receive, send: Send, request_id: bytes) -> None:
+        """DELETE /v1/orders/{order_id}: 200 and the execution report."""
+        started = perf_counter()
+        key = None
+        for name, value in scope["headers"]:
+            if name == b"x-api-key":
+                key = value if key is None else b""
+        trader = self._trader(key)
+        if scope["query_string"]:
+            raise Problem("unknown_parameter", "This request takes no parameters.")
+        reference = OrderReference(scope["path"][len(ORDER_PATH) :])
+        report = self._report(await self._sequencer.submit(reference.cancel(trader)))
+        self._metrics.accepted(perf_counter() - started)
+        await _answer(send, 200, self._encode(report), request_id)
+
+    def _trader(self, key: bytes | None) -> Trader:
+        if key is None:
+            raise Problem("missing_api_key")
+        trader = self._keys.trader(key)
+        if trader is None:
+            raise Problem("invalid_api_key")
+        return trader
+
+    def _report(self, events: bytes) -> ExecutionReport:
+        try:
+            return execution_report(events, self._instruments)
+        except Problem as problem:
+            self._metrics.rejected(problem.code)
+            raise
+
+
+def _quotes(order: NewOrder) -> int:
+    """How many quotation marks a body has at least that decodes to this order: those of its keys and texts.
+
+    A key that stands twice adds some, so only a body with more needs a closer look.
+    """
+    quotes = 8  # symbol and side
+    if order.price is not UNSET:
+        quotes += 4
+    if order.quantity is not UNSET:
+        quotes += 4
+    if order.client_order_id is not UNSET:
+        quotes += 4
+    if order.order_type is not UNSET:
+        quotes += 4
+    if order.time_in_force is not UNSET:
+        quotes += 4
+    if order.post_only is not UNSET:
+        quotes += 2
+    if order.self_trade_prevention is not UNSET:
+        quotes += 4
+    if order.quote_quantity is not UNSET:
+        quotes += 4
+    return quotes
+
+
+def _resting(events: bytes, order: NewOrder, instrument: Instrument) -> ExecutionReport:
+    """The report of a limit order that rests untouched: what the request says, and what the record adds."""
+    assert isinstance(order.price, str)  # the engine accepted it, and only a limit order rests
+    assert isinstance(order.quantity, str)
+    sequence, event_time_ns = _HEAD.unpack_from(events)
+    (order_id,) = _ORDER_ID.unpack_from(events, _ORDER_ID_AT)
+    low, high = _HOLD.unpack_from(events, _HOLD_AT)
+    quantity = _canonical(order.quantity)
+    return ExecutionReport(
+        str(order_id),
+        order.client_order_id or None,
+        instrument.symbol,
+        order.side,
+        "limit",
+        "gtc",
+        bool(order.post_only),
+        order.self_trade_prevention or "none",
+        _canonical(order.price),
+        quantity,
+        None,
+        "0",
+        quantity,
+        "new",
+        None,
+        hold_text(instrument, order.side, (high << 64) + low),
+        exec_type="new",
+        fills=[],
+        sequence=sequence,
+        timestamp=timestamp(event_time_ns),
+    )
+
+
+def _canonical(decimal: str) -> str:
+    """Decimal text that keeps the grammar, without needless zeros, as `format_decimal` writes it."""
+    return decimal.rstrip("0").rstrip(".") if "." in decimal else decimal
+
+
+async def _answer(send: Send, status: int, body: bytes, request_id: bytes) -> None:
+    headers = [_CONTENT_TYPE, (b"content-length", b"%d" % len(body)), (b"x-request-id", request_id)]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

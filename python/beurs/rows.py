@@ -1,0 +1,63 @@
+"""The shapes of what the compiled module's reads give: integers and words, nothing converted."""
+
+from typing import TypedDict
+
+__all__ = ["AccountRow", "AssetRow", "InstrumentRow", "OrderRow"]
+
+
+class AssetRow(TypedDict):
+    """An asset. Amounts are in its smallest unit."""
+
+    asset_id: int
+    code: str
+    scale: int
+    issued: int
+
+
+class InstrumentRow(TypedDict):
+    """An instrument. Steps are `mantissa / 10**scale`, quantities in lots; `last_price` in ticks, 0 before a trade."""
+
+    instrument_id: int
+    symbol: str
+    base_id: int
+    quote_id: int
+    tick_mantissa: int
+    tick_scale: int
+    lot_mantissa: int
+    lot_scale: int
+    min_quantity: int
+    max_quantity: int
+    min_notional: int
+    status: str
+    last_price: int
+    lot_units: int
+    tick_lot_units: int
+
+
+class AccountRow(TypedDict):
+    """An account."""
+
+    account_id: int
+    code: str
+    group_id: int
+
+
+class OrderRow(TypedDict):
+    """An open order. Prices are in ticks, quantities in lots, the hold in the smallest unit of what it holds."""
+
+    order_id: int
+    client_order_id: str
+    account_id: int
+    instrument_id: int
+    side: str
+    time_in_force: str
+    post_only: bool
+    self_trade_prevention: str
+    price: int
+    quantity: int
+    filled_quantity: int
+    leaves_quantity: int
+    maker_ppm: int
+    taker_ppm: int
+    fee_carry: int
+    hold: int

@@ -1,0 +1,10 @@
+"""Alembic's entry: runs the migrations on the connection that :mod:`beurs.store.database` gives."""
+
+from alembic import context
+
+from beurs.store.models import Base
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=Base.metadata)
+with context.begin_transaction():
+    context.run_migrations()

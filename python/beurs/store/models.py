@@ -1,0 +1,246 @@
+"""The tables of the store, as typed SQLAlchemy models.
+
+Everything here is a function of the journal: the projector writes it, the repository reads it, nothing else does, and
+all of it can be dropped and rebuilt. So there are no foreign keys: they would be checked on every row for what the
+engine has checked already.
+
+Prices are counts of ticks, quantities counts of lots (below 2**53, 64-bit columns), amounts are counts of the asset's
+smallest unit and go to 10**36, more than 64 bits.
+
+Amounts are columns of :class:`Units`: decimal text, in every database. SQLite has no exact number above 64 bits: a
+NUMERIC column there turns such a value into a float. PostgreSQL has, but text keeps one meaning: the same bytes in
+both, so that two stores can be compared row by row, and no driver can convert a value on the way. Who wants to add
+amounts up in PostgreSQL writes ``sum(amount::numeric)``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Boolean, Dialect, Index, Integer, SmallInteger, String, TypeDecorator, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+EXTERNAL_ACCOUNT_ID: Final = 0
+"""The other side of deposits and withdrawals: the world outside. Its totals are never above zero, and with it the
+totals of an asset add up to zero."""
+EXTERNAL_ACCOUNT_CODE: Final = "(external)"
+"""No account can be opened with parentheses in its code."""
+VENUE_ACCOUNT_ID: Final = 1
+"""Fees go here."""
+
+OPEN_STATUSES: Final = ("new", "partially_filled")
+"""What :attr:`Order.status` says of an open order."""
+
+
+class Units(TypeDecorator[int]):
+    """A whole number of any size up to 39 digits and a sign, stored as its decimal text."""
+
+    impl = String(40)
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:
+        return None if value is None else str(int(value))
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
+        return None if value is None else int(value)
+
+
+class Base(DeclarativeBase):
+    """The tables' registry."""
+
+
+class Asset(Base):
+    """What is owned: BTC, USD."""
+
+    __tablename__ = "assets"
+
+    asset_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    code: Mapped[str] = mapped_column(String(15), unique=True)
+    scale: Mapped[int] = mapped_column(SmallInteger)
+
+
+class Instrument(Base):
+    """What is traded: BTC-USD."""
+
+    __tablename__ = "instruments"
+
+    instrument_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    symbol: Mapped[str] = mapped_column(String(31), unique=True)
+    base_asset_id: Mapped[int] = mapped_column(Integer)
+    quote_asset_id: Mapped[int] = mapped_column(Integer)
+    tick_mantissa: Mapped[int] = mapped_column(Units)
+    tick_scale: Mapped[int] = mapped_column(SmallInteger)
+    lot_mantissa: Mapped[int] = mapped_column(Units)
+    lot_scale: Mapped[int] = mapped_column(SmallInteger)
+    min_quantity: Mapped[int] = mapped_column(BigInteger)
+    max_quantity: Mapped[int] = mapped_column(BigInteger)
+    min_notional: Mapped[int] = mapped_column(Units)
+    lot_units: Mapped[int] = mapped_column(BigInteger)
+    tick_lot_units: Mapped[int] = mapped_column(BigInteger)
+    status: Mapped[str] = mapped_column(String(16))
+
+
+class Account(Base):
+    """Who owns and trades. Account 0 is the world outside."""
+
+    __tablename__ = "accounts"
+
+    account_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    code: Mapped[str] = mapped_column(String(31), unique=True)
+    group_id: Mapped[int] = mapped_column(Integer)
+
+
+class FeeSchedule(Base):
+    """The fees of an account group on an instrument, in parts per million of the notional."""
+
+    __tablename__ = "fee_schedules"
+
+    instrument_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    group_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    maker_ppm: Mapped[int] = mapped_column(Integer)
+    taker_ppm: Mapped[int] = mapped_column(Integer)
+
+
+class Order(Base):
+    """The last state of an order, open or ended."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        Index("ix_orders_account", "account_id", "order_id"),
+        Index(
+            "ix_orders_client_order_id",
+            "account_id",
+            "client_order_id",
+            sqlite_where=text("client_order_id IS NOT NULL"),
+            postgresql_where=text("client_order_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_orders_open",
+            "account_id",
+            "order_id",
+            sqlite_where=text("status IN ('new', 'partially_filled')"),
+            postgresql_where=text("status IN ('new', 'partially_filled')"),
+        ),
+    )
+
+    order_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    account_id: Mapped[int] = mapped_column(BigInteger)
+    instrument_id: Mapped[int] = mapped_column(Integer)
+    client_order_id: Mapped[str | None] = mapped_column(String(36))
+    side: Mapped[str] = mapped_column(String(4))
+    order_type: Mapped[str] = mapped_column(String(16))
+    time_in_force: Mapped[str] = mapped_column(String(8))
+    post_only: Mapped[bool] = mapped_column(Boolean)
+    self_trade_prevention: Mapped[str] = mapped_column(String(16))
+    status: Mapped[str] = mapped_column(String(16))
+    cancel_reason: Mapped[str] = mapped_column(String(24))
+    price: Mapped[int] = mapped_column(BigInteger)
+    quantity: Mapped[int] = mapped_column(BigInteger)
+    quote_quantity: Mapped[int] = mapped_column(Units)
+    filled_quantity: Mapped[int] = mapped_column(BigInteger)
+    leaves_quantity: Mapped[int] = mapped_column(BigInteger)
+    hold: Mapped[int] = mapped_column(Units)
+    created_sequence: Mapped[int] = mapped_column(BigInteger)
+    created_time_ns: Mapped[int] = mapped_column(BigInteger)
+    updated_sequence: Mapped[int] = mapped_column(BigInteger)
+    updated_time_ns: Mapped[int] = mapped_column(BigInteger)
+
+
+class Trade(Base):
+    """One match, as the public sees it."""
+
+    __tablename__ = "trades"
+    __table_args__ = (Index("ix_trades_instrument", "instrument_id", "trade_id"),)
+
+    trade_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    event_time_ns: Mapped[int] = mapped_column(BigInteger)
+    instrument_id: Mapped[int] = mapped_column(Integer)
+    price: Mapped[int] = mapped_column(BigInteger)
+    quantity: Mapped[int] = mapped_column(BigInteger)
+    notional: Mapped[int] = mapped_column(Units)
+    aggressor_side: Mapped[str] = mapped_column(String(4))
+    maker_order_id: Mapped[int] = mapped_column(BigInteger)
+    taker_order_id: Mapped[int] = mapped_column(BigInteger)
+
+
+class Fill(Base):
+    """One side of a trade, as its account sees it. ``fill_id`` is twice the trade's id, less 1 for the taker's side."""
+
+    __tablename__ = "fills"
+    __table_args__ = (
+        Index("ix_fills_account", "account_id", "fill_id"),
+        Index("ix_fills_order", "order_id", "fill_id"),
+    )
+
+    fill_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    trade_id: Mapped[int] = mapped_column(BigInteger)
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    event_time_ns: Mapped[int] = mapped_column(BigInteger)
+    account_id: Mapped[int] = mapped_column(BigInteger)
+    order_id: Mapped[int] = mapped_column(BigInteger)
+    client_order_id: Mapped[str | None] = mapped_column(String(36))
+    instrument_id: Mapped[int] = mapped_column(Integer)
+    side: Mapped[str] = mapped_column(String(4))
+    liquidity: Mapped[str] = mapped_column(String(8))
+    price: Mapped[int] = mapped_column(BigInteger)
+    quantity: Mapped[int] = mapped_column(BigInteger)
+    notional: Mapped[int] = mapped_column(Units)
+    fee: Mapped[int] = mapped_column(Units)
+
+
+class Balance(Base):
+    """One account's money in one asset: ``available = total − held``."""
+
+    __tablename__ = "balances"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    account_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    asset_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    total: Mapped[int] = mapped_column(Units)
+    held: Mapped[int] = mapped_column(Units)
+
+
+class LedgerEntry(Base):
+    """One posting. Those of one ``sequence`` add up to zero in every asset. ``entry_id`` is dense from 1."""
+
+    __tablename__ = "ledger_entries"
+    __table_args__ = (Index("ix_ledger_entries_account", "account_id", "entry_id"),)
+
+    entry_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    event_time_ns: Mapped[int] = mapped_column(BigInteger)
+    account_id: Mapped[int] = mapped_column(BigInteger)
+    asset_id: Mapped[int] = mapped_column(Integer)
+    amount: Mapped[int] = mapped_column(Units)
+    kind: Mapped[str] = mapped_column(String(16))
+    trade_id: Mapped[int | None] = mapped_column(BigInteger)
+    order_id: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Candle(Base):
+    """The trades of one instrument in one interval, which starts at ``open_time_ns`` (UTC, a multiple of it)."""
+
+    __tablename__ = "candles"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    instrument_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    interval: Mapped[str] = mapped_column(String(4), primary_key=True)
+    open_time_ns: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    open: Mapped[int] = mapped_column(BigInteger)
+    high: Mapped[int] = mapped_column(BigInteger)
+    low: Mapped[int] = mapped_column(BigInteger)
+    close: Mapped[int] = mapped_column(BigInteger)
+    volume: Mapped[int] = mapped_column(Units)
+    notional: Mapped[int] = mapped_column(Units)
+    trade_count: Mapped[int] = mapped_column(BigInteger)
+
+
+class ProjectorState(Base):
+    """How far the projector has come. Written in the transaction that writes the rows."""
+
+    __tablename__ = "projector_state"
+
+    name: Mapped[str] = mapped_column(String(16), primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    event_time_ns: Mapped[int] = mapped_column(BigInteger)

@@ -1,0 +1,401 @@
+"""What events mean for the store's rows: state and a function from EVENT records to rows, without any database.
+
+Invariants: the rows depend only on the events, never on how these were cut into batches; events at or before
+``position`` change nothing; events after a gap are refused; of one ``sequence`` the postings add up to zero in every
+asset; ``held`` of an account in an asset is the sum of the holds of its open orders.
+
+The state is what the rows of later events depend on: totals, holds of open orders, the last candle of every interval,
+the last ``entry_id``. After an error it is thrown away and loaded from the database again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from beurs.records import EventKind, amounts
+from beurs.store.candles import INTERVALS, CandleValues, fold, minute_candles
+from beurs.store.models import EXTERNAL_ACCOUNT_CODE, EXTERNAL_ACCOUNT_ID, VENUE_ACCOUNT_ID
+from beurs.values import (
+    CancelReason,
+    ExecType,
+    Liquidity,
+    OrderStatus,
+    OrderType,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    TradingStatus,
+    WireEnum,
+)
+
+Events = npt.NDArray[np.void]
+Row = tuple[Any, ...]
+
+
+class EventGap(Exception):  # noqa: N818 -- named as the package's errors are
+    """Events are missing before these."""
+
+    def __init__(self, position: int, sequence: int) -> None:
+        super().__init__(f"expected the events of sequence {position + 1}, got those of {sequence}")
+        self.position = position
+        self.sequence = sequence
+
+
+class ListedInstrument(NamedTuple):
+    """What an InstrumentListed event does not say; it never changes."""
+
+    instrument_id: int
+    symbol: str
+    base_asset_id: int
+    quote_asset_id: int
+    tick_mantissa: int
+    tick_scale: int
+    lot_mantissa: int
+    lot_scale: int
+    min_quantity: int
+    max_quantity: int
+    min_notional: int
+    lot_units: int
+    tick_lot_units: int
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows to be written, by table; every column in the order of :data:`beurs.store.projector.WRITERS`."""
+
+    sequence: int
+    event_time_ns: int
+    assets: list[Row] = field(default_factory=list)
+    instruments: list[Row] = field(default_factory=list)
+    instrument_statuses: dict[int, str] = field(default_factory=dict)
+    accounts: list[Row] = field(default_factory=list)
+    account_groups: dict[int, int] = field(default_factory=dict)
+    fee_schedules: list[Row] = field(default_factory=list)
+    orders: list[Row] = field(default_factory=list)
+    trades: list[Row] = field(default_factory=list)
+    fills: list[Row] = field(default_factory=list)
+    balances: list[Row] = field(default_factory=list)
+    ledger_entries: list[Row] = field(default_factory=list)
+    candles: list[Row] = field(default_factory=list)
+
+
+def _words(enum: type[WireEnum]) -> npt.NDArray[np.object_]:
+    words = np.full(max(member.number for member in enum) + 1, None, dtype=object)
+    for member in enum:
+        words[member.number] = str(member)
+    return words
+
+
+_SIDE: Final = _words(Side)
+_ORDER_TYPE: Final = _words(OrderType)
+_TIME_IN_FORCE: Final = _words(TimeInForce)
+_SELF_TRADE_PREVENTION: Final = _words(SelfTradePrevention)
+_STATUS: Final = _words(OrderStatus)
+_CANCEL_REASON: Final = _words(CancelReason)
+_LIQUIDITY: Final = _words(Liquidity)
+_TRADING_STATUS: Final = _words(TradingStatus)
+
+TRADE: Final = ExecType.TRADE.number
+BUY: Final = Side.BUY.number
+TAKER: Final = Liquidity.TAKER.number
+_FILLED: Final = OrderStatus.FILLED.number
+
+
+class Projection:
+    """The state, and :meth:`apply`."""
+
+    def __init__(self, listed_instruments: Callable[[], Iterable[ListedInstrument]]) -> None:
+        """``listed_instruments`` tells of every instrument listed so far, and perhaps of later ones."""
+        self._listed_instruments = listed_instruments
+        self.position = 0
+        self.event_time_ns = 0
+        self.last_entry_id = 0
+        self.instruments: dict[int, ListedInstrument] = {}
+        self.totals: dict[tuple[int, int], int] = {}
+        self.held: dict[tuple[int, int], int] = {}
+        self.holds: dict[int, int] = {}
+        """Of every open order that has one."""
+        self.candles: dict[tuple[int, str], CandleValues] = {}
+        """The last one of every instrument and interval."""
+        self._assets_by_instrument = np.zeros((1, 2), dtype=np.int64)
+
+    def add_instrument(self, instrument: ListedInstrument) -> None:
+        """Makes an instrument known, before the events on it."""
+        self.instruments[instrument.instrument_id] = instrument
+        table = np.zeros((max(self.instruments) + 1, 2), dtype=np.int64)
+        for known in self.instruments.values():
+            table[known.instrument_id] = (known.base_asset_id, known.quote_asset_id)
+        self._assets_by_instrument = table
+
+    def apply(self, events: Events) -> Rows | None:
+        """The rows that these events, of whole commands in sequence, make or change; ``None`` if all are known.
+
+        Raises EventGap, and then nothing has changed. After any other exception the state is undefined.
+        """
+        sequences = events["sequence"]
+        known = int(np.searchsorted(sequences, self.position, side="right"))
+        if known:
+            events, sequences = events[known:], sequences[known:]
+        if not len(events):
+            return None
+        if int(sequences[0]) != self.position + 1:
+            raise EventGap(self.position, int(sequences[0]))
+        if len(sequences) > 1 and int(np.max(np.diff(sequences))) > 1:
+            step = int(np.argmax(np.diff(sequences) > 1))
+            raise EventGap(int(sequences[step]), int(sequences[step + 1]))
+        rows = Rows(int(sequences[-1]), int(events["event_time_ns"][-1]))
+        kinds = events["kind"]
+        others = events[
+            (kinds != EventKind.EXECUTION) & (kinds != EventKind.REJECTED) & (kinds != EventKind.MASS_CANCELED)
+        ]
+        executions = events[kinds == EventKind.EXECUTION]
+        postings: list[Row] = []
+        if len(others):
+            self._apply_others(others, rows, postings)
+        changed: set[tuple[int, int]] = set()
+        if len(executions):
+            self._apply_orders(executions, rows, changed)
+            trades = executions[executions["exec_type"] == TRADE]
+            if len(trades):
+                self._apply_trades(trades, rows, postings)
+        if postings:
+            self._apply_postings(postings, rows, changed)
+        totals, held = self.totals, self.held
+        rows.balances = [(*key, str(totals.get(key, 0)), str(held.get(key, 0))) for key in sorted(changed)]
+        self.position, self.event_time_ns = rows.sequence, rows.event_time_ns
+        return rows
+
+    def _apply_others(self, events: Events, rows: Rows, postings: list[Row]) -> None:
+        """The events that are rare, one by one."""
+        for event, amount in zip(events, amounts(events, "amount").tolist(), strict=True):
+            kind = int(event["kind"])
+            if kind == EventKind.POSTED:
+                sequence, time_ns = int(event["sequence"]), int(event["event_time_ns"])
+                account_id, asset_id = int(event["account_id"]), int(event["asset_id"])
+                name = "deposit" if amount > 0 else "withdrawal"
+                postings.append((sequence, time_ns, account_id, asset_id, amount, name, None, None))
+                postings.append((sequence, time_ns, EXTERNAL_ACCOUNT_ID, asset_id, -amount, name, None, None))
+            elif kind == EventKind.ASSET_ADDED:
+                rows.assets.append((int(event["asset_id"]), event["code"].decode(), int(event["scale"])))
+            elif kind == EventKind.INSTRUMENT_LISTED:
+                rows.instruments.append(self._list_instrument(int(event["instrument_id"])))
+            elif kind == EventKind.ACCOUNT_OPENED:
+                if int(event["account_id"]) == VENUE_ACCOUNT_ID:
+                    rows.accounts.append((EXTERNAL_ACCOUNT_ID, EXTERNAL_ACCOUNT_CODE, 0))
+                rows.accounts.append((int(event["account_id"]), event["code"].decode(), int(event["group_id"])))
+            elif kind == EventKind.ACCOUNT_GROUP_SET:
+                rows.account_groups[int(event["account_id"])] = int(event["group_id"])
+            elif kind == EventKind.FEES_SET:
+                rows.fee_schedules.append(
+                    tuple(int(event[name]) for name in ("instrument_id", "group_id", "maker_ppm", "taker_ppm"))
+                )
+            elif kind == EventKind.TRADING_STATUS_SET:
+                rows.instrument_statuses[int(event["instrument_id"])] = _TRADING_STATUS[int(event["trading_status"])]
+            else:
+                raise ValueError(f"event of unknown kind {kind}")
+        # A statement writes a key once: the last word holds.
+        rows.fee_schedules = list({row[:2]: row for row in rows.fee_schedules}.values())
+
+    def _list_instrument(self, instrument_id: int) -> Row:
+        for instrument in self._listed_instruments():
+            if instrument.instrument_id not in self.instruments:
+                self.add_instrument(instrument)
+        listed = self.instruments[instrument_id]
+        return (
+            *listed[:4],
+            str(listed.tick_mantissa),
+            listed.tick_scale,
+            str(listed.lot_mantissa),
+            listed.lot_scale,
+            listed.min_quantity,
+            listed.max_quantity,
+            str(listed.min_notional),
+            listed.lot_units,
+            listed.tick_lot_units,
+            str(TradingStatus.OPEN),
+        )
+
+    def _apply_orders(self, executions: Events, rows: Rows, changed: set[tuple[int, int]]) -> None:
+        """The last report of every order is its row; its hold replaces the one before."""
+        order_ids, first = np.unique(executions["order_id"], return_index=True)
+        last = len(executions) - 1 - np.unique(executions["order_id"][::-1], return_index=True)[1]
+        created, reports = executions[first], executions[last]
+        ids: list[int] = order_ids.tolist()
+        account_ids = reports["account_id"].tolist()
+        hold_list: list[int] = amounts(reports, "hold").tolist()
+        sides = reports["side"]
+        rows.orders = list(
+            zip(
+                ids,
+                account_ids,
+                reports["instrument_id"].tolist(),
+                [text.decode() or None for text in reports["client_order_id"].tolist()],
+                _SIDE[sides].tolist(),
+                _ORDER_TYPE[reports["order_type"]].tolist(),
+                _TIME_IN_FORCE[reports["time_in_force"]].tolist(),
+                (reports["post_only"] != 0).tolist(),
+                _SELF_TRADE_PREVENTION[reports["self_trade_prevention"]].tolist(),
+                _STATUS[reports["status"]].tolist(),
+                _CANCEL_REASON[reports["cancel_reason"]].tolist(),
+                reports["price"].tolist(),
+                reports["quantity"].tolist(),
+                map(str, amounts(reports, "quote_quantity").tolist()),
+                reports["filled_quantity"].tolist(),
+                reports["leaves_quantity"].tolist(),
+                map(str, hold_list),
+                # Of the first report of the order in these events: if that is not its first one, the row exists and
+                # keeps what it has.
+                created["sequence"].tolist(),
+                created["event_time_ns"].tolist(),
+                reports["sequence"].tolist(),
+                reports["event_time_ns"].tolist(),
+                strict=True,
+            )
+        )
+        asset_ids = self._assets_by_instrument[reports["instrument_id"], (sides == BUY).astype(np.intp)].tolist()
+        open_hold = np.where(reports["status"] < _FILLED, True, False).tolist()
+        holds, held = self.holds, self.held
+        for order_id, account_id, asset_id, hold, is_open in zip(
+            ids, account_ids, asset_ids, hold_list, open_hold, strict=True
+        ):
+            before = holds.get(order_id, 0)
+            if is_open and hold:
+                holds[order_id] = hold
+            elif before:
+                del holds[order_id]
+            after = hold if is_open else 0
+            if after != before:
+                key = (account_id, asset_id)
+                held[key] = held.get(key, 0) + after - before
+                changed.add(key)
+
+    def _apply_trades(self, fills: Events, rows: Rows, postings: list[Row]) -> None:
+        """Every trade report is a fill with its postings; the taker's is the public trade, too."""
+        trade_ids: list[int] = fills["trade_id"].tolist()
+        sequences: list[int] = fills["sequence"].tolist()
+        times_ns: list[int] = fills["event_time_ns"].tolist()
+        account_ids: list[int] = fills["account_id"].tolist()
+        order_ids: list[int] = fills["order_id"].tolist()
+        instrument_ids: list[int] = fills["instrument_id"].tolist()
+        prices: list[int] = fills["last_price"].tolist()
+        quantities: list[int] = fills["last_quantity"].tolist()
+        notionals: list[int] = amounts(fills, "last_notional").tolist()
+        fees: list[int] = amounts(fills, "fee").tolist()
+        buys: list[bool] = (fills["side"] == BUY).tolist()
+        is_taker = fills["liquidity"] == TAKER
+        sides = _SIDE[fills["side"]].tolist()
+        notional_texts = list(map(str, notionals))
+        rows.fills = list(
+            zip(
+                (fills["trade_id"].astype(np.int64) * 2 - is_taker).tolist(),
+                trade_ids,
+                sequences,
+                times_ns,
+                account_ids,
+                order_ids,
+                [text.decode() or None for text in fills["client_order_id"].tolist()],
+                instrument_ids,
+                sides,
+                _LIQUIDITY[fills["liquidity"]].tolist(),
+                prices,
+                quantities,
+                notional_texts,
+                map(str, fees),
+                strict=True,
+            )
+        )
+        instruments = self.instruments
+        for sequence, time_ns, account_id, instrument_id, buy, quantity, notional, fee, trade_id, order_id in zip(
+            sequences,
+            times_ns,
+            account_ids,
+            instrument_ids,
+            buys,
+            quantities,
+            notionals,
+            fees,
+            trade_ids,
+            order_ids,
+            strict=True,
+        ):
+            instrument = instruments[instrument_id]
+            base, quote = instrument.base_asset_id, instrument.quote_asset_id
+            units = quantity * instrument.lot_units
+            if buy:
+                notional = -notional
+            else:
+                units = -units
+            postings.append((sequence, time_ns, account_id, base, units, "trade", trade_id, order_id))
+            postings.append((sequence, time_ns, account_id, quote, notional, "trade", trade_id, order_id))
+            if fee:
+                postings.append((sequence, time_ns, account_id, quote, -fee, "fee", trade_id, order_id))
+                postings.append((sequence, time_ns, VENUE_ACCOUNT_ID, quote, fee, "fee", trade_id, order_id))
+        takers = np.flatnonzero(is_taker).tolist()
+        counter_order_ids: list[int] = fills["counter_order_id"].tolist()
+        rows.trades = [
+            (
+                trade_ids[i],
+                sequences[i],
+                times_ns[i],
+                instrument_ids[i],
+                prices[i],
+                quantities[i],
+                notional_texts[i],
+                sides[i],
+                counter_order_ids[i],
+                order_ids[i],
+            )
+            for i in takers
+        ]
+        by_instrument: dict[int, list[int]] = {}
+        for i in takers:
+            by_instrument.setdefault(instrument_ids[i], []).append(i)
+        for instrument_id, places in by_instrument.items():
+            minutes = minute_candles(
+                [times_ns[i] for i in places],
+                [prices[i] for i in places],
+                [quantities[i] for i in places],
+                [notionals[i] for i in places],
+            )
+            for interval, length_ns in INTERVALS.items():
+                key = (instrument_id, interval)
+                candles = fold(minutes, length_ns, self.candles.get(key))
+                self.candles[key] = candles[-1]
+                rows.candles.extend(
+                    (
+                        instrument_id,
+                        interval,
+                        candle.open_time_ns,
+                        candle.open,
+                        candle.high,
+                        candle.low,
+                        candle.close,
+                        str(candle.volume),
+                        str(candle.notional),
+                        candle.trade_count,
+                    )
+                    for candle in candles
+                )
+
+    def _apply_postings(self, postings: list[Row], rows: Rows, changed: set[tuple[int, int]]) -> None:
+        # Deposits were collected before trades; entries are numbered in the order of the events.
+        if rows.trades:
+            postings.sort(key=_sequence_of)
+        entry_id, totals, entries = self.last_entry_id, self.totals, rows.ledger_entries
+        for sequence, time_ns, account_id, asset_id, amount, kind, trade_id, order_id in postings:
+            entry_id += 1
+            key = (account_id, asset_id)
+            totals[key] = totals.get(key, 0) + amount
+            changed.add(key)
+            entries.append((entry_id, sequence, time_ns, account_id, asset_id, str(amount), kind, trade_id, order_id))
+        self.last_entry_id = entry_id
+
+
+def _sequence_of(posting: Row) -> int:
+    sequence: int = posting[0]
+    return sequence

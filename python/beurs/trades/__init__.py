@@ -1,0 +1,1 @@
+"""Trades: an account's own fills."""

@@ -1,0 +1,213 @@
+"""The one error shape, and the one place that maps what went wrong to HTTP.
+
+Every answer that is not a success is `{"error": {"code", "message", "field"?}}`. The code is stable and for programs,
+the message is for people, the field names what in the request was wrong. CODES is the whole list of what the services
+say themselves; REJECT_STATUS is the whole list for what the engine refuses, under the engine's own codes. The rule:
+404 what does not exist, 422 what is wrong in itself or for this instrument, 409 what the present state forbids.
+"""
+
+import re
+from typing import Any, Final
+
+import msgspec
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.types import Send
+
+from beurs.engine import reject_reasons
+from beurs.errors import JournalError, NodeStopped, QueueFull
+
+CODES: Final[dict[str, tuple[int, str]]] = {
+    "malformed_request": (400, "The request is not HTTP/1.1 as it should be."),
+    "malformed_json": (400, "The body is not JSON, not UTF-8, or has a key twice."),
+    "missing_api_key": (401, "The request needs an X-API-Key header."),
+    "invalid_api_key": (401, "The X-API-Key header is not the key of an account."),
+    "not_found": (404, "There is nothing at this path."),
+    "method_not_allowed": (405, "The path exists, but not for this method."),
+    "request_timeout": (408, "The body did not arrive in time."),
+    "body_too_large": (413, "The body is longer than is allowed."),
+    "unsupported_media_type": (415, "The body must be application/json."),
+    "missing_field": (422, "A required field is not there."),
+    "unknown_field": (422, "The body has a field that is not known."),
+    "unknown_parameter": (422, "The query has a parameter that is not known, or has one twice."),
+    "invalid_type": (422, "A field has the wrong JSON type; prices and quantities are strings."),
+    "invalid_value": (422, "A field or parameter has a value that is not allowed."),
+    "invalid_decimal": (422, "A decimal is a string of digits: no sign, no exponent, no separators."),
+    "not_a_multiple": (422, "The price is no whole number of ticks, or the quantity of lots."),
+    "too_large": (422, "The number is too large."),
+    "headers_too_large": (431, "The request line and the headers are longer than is allowed."),
+    "internal_error": (500, "The services failed. It is logged under the answer's X-Request-Id."),
+    "too_busy": (503, "The sequencer's queue is full. Nothing took effect; try again."),
+    "unavailable": (503, "The engine or its journal has stopped. The command may have taken effect."),
+    "store_unavailable": (503, "The store cannot be read, or has not caught up with the journal in time; try again."),
+}  # fmt: skip
+
+REJECT_STATUS: Final[dict[str, int]] = {
+    "unknown_account": 404,
+    "unknown_asset": 404,
+    "unknown_instrument": 404,
+    "order_reference_missing": 422,
+    "unknown_order": 404,
+    "instrument_halted": 409,
+    "instrument_cancel_only": 409,
+    "instrument_post_only": 409,
+    "duplicate_client_order_id": 409,
+    "invalid_time_in_force": 422,
+    "invalid_post_only": 422,
+    "price_not_allowed": 422,
+    "invalid_price": 422,
+    "quote_quantity_not_allowed": 422,
+    "invalid_quantity": 422,
+    "quantity_below_minimum": 422,
+    "quantity_above_maximum": 422,
+    "quantity_not_above_filled": 422,
+    "notional_overflow": 422,
+    "notional_below_minimum": 422,
+    "invalid_amount": 422,
+    "amount_overflow": 422,
+    "too_many_open_orders": 409,
+    "post_only_would_match": 409,
+    "insufficient_funds": 409,
+    "invalid_code": 422,
+    "duplicate_code": 409,
+    "invalid_scale": 422,
+    "same_asset": 422,
+    "invalid_tick_size": 422,
+    "invalid_lot_size": 422,
+    "inexact_notional": 422,
+    "invalid_quantity_range": 422,
+    "invalid_minimum_notional": 422,
+    "invalid_fee": 422,
+    "too_many_entries": 409,
+}
+
+# Which field of a request a rejection is about, where there is one.
+REJECT_FIELD: Final[dict[str, str]] = {
+    "unknown_instrument": "symbol",
+    "unknown_order": "order_id",
+    "duplicate_client_order_id": "client_order_id",
+    "invalid_time_in_force": "time_in_force",
+    "invalid_post_only": "post_only",
+    "price_not_allowed": "price",
+    "invalid_price": "price",
+    "quote_quantity_not_allowed": "quote_quantity",
+    "invalid_quantity": "quantity",
+    "quantity_below_minimum": "quantity",
+    "quantity_above_maximum": "quantity",
+    "quantity_not_above_filled": "quantity",
+    "post_only_would_match": "post_only",
+}
+
+REJECT_RULES: Final[dict[str, str]] = {code: rule for _, code, rule in reject_reasons()}
+
+
+class ErrorDetail(msgspec.Struct, omit_defaults=True, frozen=True):
+    """What went wrong."""
+
+    code: str
+    message: str
+    field: str | None = None
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """The body of every answer that is not a success."""
+
+    error: ErrorDetail
+
+
+class Problem(Exception):  # noqa: N818 - it is an answer, not a fault of the program
+    """An answer that is not a success. Raised anywhere below an endpoint, answered in one place."""
+
+    def __init__(
+        self, code: str, message: str | None = None, field: str | None = None, *, status: int | None = None
+    ) -> None:
+        known = CODES.get(code)
+        self.status = status or (known[0] if known else REJECT_STATUS[code])
+        self.detail = ErrorDetail(code, message or (known[1] if known else REJECT_RULES[code]), field)
+        super().__init__(self.detail.message)
+
+    @property
+    def code(self) -> str:
+        """The stable code."""
+        return self.detail.code
+
+    def body(self) -> bytes:
+        """The answer's body."""
+        return _encode(ErrorBody(self.detail))
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The answer's headers that do not depend on the request."""
+        return [*_STATUS_HEADERS.get(self.status, ()), (b"content-type", b"application/json")]
+
+
+_encode = msgspec.json.Encoder().encode
+_STATUS_HEADERS: Final[dict[int, tuple[tuple[bytes, bytes], ...]]] = {
+    # What is left of the request's body is not read, so the connection cannot be used again.
+    408: ((b"connection", b"close"),),
+    413: ((b"connection", b"close"),),
+    401: ((b"www-authenticate", b'X-API-Key realm="beurs"'),),
+    503: ((b"retry-after", b"1"),),
+}
+
+
+def rejection(code: str) -> Problem:
+    """The answer to a command that the engine refused."""
+    return Problem(code, field=REJECT_FIELD.get(code))
+
+
+def from_error(error: Exception) -> Problem:
+    """The answer to anything that was raised."""
+    match error:
+        case Problem():
+            return error
+        case QueueFull():
+            return Problem("too_busy")
+        case NodeStopped() | JournalError():
+            return Problem("unavailable")
+        case SQLAlchemyError():
+            return Problem("store_unavailable")
+        case RequestValidationError():
+            return _from_parameters(error.errors()[0])
+        case HTTPException(status_code=404):
+            return Problem("not_found")
+        case HTTPException(status_code=405):
+            return Problem("method_not_allowed")
+    return Problem("internal_error")
+
+
+def _from_parameters(fault: Any) -> Problem:
+    message = fault["msg"].removeprefix("Value error, ")
+    code = "missing_field" if fault["type"] == "missing" else "invalid_value"
+    return Problem(code, f"{message}.", str(fault["loc"][-1]))
+
+
+async def send_problem(problem: Problem, request_id: bytes, send: Send) -> None:
+    """Answers with the problem."""
+    body = problem.body()
+    headers = [*problem.headers(), (b"content-length", b"%d" % len(body)), (b"x-request-id", request_id)]
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+_AT = re.compile(r" - at `\$\.?([^`]*)`$")
+_NAMED = re.compile(r"(unknown|missing required) field `(.*)`", re.DOTALL)
+_DECIMAL_FIELDS = ("price", "quantity", "quote_quantity")
+_TEXT_MAX = 100
+
+
+def from_validation(error: msgspec.ValidationError) -> Problem:
+    """The answer to JSON of the wrong shape. Reads msgspec's own message, whose forms a test pins down."""
+    text, where = str(error), ""
+    at = _AT.search(text)
+    if at:
+        text, where = text[: at.start()], at.group(1)
+    named = _NAMED.search(text)
+    if named:
+        code = "unknown_field" if named.group(1) == "unknown" else "missing_field"
+        return Problem(code, field=f"{where}.{named.group(2)}".lstrip(".")[:_TEXT_MAX])
+    if text.startswith("Expected") or text == "Number out of range":
+        if where.rpartition(".")[2] in _DECIMAL_FIELDS:
+            text = 'Must be a decimal string such as "0.5", not a number or anything else.'
+        return Problem("invalid_type", text.replace("`", ""), where or None)
+    return Problem("invalid_value", text.replace("`", "")[:_TEXT_MAX], where or None)

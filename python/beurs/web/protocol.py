@@ -1,0 +1,78 @@
+"""HTTP/1.1 as uvicorn speaks it, with three things added: the head of a request is bounded, a request that takes too
+long to arrive is ended, and a request that is not HTTP gets the one error shape."""
+
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from beurs.web.problems import Problem
+
+HEAD_BYTES_MAX = 32 * 1024
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._head_bytes = 0  # read since the last whole head or piece of body; bounds what the parser keeps
+        self._arriving_since: float | None = self.loop.time()  # None between requests
+
+    def end_if_late(self, now: float, seconds_max: float) -> None:
+        """Ends the connection if its request (at first: anything) has been arriving for too long. Called regularly."""
+        if (
+            self._arriving_since is not None
+            and now - self._arriving_since > seconds_max
+            and not self.transport.is_closing()
+        ):
+            self._refuse(Problem("request_timeout"))
+
+    def data_received(self, data: bytes) -> None:
+        """Takes bytes from the network."""
+        if self.transport.is_closing():
+            return
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
+            self._refuse(
+                Problem(
+                    "headers_too_large", f"The request line and the headers are longer than {HEAD_BYTES_MAX} bytes."
+                )
+            )
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request is there."""
+        self._arriving_since = self.loop.time()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._head_bytes = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body is there."""
+        self._head_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._head_bytes = 0
+        self._arriving_since = None
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers to what is not HTTP."""
+        self._refuse(Problem("malformed_request", msg))
+
+    def _refuse(self, problem: Problem) -> None:
+        body = problem.body()
+        head = [
+            STATUS_LINE[problem.status],
+            b"content-type: application/json\r\n",
+            b"content-length: %d\r\n" % len(body),
+            b"connection: close\r\n\r\n",
+        ]
+        # If an answer of this connection is under way its bytes come first; nothing is read after this one.
+        self.transport.write(b"".join([*head, body]))
+        self.transport.close()

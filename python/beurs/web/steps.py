@@ -1,0 +1,80 @@
+"""Decimal text of an instrument's prices, quantities and amounts, in and out, for the REST edge; and its instruments by
+symbol.
+
+What comes in is checked here once, with the field's name in the error; what goes out is canonical.
+"""
+
+from collections.abc import Callable
+from typing import ParamSpec
+
+from beurs.catalogue import Asset, Catalogue, Instrument
+from beurs.engine import format_amount, format_decimal, parse_amount, parse_decimal
+from beurs.errors import DecimalError
+from beurs.web.problems import Problem
+
+P = ParamSpec("P")
+
+
+class Instruments:
+    """The listed instruments. `refresh` takes in what has been listed since; a look-up never does, so that asking for
+    symbols that do not exist costs nothing."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.by_symbol: dict[str, Instrument] = {}
+        self.by_id: dict[int, Instrument] = {}
+        self.assets: dict[int, Asset] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Takes what the catalogue knows now."""
+        self.assets = {asset.asset_id: asset for asset in self.catalogue.assets()}
+        self.by_id = {instrument.instrument_id: instrument for instrument in self.catalogue.instruments()}
+        self.by_symbol = {instrument.symbol: instrument for instrument in self.by_id.values()}
+
+    def __getitem__(self, symbol: str) -> Instrument:
+        """The instrument of a symbol. Raises Problem unknown_instrument."""
+        instrument = self.by_symbol.get(symbol)
+        if instrument is None:
+            raise Problem("unknown_instrument", field="symbol")
+        return instrument
+
+
+def ticks(instrument: Instrument, text: str) -> int:
+    """A price as a count of ticks, at least 1."""
+    return _at_least_1(parse_decimal, "price", text, instrument.tick.mantissa, instrument.tick.scale)
+
+
+def lots(instrument: Instrument, text: str) -> int:
+    """A quantity as a count of lots, at least 1."""
+    return _at_least_1(parse_decimal, "quantity", text, instrument.lot.mantissa, instrument.lot.scale)
+
+
+def quote_units(instrument: Instrument, text: str) -> int:
+    """A quote quantity in the quote asset's smallest unit, at least 1."""
+    return _at_least_1(parse_amount, "quote_quantity", text, instrument.quote_unit.scale)
+
+
+def _at_least_1(parse: Callable[P, int], field: str, *arguments: P.args, **named: P.kwargs) -> int:
+    try:
+        count = parse(*arguments, **named)
+    except DecimalError as error:
+        raise Problem(error.code, f"The {field} {error.rule}.", field) from None
+    if count == 0:
+        raise Problem("invalid_price" if field == "price" else "invalid_quantity", field=field)
+    return count
+
+
+def price_text(instrument: Instrument, price_ticks: int) -> str:
+    """A price as decimal text."""
+    return format_decimal(price_ticks, instrument.tick.mantissa, instrument.tick.scale)
+
+
+def quantity_text(instrument: Instrument, quantity_lots: int) -> str:
+    """A quantity as decimal text."""
+    return format_decimal(quantity_lots, instrument.lot.mantissa, instrument.lot.scale)
+
+
+def hold_text(instrument: Instrument, side: str, units: int) -> str:
+    """What is held for an order: quote for a buy, base for a sell."""
+    return format_amount(units, (instrument.quote_unit if side == "buy" else instrument.base_unit).scale)

@@ -1,0 +1,31 @@
+"""The words and texts that the JSON of every domain is made of. A test holds the words against the engine's."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+DECIMAL_PATTERN = r"^(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?$"
+CLIENT_ORDER_ID_PATTERN = r"^[!-~]{1,36}$"
+
+# The patterns are for the documentation; the edge checks them itself, so that its errors name code and rule.
+DecimalText = Annotated[
+    str, Meta(description="A decimal, as text.", examples=["0.5"], extra_json_schema={"pattern": DECIMAL_PATTERN})
+]
+ClientOrderId = Annotated[
+    str,
+    Meta(
+        description="The client's own id of the order: 1 to 36 printable ASCII characters without spaces.",
+        examples=["my-order-1"],
+        extra_json_schema={"pattern": CLIENT_ORDER_ID_PATTERN},
+    ),
+]
+SideText = Literal["buy", "sell"]
+OrderTypeText = Literal["limit", "market"]
+TimeInForceText = Literal["gtc", "ioc", "fok"]
+SelfTradePreventionText = Literal["none", "expire_taker", "expire_maker", "expire_both", "decrement"]
+OrderStatusText = Literal["new", "partially_filled", "filled", "canceled"]
+ExecTypeText = Literal["new", "trade", "canceled", "replaced", "restated"]
+CancelReasonText = Literal[
+    "requested", "mass_cancel", "immediate_or_cancel", "fill_or_kill", "no_liquidity", "self_trade"
+]
+LiquidityText = Literal["maker", "taker"]
