@@ -24,7 +24,8 @@ from beurs.store.models import Base
 from beurs.store.projection import EventGap, Projection
 from beurs.store.projector import Follower, listed_instrument
 
-from .conftest import ACCOUNTS, Venue, tables
+from ..venues import ACCOUNTS, Venue
+from .conftest import tables
 
 NewStore = Callable[[], Store]
 

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -22,6 +23,8 @@ EXTENSION: Final = "beurs.frames"
 """Under this name the connection is in ``scope["extensions"]``."""
 WAITING_BYTES_MAX: Final = 2 * 1024 * 1024
 """Bytes that may wait for one client; with more it is cut off."""
+SYSTEM_BUFFER_BYTES: Final = 128 * 1024
+"""Bytes that the system may keep for one client besides (it takes twice what it is told)."""
 CLOSE_SECONDS_MAX: Final = 5.0
 """How long a closed connection may take to send what waits."""
 FRAGMENTS_MAX: Final = 64
@@ -75,6 +78,26 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().handle_ping()
         if self.waiting_bytes > WAITING_BYTES_MAX:
             self.cut_off()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is there."""
+        super().connection_made(transport)
+        connected = transport.get_extra_info("socket")
+        if connected is not None:
+            # What the system keeps for a client is bounded, too; by itself it would grow to megabytes.
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SYSTEM_BUFFER_BYTES)
+
+    def send_receive_event_to_app(self) -> None:
+        """A message is whole."""
+        if self.curr_msg_data_type == "text":
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                # As uvicorn does, but a client's mistake is not worth a traceback in our log.
+                self.conn.send_close(1007)
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
 
     def handle_cont(self, event: Frame) -> None:
         """Takes a part of a message, of which there may be only so many."""

@@ -334,11 +334,11 @@ async function load() {
   }
   select.replaceChildren(...state.instruments.map(({ symbol }) => new Option(symbol, symbol)));
   select.disabled = false;
-  choose(decodeURIComponent(location.hash.slice(1)));
+  choose(location.hash.slice(1));
 }
 
 $("instrument").addEventListener("change", (event) => choose(event.target.value));
-window.addEventListener("hashchange", () => choose(decodeURIComponent(location.hash.slice(1))));
+window.addEventListener("hashchange", () => choose(location.hash.slice(1)));
 
 function theme(name) {
   document.documentElement.dataset.theme = name;
