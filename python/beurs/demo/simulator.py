@@ -30,7 +30,7 @@ from beurs.values import OrderType, SelfTradePrevention, Side, TimeInForce
 log = logging.getLogger(__name__)
 
 COMMANDS_PER_SECOND: Final = 30.0
-LEVELS: Final = 10
+LEVELS: Final = 14
 """Orders that a maker keeps on each side of an instrument."""
 ANCHORS: Final = {"BTC": 60_000.0, "ETH": 3_000.0, "USD": 1.0, "EUR": 1.1}
 """Values in dollars that the walks begin at and come back to. What is not here is worth 10."""
