@@ -7,6 +7,7 @@ takes them from the journal again.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import NullPool
+
+log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 10_000
 
@@ -58,8 +61,16 @@ class Store:
 
     def migrate(self) -> None:
         """Brings the schema to the version of this program; creates it in an empty database."""
+        # It would tell every step of every start.
+        logging.getLogger("alembic").setLevel(logging.WARNING)
         with self._writer.connect() as connection:
+            before = MigrationContext.configure(connection).get_current_revision()
+            # The question has begun a transaction; Alembic wants to begin its own.
+            connection.rollback()
             command.upgrade(_alembic(connection), "head")
+            after = MigrationContext.configure(connection).get_current_revision()
+        if after != before:
+            log.info("store: the schema is now at %s, it was at %s", after, before or "nothing")
 
     def drop(self) -> None:
         """Drops every table of the store. :meth:`migrate` makes them anew, empty."""
