@@ -14,7 +14,7 @@
 """
 
 from beurs.catalogue import Account, Asset, Instrument
-from beurs.engine import VERSION as __version__
+from beurs.engine import VERSION as __version__  # noqa: N811 (the name that packages have)
 from beurs.errors import (
     BeursError,
     CommandInvalid,
@@ -70,9 +70,9 @@ __all__ = [
     "CommandInvalid",
     "DecimalError",
     "Event",
+    "Exchange",
     "ExecType",
     "ExecutionReport",
-    "Exchange",
     "FeesSet",
     "InputError",
     "Instrument",

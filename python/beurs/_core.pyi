@@ -8,9 +8,42 @@ from collections.abc import Callable
 from os import PathLike
 from typing import Any, Final, final
 
+import numpy.typing as npt
 from typing_extensions import Buffer
 
 from beurs.rows import AccountRow, AssetRow, InstrumentRow, OrderRow
+
+__all__ = [
+    "COMMAND_FIELDS",
+    "COMMAND_SIZE",
+    "EVENT_FIELDS",
+    "EVENT_SIZE",
+    "VERSION",
+    "Event",
+    "Node",
+    "add_asset",
+    "cancel_order",
+    "decode_events",
+    "deposit",
+    "enums",
+    "format_amount",
+    "format_decimal",
+    "list_instrument",
+    "mass_cancel",
+    "new_order",
+    "open_account",
+    "parse_amount",
+    "parse_decimal",
+    "reject_reasons",
+    "replace_order",
+    "replay_lobster",
+    "replay_stream",
+    "set_account_group",
+    "set_fees",
+    "set_trading_status",
+    "verify",
+    "withdraw",
+]
 
 COMMAND_SIZE: Final[int]
 EVENT_SIZE: Final[int]
@@ -67,9 +100,7 @@ def set_account_group(account_id: int, group_id: int) -> bytes: ...
 def set_fees(instrument_id: int, group_id: int, maker_ppm: int, taker_ppm: int) -> bytes: ...
 def set_trading_status(instrument_id: int, status: int) -> bytes: ...
 def decode_events(events: bytes) -> list[Event]: ...
-def verify(
-    path: str | PathLike[str], progress: Callable[[int, int], Any] | None = None
-) -> dict[str, Any]: ...
+def verify(path: str | PathLike[str], progress: Callable[[int, int], Any] | None = None) -> dict[str, Any]: ...
 def replay_lobster(
     messages_path: str | PathLike[str],
     orderbook_path: str | PathLike[str],
@@ -207,7 +238,7 @@ class Node:
     def cancel_order(self, account_id: int, order_id: int) -> int: ...
     def replace_order(self, account_id: int, order_id: int, price: int, quantity: int) -> int: ...
     def execute(self, commands: bytes) -> bytes: ...
-    def execute_records(self, commands: Buffer) -> Records: ...
+    def execute_records(self, commands: Buffer | npt.NDArray[Any]) -> memoryview: ...
     def submit(self, token: int, command: bytes) -> None: ...
     def fileno(self) -> int: ...
     def completions(self) -> list[tuple[int, bytes]]: ...
@@ -232,10 +263,3 @@ class Node:
     def checkpoint(self) -> int: ...
     def close(self) -> None: ...
     def stats(self) -> dict[str, Any]: ...
-
-@final
-class Records:
-    """An array of EVENT records, read-only, through the buffer protocol."""
-
-    def __len__(self) -> int: ...
-    def __buffer__(self, flags: int, /) -> memoryview: ...

@@ -96,7 +96,7 @@ def open_exchange(settings: Settings) -> Iterator[OpenExchange]:
         store = Store(settings.store_url)
         stack.callback(store.close)
         # While nobody waits for it the store takes many events at once: small transactions cost the order path time.
-        projector = Projector(node, store, gather_seconds=0.05)
+        projector = Projector(node, store, gather_seconds=0.2)
         projector.start()
         stack.callback(projector.stop, settings.shutdown_seconds_max)
         log.info("opened", sequence=node.sequence, data_directory=str(settings.data_directory))

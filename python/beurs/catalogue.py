@@ -119,7 +119,7 @@ class Catalogue:
         return found
 
     def instrument(self, name: str | int) -> Instrument:
-        """The instrument of that symbol or instrument_id. Its status may be old; `instruments()` has the present one."""
+        """The instrument of that symbol or instrument_id. Its status may be old; that of `instruments()` is not."""
         found = self._instruments.get(_key(name, "symbol"))
         if found is None and self._refresh():
             found = self._instruments.get(name)
@@ -128,7 +128,7 @@ class Catalogue:
         return found
 
     def account(self, name: str | int) -> Account:
-        """The account of that code or account_id. Its group may be old; `accounts()` has the present one."""
+        """The account of that code or account_id. Its group may be old; that of `accounts()` is not."""
         found = self._accounts.get(_key(name, "account"))
         if found is None and self._refresh():
             found = self._accounts.get(name)
@@ -194,7 +194,6 @@ def _instrument(row: InstrumentRow, assets: dict[str | int, Asset]) -> Instrumen
         base_unit=base.unit,
         quote_unit=quote.unit,
     )
-
 
 
 def _key(name: object, what: str) -> str | int:

@@ -1,8 +1,8 @@
 """The exchange in this process: no server, no network, the same engine and the same journal.
 
-An `Exchange` translates names and decimal text into the engine's integers, and its events back. It decides nothing: what
-is not refused here for being unreadable, the engine accepts or rejects. Every method that changes something returns when
-that is durable (with a journal) or done (in memory), and either has its whole effect or none.
+An `Exchange` translates names and decimal text into the engine's integers, and its events back. It decides nothing:
+what is not refused here for being unreadable, the engine accepts or rejects. Every method that changes something
+returns when that is durable (with a journal) or done (in memory), and either has its whole effect or none.
 """
 
 from __future__ import annotations
@@ -138,9 +138,7 @@ class Exchange:
         checkpoint_interval: int = 1_000_000,
         event_ring_bytes: int = 64 << 20,
     ) -> None:
-        self._node = engine.Node(
-            directory, checkpoint_interval=checkpoint_interval, event_ring_bytes=event_ring_bytes
-        )
+        self._node = engine.Node(directory, checkpoint_interval=checkpoint_interval, event_ring_bytes=event_ring_bytes)
         self._journalled = directory is not None
         self._catalogue = Catalogue(self._node)
         self._translator = Translator(self._catalogue)
@@ -194,7 +192,7 @@ class Exchange:
             max_quantity: The largest order, in base; 2**53 - 1 lots if not given.
             min_notional: The smallest price × quantity of an order, in quote; none if not given.
 
-        Raises Rejected: `duplicate_code`, `same_asset`, `invalid_lot_size`, `inexact_notional` and others of 501 to 511.
+        Raises Rejected: `duplicate_code`, `same_asset`, `inexact_notional` and others of 501 to 511.
         """
         base_asset, quote_asset = self._catalogue.asset(base), self._catalogue.asset(quote)
         tick, lot = Step.of(tick_size, "tick_size"), Step.of(lot_size, "lot_size")
@@ -310,7 +308,7 @@ class Exchange:
             time_in_force: `gtc`, `ioc` or `fok`; if not given `gtc` for a limit and `ioc` for a market order.
             post_only: Refuse the order rather than let it take.
             self_trade_prevention: What to do on meeting an own order.
-            client_order_id: 1 to 36 printable ASCII characters without spaces. Submitting it again has no second effect.
+            client_order_id: 1 to 36 printable ASCII characters without spaces. Sent again, it has no second effect.
 
         Returns:
             Its id, its state and the reports of everything that happened, makers included.
@@ -438,7 +436,7 @@ class Exchange:
 
     def order(self, order_id: int) -> Order | None:
         """The open order of that id, or None."""
-        row = self._node.order(_order_id(order_id))
+        row = self._node.order(_integer("order_id", order_id, 1, 2**63 - 1))
         return None if row is None else self._open_order(row)
 
     def open_orders(self, account: str | int) -> list[Order]:
@@ -465,13 +463,13 @@ class Exchange:
         """Executes COMMAND records one after the other, and gives their EVENT records.
 
         Args:
-            commands: An array of dtype `beurs.records.COMMAND`, contiguous, shape (n,), or the bytes of one. Nothing may
-                write to it meanwhile.
+            commands: An array of dtype `beurs.records.COMMAND`, contiguous, shape (n,), or the bytes of one. Nothing
+                may write to it meanwhile.
 
         Returns:
-            The events, dtype `beurs.records.EVENT`, shape (m,) with m ≥ n, read-only. `sequence` says of which command an
-            event is: the first command of the batch has the exchange's sequence before it, plus 1. A refused command gives
-            one event of kind REJECTED; it does not end the batch. All commands of a batch may have one time.
+            The events, dtype `beurs.records.EVENT`, shape (m,) with m ≥ n, read-only. `sequence` says of which command
+            an event is: the first command of the batch has the exchange's sequence before it, plus 1. A refused command
+            gives one event of kind REJECTED; it does not end the batch. Many commands may have one time.
 
         Raises:
             CommandInvalid: A record is not a command. None of the batch was executed.
@@ -483,8 +481,9 @@ class Exchange:
     # Everything that happened, and the state.
 
     def events(self, since: int = 0, *, limit: int | None = None) -> list[Event]:
-        """The events of the commands after the command `since`, oldest first: all of them, or those of the first commands
-        that make up at least `limit` events.
+        """The events of the commands after the command `since`, oldest first.
+
+        All of them, or those of the first commands that make up at least `limit` events.
 
         Raises Lagged if there is no journal and events that far back are not held in memory any more.
         """
@@ -602,7 +601,7 @@ def _refused(code: str) -> OrderRejected:
 
 def _all_of(kind: type[_ReportType], events: list[Event]) -> list[_ReportType]:
     """The events, all of which are of this kind."""
-    reports = [event for event in events if isinstance(event, kind)]
+    reports: list[_ReportType] = [event for event in events if isinstance(event, kind)]
     assert len(reports) == len(events), events
     return reports
 

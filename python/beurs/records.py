@@ -2,7 +2,7 @@
 
 `COMMAND` is one command, `EVENT` one event; docs/reference/records.md names every field. Numbers of enums are those of
 `beurs.Side` and its like (`Side.BUY.number`). Fields that a command or an event of that kind does not use are 0.
-Amounts are 128-bit and take two fields, `<name>_lo` and `<name>_hi`: `amounts()` and `set_amounts()` join and split them.
+Amounts are 128-bit and take two fields, `<name>_lo` and `<name>_hi`; `amounts()` joins and `set_amounts()` splits them.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def amounts(records: npt.NDArray[np.void], name: str) -> npt.NDArray[Any]:
     signed = low.view(np.int64) if low.flags.c_contiguous else low.astype(np.uint64).view(np.int64)
     if bool(np.all(high == (signed >> 63))):
         return signed.copy()
-    return low.astype(object) + (high.astype(object) << 64)
+    joined: npt.NDArray[Any] = low.astype(object) + (high.astype(object) << 64)
+    return joined
 
 
 def set_amounts(records: npt.NDArray[np.void], name: str, values: npt.ArrayLike) -> None:

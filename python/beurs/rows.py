@@ -15,7 +15,7 @@ class AssetRow(TypedDict):
 
 
 class InstrumentRow(TypedDict):
-    """An instrument. Steps are `mantissa / 10**scale`; quantities are in lots, `last_price` in ticks, 0 before a trade."""
+    """An instrument. Steps are `mantissa / 10**scale`, quantities in lots; `last_price` in ticks, 0 before a trade."""
 
     instrument_id: int
     symbol: str

@@ -44,7 +44,7 @@ class WireEnum(StrEnum):
 
     number: int
 
-    def __new__(cls, text: str, number: int) -> Self:
+    def __new__(cls, text: str, number: int = -1) -> Self:  # A look-up by text gives no number.
         member = str.__new__(cls, text)
         member._value_ = text
         member.number = number

@@ -115,5 +115,3 @@ def buy(price: str | None = "100.00", quantity: str | None = "1", **more: Any) -
 def sell(price: str | None = "100.00", quantity: str | None = "1", **more: Any) -> dict[str, Any]:
     """The body of a sell order on BTC-USD."""
     return buy(price, quantity, **more) | {"side": "sell"}
-
-

@@ -210,6 +210,14 @@ impl Listing {
     /// The number of the fee schedule of a group.
     #[inline]
     pub(crate) fn fees_of(&self, group: u16) -> u16 {
+        match self.fees.as_slice() {
+            [] => 0,
+            [(0, fees)] => *fees,
+            _ => self.search_fees(group),
+        }
+    }
+
+    fn search_fees(&self, group: u16) -> u16 {
         let own = self.fees.binary_search_by_key(&group, |&(group, _)| group);
         match (own, self.fees.first()) {
             (Ok(at), _) => self.fees[at].1,
@@ -434,7 +442,8 @@ impl Engine {
             self.remember(account, &taker.client_order_id);
             return Ok(());
         }
-        if self.match_taker(at, &mut taker, events) {
+        let meets_nobody = rests && !self.books[at].would_match(&self.arena, command.side, command.price);
+        if meets_nobody || self.match_taker(at, &mut taker, events) {
             let slot = self.arena.orders.insert(taker.order);
             self.arena.orders.set_client_order_id(slot, &taker.client_order_id);
             self.books[at].rest(&mut self.arena, slot, command.side, command.price);

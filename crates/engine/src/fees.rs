@@ -22,13 +22,13 @@ impl FeeSchedule {
 /// `ceil(millionths / 10^6)`.
 #[inline]
 pub(crate) fn ceil_millionths(millionths: i128) -> i128 {
-    if millionths <= 0 {
-        return -(-millionths / PPM);
-    }
     // Nearly every fee fits 64 bits, where dividing by a constant is a multiplication.
-    match u64::try_from(millionths) {
-        Ok(small) => i128::from(small.div_ceil(PPM as u64)),
-        Err(_) => (millionths + (PPM - 1)) / PPM,
+    match i64::try_from(millionths) {
+        Ok(small) if small <= i64::MAX - PPM as i64 => {
+            let whole = small / PPM as i64;
+            i128::from(whole + i64::from((whole * PPM as i64) < small))
+        }
+        _ => millionths.div_euclid(PPM) + i128::from(millionths.rem_euclid(PPM) != 0),
     }
 }
 
@@ -90,6 +90,16 @@ mod tests {
         assert_eq!(fill_fee(1_000_000, 1, 0), (1, 0));
         assert_eq!(fill_fee(1_000_001, 1, 0), (2, 999_999));
         assert_eq!(fill_fee(0, 1, 0), (0, 0));
+    }
+
+    #[test]
+    fn both_ways_of_dividing_agree() {
+        for part in [-2_000_001_i128, -1_000_000, -999_999, -1, 0, 1, 999_999, 1_000_000, 1_000_001] {
+            // A multiple of 10^6 that does not fit 64 bits changes the way and shifts the result.
+            let far = 10_i128.pow(30);
+            assert_eq!(ceil_millionths(part) + far / PPM, ceil_millionths(part + far));
+            assert_eq!(ceil_millionths(part) - far / PPM, ceil_millionths(part - far));
+        }
     }
 
     #[test]

@@ -82,15 +82,15 @@ pub(crate) fn run<P: PriceIndex, V: Venue<P>>(
         let maker = level.head;
         let order = arena.orders.get(maker);
         let available = order.leaves.min(incoming.leaves);
+        let quantity = venue.affordable(price, available);
+        if quantity == 0 {
+            return Ended::Exhausted;
+        }
         if order.account == incoming.account && incoming.self_trade_prevention != SelfTradePrevention::None {
             match prevent(arena, book, incoming, venue, maker) {
                 None => continue,
                 Some(ended) => return ended,
             }
-        }
-        let quantity = venue.affordable(price, available);
-        if quantity == 0 {
-            return Ended::Exhausted;
         }
         arena.reduce(maker, quantity);
         incoming.leaves -= quantity;

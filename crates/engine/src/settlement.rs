@@ -323,6 +323,7 @@ impl<S: EventSink> Desk<'_, S> {
 impl Ledger {
     /// Releases the hold of an order in a book that is being canceled, and makes its report. `decremented` lots were taken
     /// off it just before, and are shown, and held, as its own still.
+    #[inline(always)] // As `Taker::report`.
     pub fn cancel_maker(
         &mut self,
         arena: &Arena,

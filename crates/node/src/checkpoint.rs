@@ -65,9 +65,7 @@ pub fn list(directory: &Path) -> Result<Vec<CheckpointFile>, JournalError> {
     };
     let mut files = Vec::new();
     for entry in entries {
-        let path = entry
-            .map_err(|error| JournalError::io("read the directory", directory, error))?
-            .path();
+        let path = entry.map_err(|error| JournalError::io("read the directory", directory, error))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
         if let Some(sequence) = name.strip_suffix(SUFFIX).and_then(|digits| digits.parse().ok()) {
             files.push(CheckpointFile { sequence, path });
@@ -110,11 +108,9 @@ pub fn write(directory: &Path, disk: &dyn Disk, position: Position, snapshot: &[
         return Err(failed("write", error));
     }
     disk.rename(&aside, &path).map_err(|error| failed("rename", error))?;
-    disk.sync_directory(directory)
-        .map_err(|error| JournalError::io("sync the directory", directory, error))?;
+    disk.sync_directory(directory).map_err(|error| JournalError::io("sync the directory", directory, error))?;
     for old in list(directory)?.into_iter().skip(KEPT) {
-        disk.remove(&old.path)
-            .map_err(|error| JournalError::io("remove", &old.path, error))?;
+        disk.remove(&old.path).map_err(|error| JournalError::io("remove", &old.path, error))?;
     }
     Ok(path)
 }
@@ -124,10 +120,7 @@ pub fn write(directory: &Path, disk: &dyn Disk, position: Position, snapshot: &[
 /// # Errors
 /// Why it cannot be used.
 pub fn read(file: &CheckpointFile) -> Result<Checkpoint, SkippedCheckpoint> {
-    let skipped = |why: String| SkippedCheckpoint {
-        path: file.path.clone(),
-        why,
-    };
+    let skipped = |why: String| SkippedCheckpoint { path: file.path.clone(), why };
     let bytes = std::fs::read(&file.path).map_err(|error| skipped(format!("cannot read: {error}")))?;
     let Some((header, snapshot)) = bytes.split_first_chunk::<HEADER>() else {
         return Err(skipped("the file ends within its header".to_owned()));
@@ -143,33 +136,18 @@ pub fn read(file: &CheckpointFile) -> Result<Checkpoint, SkippedCheckpoint> {
     if u32_at(12) != checksum(header) {
         return Err(skipped("the header's checksum is wrong".to_owned()));
     }
-    let position = Position {
-        sequence: u64_at(16),
-        event_time_ns: u64_at(24) as i64,
-        running_hash: u64_at(32),
-    };
+    let position = Position { sequence: u64_at(16), event_time_ns: u64_at(24) as i64, running_hash: u64_at(32) };
     if position.sequence != file.sequence {
-        return Err(skipped(format!(
-            "the header says that it stands at sequence {}",
-            position.sequence
-        )));
+        return Err(skipped(format!("the header says that it stands at sequence {}", position.sequence)));
     }
     if u64_at(40) != snapshot.len() as u64 {
-        return Err(skipped(format!(
-            "the snapshot has {} bytes instead of {}",
-            snapshot.len(),
-            u64_at(40)
-        )));
+        return Err(skipped(format!("the snapshot has {} bytes instead of {}", snapshot.len(), u64_at(40))));
     }
     let digest: [u8; 32] = header[48..80].try_into().expect("32 bytes");
     if Sha256::digest(snapshot).as_slice() != digest {
         return Err(skipped("the snapshot's digest is wrong".to_owned()));
     }
-    Ok(Checkpoint {
-        position,
-        digest,
-        snapshot: bytes[HEADER..].to_vec(),
-    })
+    Ok(Checkpoint { position, digest, snapshot: bytes[HEADER..].to_vec() })
 }
 
 /// Removes files that a crash left half made.
@@ -180,12 +158,9 @@ pub fn remove_unfinished(directory: &Path, disk: &dyn Disk) -> Result<(), Journa
     let entries =
         std::fs::read_dir(directory).map_err(|error| JournalError::io("read the directory", directory, error))?;
     for entry in entries {
-        let path = entry
-            .map_err(|error| JournalError::io("read the directory", directory, error))?
-            .path();
+        let path = entry.map_err(|error| JournalError::io("read the directory", directory, error))?.path();
         if path.to_str().is_some_and(|name| name.ends_with(UNFINISHED)) {
-            disk.remove(&path)
-                .map_err(|error| JournalError::io("remove", &path, error))?;
+            disk.remove(&path).map_err(|error| JournalError::io("remove", &path, error))?;
         }
     }
     Ok(())

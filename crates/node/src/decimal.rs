@@ -127,10 +127,7 @@ pub fn parse_decimal(text: &str, step: Step) -> Result<i64, DecimalError> {
 /// [`DecimalError::InvalidStep`], and [`DecimalError::TooLarge`] when count × mantissa is above 128 bits.
 pub fn format_decimal(count: i128, step: Step) -> Result<String, DecimalError> {
     let step = checked_step(step)?;
-    let digits = count
-        .unsigned_abs()
-        .checked_mul(u128::from(step.mantissa))
-        .ok_or(DecimalError::TooLarge)?;
+    let digits = count.unsigned_abs().checked_mul(u128::from(step.mantissa)).ok_or(DecimalError::TooLarge)?;
     Ok(format_units(count < 0, digits, step.scale))
 }
 
@@ -251,23 +248,14 @@ mod tests {
     #[test]
     fn what_cannot_be_counted_is_refused() {
         assert_eq!(parse_decimal("9007199254740992", UNIT), Err(DecimalError::TooLarge));
-        assert_eq!(
-            parse_decimal("999999999999999999", Step { mantissa: 1, scale: 18 }),
-            Err(DecimalError::TooLarge)
-        );
+        assert_eq!(parse_decimal("999999999999999999", Step { mantissa: 1, scale: 18 }), Err(DecimalError::TooLarge));
         assert_eq!(format_decimal(i128::MAX, NICKEL), Err(DecimalError::TooLarge));
     }
 
     #[test]
     fn a_step_that_is_none_is_refused() {
-        assert_eq!(
-            parse_decimal("1", Step { mantissa: 0, scale: 0 }),
-            Err(DecimalError::InvalidStep)
-        );
-        assert_eq!(
-            parse_decimal("1", Step { mantissa: 1, scale: 19 }),
-            Err(DecimalError::InvalidStep)
-        );
+        assert_eq!(parse_decimal("1", Step { mantissa: 0, scale: 0 }), Err(DecimalError::InvalidStep));
+        assert_eq!(parse_decimal("1", Step { mantissa: 1, scale: 19 }), Err(DecimalError::InvalidStep));
         assert_eq!(format_amount(1, 19), Err(DecimalError::InvalidStep));
         assert_eq!(parse_amount("1", 255), Err(DecimalError::InvalidStep));
     }
@@ -281,39 +269,21 @@ mod tests {
             (1200, CENT, "12"),
             (3, NICKEL, "0.15"),
             (-3, NICKEL, "-0.15"),
-            (
-                1,
-                Step {
-                    mantissa: u64::MAX,
-                    scale: 18,
-                },
-                "18.446744073709551615",
-            ),
+            (1, Step { mantissa: u64::MAX, scale: 18 }, "18.446744073709551615"),
         ] {
             assert_eq!(format_decimal(count, step).as_deref(), Ok(text));
         }
-        assert_eq!(
-            format_amount(i128::MAX, 18).as_deref(),
-            Ok("170141183460469231731.687303715884105727")
-        );
-        assert_eq!(
-            format_amount(i128::MIN, 0).as_deref(),
-            Ok("-170141183460469231731687303715884105728")
-        );
+        assert_eq!(format_amount(i128::MAX, 18).as_deref(), Ok("170141183460469231731.687303715884105727"));
+        assert_eq!(format_amount(i128::MIN, 0).as_deref(), Ok("-170141183460469231731687303715884105728"));
     }
 
     #[test]
     fn text_and_count_are_each_others_inverse() {
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         for _ in 0..100_000 {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let count = (state >> 11) as i64;
-            let step = Step {
-                mantissa: 1 + (state % 999),
-                scale: 5 + (state % 14) as u8,
-            };
+            let step = Step { mantissa: 1 + (state % 999), scale: 5 + (state % 14) as u8 };
             let Ok(text) = format_decimal(i128::from(count), step) else {
                 continue;
             };

@@ -52,19 +52,11 @@ pub enum JournalError {
 
 impl JournalError {
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            action,
-            path: path.to_owned(),
-            source: Arc::new(source),
-        }
+        Self::Io { action, path: path.to_owned(), source: Arc::new(source) }
     }
 
     pub(crate) fn damaged(path: &Path, offset: u64, what: impl Into<String>) -> Self {
-        Self::Damaged {
-            path: path.to_owned(),
-            offset,
-            what: what.into(),
-        }
+        Self::Damaged { path: path.to_owned(), offset, what: what.into() }
     }
 }
 
@@ -125,22 +117,12 @@ pub enum AppendError {
 impl fmt::Display for AppendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Conflict {
-                expected_sequence,
-                next_sequence,
-            } => {
-                write!(
-                    f,
-                    "the batch begins with sequence {expected_sequence}, the log goes on with {next_sequence}"
-                )
+            Self::Conflict { expected_sequence, next_sequence } => {
+                write!(f, "the batch begins with sequence {expected_sequence}, the log goes on with {next_sequence}")
             }
             Self::Full { source } => write!(f, "no room for another segment: {source}"),
             Self::Unknown { action, path, source } => {
-                write!(
-                    f,
-                    "{}: cannot {action}, the outcome is unknown: {source}",
-                    path.display()
-                )
+                write!(f, "{}: cannot {action}, the outcome is unknown: {source}", path.display())
             }
             Self::Poisoned => f.write_str("an earlier append had an unknown outcome"),
             Self::TooLarge { commands } => write!(f, "a batch of {commands} commands is too large"),

@@ -32,10 +32,7 @@ pub(crate) struct Pool<T> {
 
 impl<T> Pool<T> {
     pub(crate) fn new(most: usize) -> Self {
-        Self {
-            vectors: Mutex::new(Vec::new()),
-            most,
-        }
+        Self { vectors: Mutex::new(Vec::new()), most }
     }
 
     pub(crate) fn take(&self) -> Vec<T> {
@@ -189,9 +186,7 @@ impl FeedRing {
 
     fn since(&self, sequence: u64, max_bytes: usize) -> Result<Events, NodeError> {
         if sequence < self.oldest_sequence {
-            return Err(NodeError::Lagged {
-                oldest_sequence: self.oldest_sequence,
-            });
+            return Err(NodeError::Lagged { oldest_sequence: self.oldest_sequence });
         }
         let mut events = Events::default();
         let mut left = max_bytes / EVENT_SIZE;
@@ -262,12 +257,8 @@ impl Outbox {
             }
             OwnedFd::from_raw_fd(descriptor)
         };
-        let ring = FeedRing {
-            blocks: VecDeque::new(),
-            bytes: 0,
-            capacity_bytes: ring_bytes,
-            oldest_sequence: sequence,
-        };
+        let ring =
+            FeedRing { blocks: VecDeque::new(), bytes: 0, capacity_bytes: ring_bytes, oldest_sequence: sequence };
         let inner = Inner {
             durable: if journalled { sequence } else { u64::MAX },
             released: sequence,
@@ -276,11 +267,7 @@ impl Outbox {
             completions: Vec::new(),
             stopped: None,
         };
-        Ok(Self {
-            inner: Mutex::new(inner),
-            changed: Condvar::new(),
-            signal,
-        })
+        Ok(Self { inner: Mutex::new(inner), changed: Condvar::new(), signal })
     }
 
     /// Readable while there are completions, or once the node has stopped.
@@ -320,20 +307,13 @@ impl Outbox {
 
     fn release(&self, inner: &mut Inner) {
         let had_completions = !inner.completions.is_empty();
-        while inner
-            .pending
-            .front()
-            .is_some_and(|pending| pending.block.last_sequence <= inner.durable)
-        {
+        while inner.pending.front().is_some_and(|pending| pending.block.last_sequence <= inner.durable) {
             let Some(Pending { block, completions }) = inner.pending.pop_front() else {
                 break;
             };
             inner.released = block.last_sequence;
             for (token, range) in completions {
-                inner.completions.push(Completion {
-                    token,
-                    events: EventSlice::new(block.clone(), range),
-                });
+                inner.completions.push(Completion { token, events: EventSlice::new(block.clone(), range) });
             }
             inner.ring.push(block);
         }
@@ -412,34 +392,19 @@ mod tests {
         let mut records = Vec::new();
         for &(sequence, count) in counts {
             for event_index in 0..count {
-                records.push(EventRecord {
-                    sequence,
-                    event_index,
-                    ..EventRecord::ZERO
-                });
+                records.push(EventRecord { sequence, event_index, ..EventRecord::ZERO });
             }
         }
         let (first_sequence, last_sequence) = (counts[0].0, counts[counts.len() - 1].0);
-        Arc::new(EventBlock {
-            first_sequence,
-            last_sequence,
-            records,
-            pool: pool.clone(),
-        })
+        Arc::new(EventBlock { first_sequence, last_sequence, records, pool: pool.clone() })
     }
 
     fn pending(block: Arc<EventBlock>) -> Pending {
-        Pending {
-            block,
-            completions: Vec::new(),
-        }
+        Pending { block, completions: Vec::new() }
     }
 
     fn ids(events: &Events) -> Vec<(u64, u32)> {
-        events
-            .iter()
-            .map(|record| (record.sequence, record.event_index))
-            .collect()
+        events.iter().map(|record| (record.sequence, record.event_index)).collect()
     }
 
     #[test]
@@ -450,10 +415,7 @@ mod tests {
         assert!(!outbox.push(pending(block(&pool, &[(13, 1)]))));
         assert!(outbox.since(10, 1 << 20).expect("not lagged").is_empty());
         outbox.set_durable(12);
-        assert_eq!(
-            ids(&outbox.since(10, 1 << 20).expect("not lagged")),
-            [(11, 0), (12, 0), (12, 1)]
-        );
+        assert_eq!(ids(&outbox.since(10, 1 << 20).expect("not lagged")), [(11, 0), (12, 0), (12, 1)]);
         assert_eq!(outbox.released(), 12);
         outbox.set_durable(13);
         assert_eq!(ids(&outbox.since(12, 1 << 20).expect("not lagged")), [(13, 0)]);
@@ -466,10 +428,8 @@ mod tests {
         let outbox = Outbox::new(0, false, 1 << 20).expect("an eventfd");
         outbox.push(pending(block(&pool, &[(1, 2), (2, 3)])));
         outbox.push(pending(block(&pool, &[(3, 1), (4, 4), (5, 1)])));
-        let expected: Vec<(u64, u32)> = [(1, 2), (2, 3), (3, 1), (4, 4), (5, 1)]
-            .iter()
-            .flat_map(|&(s, n)| (0..n).map(move |i| (s, i)))
-            .collect();
+        let expected: Vec<(u64, u32)> =
+            [(1, 2), (2, 3), (3, 1), (4, 4), (5, 1)].iter().flat_map(|&(s, n)| (0..n).map(move |i| (s, i))).collect();
         for max in 0..13 {
             let (mut sequence, mut seen) = (0, Vec::new());
             while sequence < 5 {
@@ -493,14 +453,8 @@ mod tests {
         for sequence in 1..=10 {
             outbox.push(pending(block(&pool, &[(sequence, 1)])));
         }
-        assert!(matches!(
-            outbox.since(6, 1 << 20),
-            Err(NodeError::Lagged { oldest_sequence: 7 })
-        ));
-        assert_eq!(
-            ids(&outbox.since(7, 1 << 20).expect("not lagged")),
-            [(8, 0), (9, 0), (10, 0)]
-        );
+        assert!(matches!(outbox.since(6, 1 << 20), Err(NodeError::Lagged { oldest_sequence: 7 })));
+        assert_eq!(ids(&outbox.since(7, 1 << 20).expect("not lagged")), [(8, 0), (9, 0), (10, 0)]);
         assert!(outbox.sizes().0 <= 3 * one);
     }
 
@@ -509,10 +463,7 @@ mod tests {
         let pool = Arc::new(Pool::new(4));
         let outbox = Outbox::new(0, false, 0).expect("an eventfd");
         outbox.push(pending(block(&pool, &[(1, 300)])));
-        assert!(matches!(
-            outbox.since(0, 1 << 20),
-            Err(NodeError::Lagged { oldest_sequence: 1 })
-        ));
+        assert!(matches!(outbox.since(0, 1 << 20), Err(NodeError::Lagged { oldest_sequence: 1 })));
         assert!(outbox.since(1, 1 << 20).expect("not lagged").is_empty());
         assert!(pool.take().capacity() >= 300);
     }
@@ -520,36 +471,23 @@ mod tests {
     #[test]
     fn completions_raise_the_descriptor_and_taking_them_lowers_it() {
         fn readable(outbox: &Outbox) -> bool {
-            let mut poll = libc::pollfd {
-                fd: outbox.fd(),
-                events: libc::POLLIN,
-                revents: 0,
-            };
+            let mut poll = libc::pollfd { fd: outbox.fd(), events: libc::POLLIN, revents: 0 };
             // SAFETY: one valid pollfd; no waiting.
             unsafe { libc::poll(&mut poll, 1, 0) == 1 }
         }
         let pool = Arc::new(Pool::new(4));
         let outbox = Outbox::new(0, true, 1 << 20).expect("an eventfd");
-        outbox.push(Pending {
-            block: block(&pool, &[(1, 2), (2, 1)]),
-            completions: vec![(70, 0..2), (71, 2..3)],
-        });
+        outbox.push(Pending { block: block(&pool, &[(1, 2), (2, 1)]), completions: vec![(70, 0..2), (71, 2..3)] });
         assert!(!readable(&outbox));
         outbox.set_durable(2);
         assert!(readable(&outbox));
         let completions = outbox.take_completions().expect("running");
-        let seen: Vec<_> = completions
-            .iter()
-            .map(|c| (c.token, c.events.records().len()))
-            .collect();
+        let seen: Vec<_> = completions.iter().map(|c| (c.token, c.events.records().len())).collect();
         assert_eq!(seen, [(70, 2), (71, 1)]);
         assert!(!readable(&outbox));
         outbox.stop(StopReason::Closed);
         assert!(readable(&outbox));
-        assert!(matches!(
-            outbox.take_completions(),
-            Err(NodeError::Stopped(StopReason::Closed))
-        ));
+        assert!(matches!(outbox.take_completions(), Err(NodeError::Stopped(StopReason::Closed))));
         assert!(readable(&outbox));
     }
 

@@ -52,13 +52,7 @@ impl Follower {
     }
 
     fn new(path: &Path, config: &EngineConfig, engine: Engine, reader: JournalReader) -> Self {
-        Self {
-            path: path.to_owned(),
-            config: config.clone(),
-            engine,
-            reader,
-            left: Vec::new(),
-        }
+        Self { path: path.to_owned(), config: config.clone(), engine, reader, left: Vec::new() }
     }
 
     /// The sequence of the last command that it has executed.
@@ -94,10 +88,7 @@ impl Follower {
         max_bytes: usize,
         durable_sequence: u64,
     ) -> Result<Vec<EventRecord>, NodeError> {
-        let waiting = self
-            .left
-            .first()
-            .map_or(self.engine.sequence() + 1, |record| record.sequence);
+        let waiting = self.left.first().map_or(self.engine.sequence() + 1, |record| record.sequence);
         if sequence + 1 < waiting || self.checkpoint_ahead(sequence)? {
             *self = Self::open(&self.path, &self.config, sequence)?;
         }
@@ -125,9 +116,7 @@ impl Follower {
             return Ok(false);
         }
         let files = checkpoint::list(&checkpoint_directory(&self.path))?;
-        Ok(files
-            .iter()
-            .any(|file| file.sequence <= sequence && file.sequence >= self.engine.sequence() + FAR))
+        Ok(files.iter().any(|file| file.sequence <= sequence && file.sequence >= self.engine.sequence() + FAR))
     }
 
     fn step(&mut self, limit: u64, events: Option<&mut Vec<EventRecord>>) -> Result<(), NodeError> {
@@ -139,19 +128,11 @@ impl Follower {
 }
 
 fn apply(engine: &mut Engine, record: &Record, events: Option<&mut Vec<EventRecord>>) -> Result<(), NodeError> {
-    let Record {
-        sequence,
-        event_time_ns,
-        ref command,
-        ..
-    } = *record;
+    let Record { sequence, event_time_ns, ref command, .. } = *record;
     let applied = guarded(|| match events {
-        Some(events) => engine.apply(
-            sequence,
-            event_time_ns,
-            command,
-            &mut RecordSink::new(events, sequence, event_time_ns),
-        ),
+        Some(events) => {
+            engine.apply(sequence, event_time_ns, command, &mut RecordSink::new(events, sequence, event_time_ns))
+        }
         None => engine.apply(sequence, event_time_ns, command, &mut ()),
     });
     match applied {
@@ -229,30 +210,21 @@ pub fn verify(path: &Path, mut progress: impl FnMut(Progress) -> bool) -> Result
                 Ok(_) => None,
             };
             match why {
-                Some(why) => bad_checkpoints.push(SkippedCheckpoint {
-                    path: file.path.clone(),
-                    why,
-                }),
+                Some(why) => bad_checkpoints.push(SkippedCheckpoint { path: file.path.clone(), why }),
                 None => checkpoints.push(record.sequence),
             }
         }
         if record.sequence % 65_536 == 0 {
             let done = checkpoints.len() + bad_checkpoints.len();
-            if !progress(Progress {
-                commands: record.sequence,
-                at_least,
-                checkpoints: done as u64,
-            }) {
+            if !progress(Progress { commands: record.sequence, at_least, checkpoints: done as u64 }) {
                 return Ok(None);
             }
         }
     }
     let position = reader.position();
     if at_least > position.sequence {
-        let what = format!(
-            "the journal ends with sequence {}, but there is a checkpoint at {at_least}",
-            position.sequence
-        );
+        let what =
+            format!("the journal ends with sequence {}, but there is a checkpoint at {at_least}", position.sequence);
         return Err(JournalError::damaged(&journal_path, 0, what).into());
     }
     Ok(Some(Verified {

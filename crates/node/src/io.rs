@@ -14,7 +14,7 @@ pub trait Disk: Send + Sync {
     /// Creates a file that must not exist, with `size` bytes of zeros allocated on the disk.
     ///
     /// # Errors
-    /// Those of the operating system; `StorageFull` when there is no room.
+    /// Those of the operating system; `ENOSPC` when there is no room.
     fn create(&self, path: &Path, size: u64) -> io::Result<Box<dyn DiskFile>>;
     /// Opens a file for writing and allocates zeros up to `size`, if it is shorter.
     ///
@@ -64,7 +64,7 @@ pub struct RealDisk;
 struct RealFile(File);
 
 fn allocate(file: &File, size: u64) -> io::Result<()> {
-    let size = libc::off_t::try_from(size).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+    let size = libc::off_t::try_from(size).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
     loop {
         // SAFETY: the descriptor is open for as long as `file` lives; the call touches no memory of ours.
         let error = unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, size) };
@@ -131,12 +131,7 @@ impl DirectoryLock {
     /// # Errors
     /// Those of the operating system.
     pub fn take(path: &Path) -> io::Result<Option<Self>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         // SAFETY: the descriptor is open; the call touches no memory of ours.
         if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
             return Ok(Some(Self(file)));

@@ -92,11 +92,7 @@ pub struct Position {
 
 impl Position {
     /// Before the first record.
-    pub const GENESIS: Self = Self {
-        sequence: 0,
-        event_time_ns: 0,
-        running_hash: GENESIS_HASH,
-    };
+    pub const GENESIS: Self = Self { sequence: 0, event_time_ns: 0, running_hash: GENESIS_HASH };
 }
 
 /// A durable, ordered log of commands, whatever keeps it.
@@ -169,13 +165,8 @@ fn put_record(buffer: &mut [u8], at: usize, place: u16, position: &mut Position,
     let length = encode_command_into(command, payload);
     let padded_length = padded(length);
     payload[length..padded_length].fill(0);
-    position.running_hash = chain(
-        position.running_hash,
-        position.sequence,
-        position.event_time_ns,
-        length,
-        &payload[..padded_length],
-    );
+    position.running_hash =
+        chain(position.running_hash, position.sequence, position.event_time_ns, length, &payload[..padded_length]);
     record[4..6].copy_from_slice(&(length as u16).to_le_bytes());
     record[6..8].copy_from_slice(&place.to_le_bytes());
     record[8..16].copy_from_slice(&position.sequence.to_le_bytes());
@@ -201,9 +192,7 @@ fn u16_at(bytes: &[u8], at: usize) -> u16 {
 
 fn is_zero(bytes: &[u8]) -> bool {
     // Chunks without exits, so that each is a few vector instructions.
-    bytes
-        .chunks(4096)
-        .all(|chunk| chunk.iter().fold(0, |all, byte| all | byte) == 0)
+    bytes.chunks(4096).all(|chunk| chunk.iter().fold(0, |all, byte| all | byte) == 0)
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -271,33 +260,18 @@ impl SegmentHeader {
         }
         let version = u32_at(bytes, 8);
         if version != VERSION {
-            return Err(JournalError::damaged(
-                path,
-                8,
-                format!("format version {version} is not known"),
-            ));
+            return Err(JournalError::damaged(path, 8, format!("format version {version} is not known")));
         }
         if u32_at(bytes, 12) != Self::checksum(bytes) {
             return Err(JournalError::damaged(path, 12, "the header's checksum is wrong"));
         }
         let first_sequence = u64_at(bytes, 16);
         let Some(sequence) = first_sequence.checked_sub(1) else {
-            return Err(JournalError::damaged(
-                path,
-                16,
-                "a segment cannot begin with sequence 0",
-            ));
+            return Err(JournalError::damaged(path, 16, "a segment cannot begin with sequence 0"));
         };
         let event_time_ns = u64_at(bytes, 32) as i64;
-        let start = Position {
-            sequence,
-            event_time_ns,
-            running_hash: u64_at(bytes, 24),
-        };
-        let limits = Limits {
-            max_open_orders: u32_at(bytes, 40),
-            max_open_orders_per_account: u32_at(bytes, 44),
-        };
+        let start = Position { sequence, event_time_ns, running_hash: u64_at(bytes, 24) };
+        let limits = Limits { max_open_orders: u32_at(bytes, 40), max_open_orders_per_account: u32_at(bytes, 44) };
         Ok(Self { start, limits })
     }
 }
@@ -315,9 +289,7 @@ fn list_segments(directory: &Path) -> Result<Vec<(PathBuf, SegmentHeader)>, Jour
         Err(error) => return Err(JournalError::io("read the directory", directory, error)),
     };
     for entry in entries {
-        let path = entry
-            .map_err(|error| JournalError::io("read the directory", directory, error))?
-            .path();
+        let path = entry.map_err(|error| JournalError::io("read the directory", directory, error))?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
             continue;
         };
@@ -325,20 +297,13 @@ fn list_segments(directory: &Path) -> Result<Vec<(PathBuf, SegmentHeader)>, Jour
             continue;
         };
         let Ok(first_sequence) = digits.parse::<u64>() else {
-            return Err(JournalError::damaged(
-                &path,
-                0,
-                "a segment is named by its first sequence",
-            ));
+            return Err(JournalError::damaged(&path, 0, "a segment is named by its first sequence"));
         };
         let file = File::open(&path).map_err(|error| JournalError::io("open", &path, error))?;
         let mut reader = SegmentReader::new(path.clone(), file)?;
         let header = SegmentHeader::decode(&path, reader.bytes(0, SEGMENT_HEADER)?)?;
         if header.start.sequence + 1 != first_sequence {
-            let what = format!(
-                "the header says that sequence {} is the first",
-                header.start.sequence + 1
-            );
+            let what = format!("the header says that sequence {} is the first", header.start.sequence + 1);
             return Err(JournalError::damaged(&path, 16, what));
         }
         segments.push((path, header));
@@ -346,10 +311,7 @@ fn list_segments(directory: &Path) -> Result<Vec<(PathBuf, SegmentHeader)>, Jour
     segments.sort_by_key(|(_, header)| header.start.sequence);
     if let Some((path, header)) = segments.first() {
         if header.start != Position::GENESIS {
-            let what = format!(
-                "sequences 1 to {} are missing: no segment before this one",
-                header.start.sequence
-            );
+            let what = format!("sequences 1 to {} are missing: no segment before this one", header.start.sequence);
             return Err(JournalError::damaged(path, 0, what));
         }
     }
@@ -400,11 +362,7 @@ enum Parsed {
 /// Looks for a record at the start of `bytes`, which reach to the end of the file or are [`MAX_RECORD`] long.
 fn parse_record(bytes: &[u8], offset: u64) -> Parsed {
     if bytes.len() < RECORD_HEADER {
-        return if is_zero(bytes) {
-            Parsed::End
-        } else {
-            Parsed::Bad("the file ends within a record")
-        };
+        return if is_zero(bytes) { Parsed::End } else { Parsed::Bad("the file ends within a record") };
     }
     if is_zero(&bytes[..RECORD_HEADER]) {
         return Parsed::End;
@@ -432,17 +390,8 @@ fn parse_record(bytes: &[u8], offset: u64) -> Parsed {
 
 impl SegmentReader {
     fn new(path: PathBuf, file: File) -> Result<Self, JournalError> {
-        let size = file
-            .metadata()
-            .map_err(|error| JournalError::io("look at", &path, error))?
-            .len();
-        Ok(Self {
-            path,
-            file,
-            size,
-            window: Vec::new(),
-            window_start: 0,
-        })
+        let size = file.metadata().map_err(|error| JournalError::io("look at", &path, error))?.len();
+        Ok(Self { path, file, size, window: Vec::new(), window_start: 0 })
     }
 
     /// The bytes at an offset, fewer than asked for only at the end of the file.
@@ -487,9 +436,7 @@ impl SegmentReader {
     /// Everything from `offset` to the end of the file.
     fn rest(&self, offset: u64) -> Result<Vec<u8>, JournalError> {
         let mut rest = vec![0; self.size.saturating_sub(offset) as usize];
-        self.file
-            .read_exact_at(&mut rest, offset)
-            .map_err(|error| JournalError::io("read", &self.path, error))?;
+        self.file.read_exact_at(&mut rest, offset).map_err(|error| JournalError::io("read", &self.path, error))?;
         Ok(rest)
     }
 }
@@ -540,9 +487,7 @@ impl JournalReader {
             position: Position::GENESIS,
         };
         // The last segment that begins at or before the record behind `sequence`.
-        let found = reader
-            .segments
-            .partition_point(|(_, header)| header.start.sequence <= sequence);
+        let found = reader.segments.partition_point(|(_, header)| header.start.sequence <= sequence);
         if let Some(index) = found.checked_sub(1) {
             reader.enter(index)?;
         }
@@ -626,12 +571,7 @@ impl JournalReader {
             Parsed::End | Parsed::Record(_) => "there is no record",
         };
         check_torn(&segment.path, offset, last_sequence + 1, &rest, what)?;
-        Ok(Some(TornTail {
-            path: segment.path.clone(),
-            offset,
-            bytes: last as u64 + 1,
-            last_sequence,
-        }))
+        Ok(Some(TornTail { path: segment.path.clone(), offset, bytes: last as u64 + 1, last_sequence }))
     }
 
     fn refresh(&mut self) -> Result<(), JournalError> {
@@ -656,10 +596,7 @@ impl JournalReader {
 
     fn ends_early(&self, sequence: u64) -> JournalError {
         let path = self.segment.as_ref().map_or(&self.directory, |segment| &segment.path);
-        let what = format!(
-            "the journal ends with sequence {}; {sequence} was durable",
-            self.position.sequence
-        );
+        let what = format!("the journal ends with sequence {}; {sequence} was durable", self.position.sequence);
         JournalError::damaged(path, self.offset, what)
     }
 
@@ -691,11 +628,7 @@ impl JournalReader {
                         return Err(JournalError::damaged(next_path, 24, what));
                     }
                     if let Some(offset) = segment.first_non_zero(self.offset)? {
-                        return Err(JournalError::damaged(
-                            &segment.path,
-                            offset,
-                            "zeros must follow the last record",
-                        ));
+                        return Err(JournalError::damaged(&segment.path, offset, "zeros must follow the last record"));
                     }
                     self.enter(self.index + 1)?;
                     continue;
@@ -718,13 +651,7 @@ impl JournalReader {
             let total = (raw.end - self.offset) as usize;
             let bytes = segment.bytes(self.offset, total)?;
             let payload = &bytes[RECORD_HEADER..];
-            let running_hash = chain(
-                self.position.running_hash,
-                sequence,
-                raw.event_time_ns,
-                raw.length,
-                payload,
-            );
+            let running_hash = chain(self.position.running_hash, sequence, raw.event_time_ns, raw.length, payload);
             let decoded = decode_command(&payload[..raw.length]);
             let (path, damaged_at) = (segment.path.as_path(), self.offset);
             if raw.running_hash != running_hash {
@@ -734,11 +661,7 @@ impl JournalReader {
             let command = match decoded {
                 Ok((command, length)) if length == raw.length => command,
                 Ok(_) => {
-                    return Err(JournalError::damaged(
-                        path,
-                        damaged_at + 4,
-                        "the payload is longer than its command",
-                    ))
+                    return Err(JournalError::damaged(path, damaged_at + 4, "the payload is longer than its command"))
                 }
                 Err(error) => {
                     let what = format!("the payload is no command: {}: {}", error.field, error.rule);
@@ -746,17 +669,8 @@ impl JournalReader {
                 }
             };
             self.offset = raw.end;
-            self.position = Position {
-                sequence,
-                event_time_ns: raw.event_time_ns,
-                running_hash,
-            };
-            return Ok(Some(Record {
-                sequence,
-                event_time_ns: raw.event_time_ns,
-                running_hash,
-                command,
-            }));
+            self.position = Position { sequence, event_time_ns: raw.event_time_ns, running_hash };
+            return Ok(Some(Record { sequence, event_time_ns: raw.event_time_ns, running_hash, command }));
         }
     }
 }
@@ -799,24 +713,15 @@ fn check_torn(path: &Path, offset: u64, sequence: u64, rest: &[u8], what: &str) 
             continue;
         };
         if raw.batch_first_sequence() > sequence {
-            let what = format!(
-                "{what}, but sequence {} behind it, of a later write, is whole",
-                raw.sequence
-            );
+            let what = format!("{what}, but sequence {} behind it, of a later write, is whole", raw.sequence);
             return Err(JournalError::damaged(path, offset, what));
         }
         if raw.sequence <= sequence {
-            let what = format!(
-                "sequence {} stands where sequences above {sequence} must be",
-                raw.sequence
-            );
+            let what = format!("sequence {} stands where sequences above {sequence} must be", raw.sequence);
             return Err(JournalError::damaged(path, offset + at as u64, what));
         }
         if !seen_whole && !has_unwritten_sector(offset, rest, at) {
-            let what = format!(
-                "{what}, but sequence {} behind it is whole and all between was written",
-                raw.sequence
-            );
+            let what = format!("{what}, but sequence {} behind it is whole and all between was written", raw.sequence);
             return Err(JournalError::damaged(path, offset, what));
         }
         seen_whole = true;
@@ -883,10 +788,7 @@ impl Journal {
         crate::checkpoint::remove_unfinished(directory, disk.as_ref())?;
         let mut reader = JournalReader::open_at(directory, after)?;
         if reader.segments.is_empty() {
-            let header = SegmentHeader {
-                start: Position::GENESIS,
-                limits,
-            };
+            let header = SegmentHeader { start: Position::GENESIS, limits };
             let segment = create_segment(directory, disk.as_ref(), segment_bytes, header)
                 .map_err(|error| JournalError::io("create a segment in", directory, error.into_inner()))?;
             let journal = Self::at(directory, disk, segment_bytes, limits, segment, Position::GENESIS);
@@ -899,39 +801,20 @@ impl Journal {
             apply(&record);
         }
         let torn = reader.torn_tail()?;
-        let JournalReader {
-            segments,
-            segment,
-            offset,
-            position,
-            ..
-        } = reader;
+        let JournalReader { segments, segment, offset, position, .. } = reader;
         let path = segment.expect("a journal with segments has entered one").path;
-        let file = disk
-            .open(&path, segment_bytes)
-            .map_err(|error| JournalError::io("open for writing", &path, error))?;
+        let file =
+            disk.open(&path, segment_bytes).map_err(|error| JournalError::io("open for writing", &path, error))?;
         if let Some(torn) = &torn {
             // Zeros are what tells the end of the journal from here on.
             let zeros = vec![0; usize::try_from(torn.bytes).expect("a part of a segment")];
-            file.write_all_at(&zeros, offset)
-                .map_err(|error| JournalError::io("cut", &path, error))?;
-            file.sync_data()
-                .map_err(|error| JournalError::io("sync", &path, error))?;
+            file.write_all_at(&zeros, offset).map_err(|error| JournalError::io("cut", &path, error))?;
+            file.sync_data().map_err(|error| JournalError::io("sync", &path, error))?;
         }
-        let size = std::fs::metadata(&path)
-            .map_err(|error| JournalError::io("look at", &path, error))?
-            .len();
-        let segment = Segment {
-            path,
-            file,
-            offset,
-            size,
-        };
+        let size = std::fs::metadata(&path).map_err(|error| JournalError::io("look at", &path, error))?.len();
+        let segment = Segment { path, file, offset, size };
         let limits = segments[0].1.limits;
-        Ok((
-            Self::at(directory, disk, segment_bytes, limits, segment, position),
-            torn,
-        ))
+        Ok((Self::at(directory, disk, segment_bytes, limits, segment, position), torn))
     }
 
     fn at(
@@ -957,11 +840,7 @@ impl Journal {
 
     fn unknown(&mut self, action: &'static str, source: io::Error) -> AppendError {
         self.poisoned = true;
-        AppendError::Unknown {
-            action,
-            path: self.segment.path.clone(),
-            source: Arc::new(source),
-        }
+        AppendError::Unknown { action, path: self.segment.path.clone(), source: Arc::new(source) }
     }
 }
 
@@ -972,10 +851,7 @@ impl Log for Journal {
         }
         let next_sequence = self.position.sequence + 1;
         if expected_sequence != next_sequence {
-            return Err(AppendError::Conflict {
-                expected_sequence,
-                next_sequence,
-            });
+            return Err(AppendError::Conflict { expected_sequence, next_sequence });
         }
         let commands: usize = batches.iter().map(|batch| batch.commands.len()).sum();
         if commands > MAX_BATCH_COMMANDS || (SEGMENT_HEADER + commands * MAX_RECORD) as u64 > self.segment_bytes {
@@ -994,15 +870,9 @@ impl Log for Journal {
         for batch in batches {
             if batch.first_sequence != position.sequence + 1 {
                 let (expected_sequence, next_sequence) = (batch.first_sequence, position.sequence + 1);
-                return Err(AppendError::Conflict {
-                    expected_sequence,
-                    next_sequence,
-                });
+                return Err(AppendError::Conflict { expected_sequence, next_sequence });
             }
-            assert!(
-                batch.event_time_ns >= position.event_time_ns,
-                "event times never go backwards"
-            );
+            assert!(batch.event_time_ns >= position.event_time_ns, "event times never go backwards");
             position.event_time_ns = batch.event_time_ns;
             for command in &batch.commands {
                 position.sequence += 1;
@@ -1013,16 +883,11 @@ impl Log for Journal {
 
         if self.segment.offset + end as u64 > self.segment.size {
             // Everything before is durable, so the segment may exist.
-            let header = SegmentHeader {
-                start: self.position,
-                limits: self.limits,
-            };
+            let header = SegmentHeader { start: self.position, limits: self.limits };
             match create_segment(&self.directory, self.disk.as_ref(), self.segment_bytes, header) {
                 Ok(segment) => self.segment = segment,
-                Err(CreateError::Nothing(error)) if error.kind() == io::ErrorKind::StorageFull => {
-                    return Err(AppendError::Full {
-                        source: Arc::new(error),
-                    });
+                Err(CreateError::Nothing(error)) if error.raw_os_error() == Some(libc::ENOSPC) => {
+                    return Err(AppendError::Full { source: Arc::new(error) });
                 }
                 Err(CreateError::Nothing(error) | CreateError::Unknown(error)) => {
                     return Err(self.unknown("create the next segment behind", error));
@@ -1045,11 +910,7 @@ impl Log for Journal {
 
     fn read(&self, from: u64) -> Result<Box<dyn Iterator<Item = Result<Record, JournalError>>>, JournalError> {
         let reader = JournalReader::open(&self.directory, from.saturating_sub(1))?;
-        Ok(Box::new(ReadIter {
-            reader,
-            limit: self.position.sequence,
-            failed: false,
-        }))
+        Ok(Box::new(ReadIter { reader, limit: self.position.sequence, failed: false }))
     }
 
     fn position(&self) -> Position {
@@ -1098,10 +959,5 @@ fn create_segment(directory: &Path, disk: &dyn Disk, size: u64, header: SegmentH
     };
     disk.rename(&aside, &path).map_err(CreateError::Unknown)?;
     disk.sync_directory(directory).map_err(CreateError::Unknown)?;
-    Ok(Segment {
-        path,
-        file,
-        offset: SEGMENT_HEADER as u64,
-        size,
-    })
+    Ok(Segment { path, file, offset: SEGMENT_HEADER as u64, size })
 }

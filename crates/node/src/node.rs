@@ -72,10 +72,7 @@ impl Default for NodeConfig {
 impl NodeConfig {
     /// A node with its journal in a directory, and the defaults.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: Some(path.into()),
-            ..Self::default()
-        }
+        Self { path: Some(path.into()), ..Self::default() }
     }
 
     /// The most commands that one batch may have, so that a whole write fits into a segment.
@@ -86,22 +83,13 @@ impl NodeConfig {
 
     fn check(&self) -> Result<(), NodeError> {
         if self.batch_limit() == 0 {
-            return Err(NodeError::Config {
-                setting: "segment_bytes",
-                rule: "must be at least 224",
-            });
+            return Err(NodeError::Config { setting: "segment_bytes", rule: "must be at least 224" });
         }
         if self.segment_bytes > MAX_SEGMENT_BYTES {
-            return Err(NodeError::Config {
-                setting: "segment_bytes",
-                rule: "must be at most 1 GiB",
-            });
+            return Err(NodeError::Config { setting: "segment_bytes", rule: "must be at most 1 GiB" });
         }
         if self.queue_capacity == 0 {
-            return Err(NodeError::Config {
-                setting: "queue_capacity",
-                rule: "must be at least 1",
-            });
+            return Err(NodeError::Config { setting: "queue_capacity", rule: "must be at least 1" });
         }
         Ok(())
     }
@@ -179,10 +167,7 @@ impl Node {
         let last_checkpoint_sequence = recovery.checkpoint_sequence.unwrap_or(0);
         let writer = match (journal, &config.path) {
             (Some(journal), Some(path)) => {
-                let place = CheckpointPlace {
-                    directory: checkpoint_directory(path),
-                    disk: config.disk.clone(),
-                };
+                let place = CheckpointPlace { directory: checkpoint_directory(path), disk: config.disk.clone() };
                 let (log, outbox, pool) = (Box::new(journal), outbox.clone(), commands.clone());
                 let writer = Writer::start(log, config.batch_limit(), outbox, pool, place, last_checkpoint_sequence);
                 Some(writer.map_err(failed)?)
@@ -231,26 +216,16 @@ impl Node {
         commands: Vec<Command>,
         completions: impl FnOnce(&EventBlock) -> Vec<(u64, std::ops::Range<usize>)>,
     ) -> Result<(Arc<EventBlock>, bool), NodeError> {
-        assert!(
-            !commands.is_empty() && commands.len() <= self.batch_limit,
-            "the caller cuts batches"
-        );
+        assert!(!commands.is_empty() && commands.len() <= self.batch_limit, "the caller cuts batches");
         if let Some(reason) = self.outbox.stopped() {
             return Err(NodeError::Stopped(reason));
         }
         let first_sequence = self.engine.sequence() + 1;
         let event_time_ns = self.clock.now_ns().max(self.engine.event_time_ns());
-        let mut records = if commands.len() < POOLED_COMMANDS {
-            Vec::with_capacity(commands.len() + 1)
-        } else {
-            self.records.take()
-        };
+        let mut records =
+            if commands.len() < POOLED_COMMANDS { Vec::with_capacity(commands.len() + 1) } else { self.records.take() };
         let executed = if let Some(writer) = &self.writer {
-            let batch = Arc::new(journal::Batch {
-                first_sequence,
-                event_time_ns,
-                commands,
-            });
+            let batch = Arc::new(journal::Batch { first_sequence, event_time_ns, commands });
             writer.push(batch.clone());
             let executed = run(&mut self.engine, event_time_ns, &batch.commands, &mut records);
             if let Ok(batch) = Arc::try_unwrap(batch) {
@@ -263,32 +238,18 @@ impl Node {
             executed
         };
         if let Err(message) = executed {
-            let reason = StopReason::Panicked {
-                sequence: self.engine.sequence(),
-                message,
-            };
+            let reason = StopReason::Panicked { sequence: self.engine.sequence(), message };
             self.outbox.stop(reason.clone());
             return Err(NodeError::Stopped(reason));
         }
         let last_sequence = self.engine.sequence();
-        let block = EventBlock {
-            first_sequence,
-            last_sequence,
-            records,
-            pool: self.records.clone(),
-        };
+        let block = EventBlock { first_sequence, last_sequence, records, pool: self.records.clone() };
         let completions = completions(&block);
         let block = Arc::new(block);
-        let released = self.outbox.push(Pending {
-            block: block.clone(),
-            completions,
-        });
+        let released = self.outbox.push(Pending { block: block.clone(), completions });
         if self.checkpoint_interval > 0
             && last_sequence - self.last_checkpoint_sequence >= self.checkpoint_interval
-            && self
-                .writer
-                .as_ref()
-                .is_some_and(|writer| !writer.checkpoint_under_way())
+            && self.writer.as_ref().is_some_and(|writer| !writer.checkpoint_under_way())
         {
             self.begin_checkpoint(None);
         }
@@ -302,11 +263,7 @@ impl Node {
         self.engine.snapshot(&mut snapshot);
         let sequence = self.engine.sequence();
         self.last_checkpoint_sequence = sequence;
-        writer.push_checkpoint(CheckpointJob {
-            sequence,
-            snapshot,
-            reply,
-        });
+        writer.push_checkpoint(CheckpointJob { sequence, snapshot, reply });
     }
 
     /// Begins a checkpoint of the present state. What is received is its sequence, when it is in its file.
@@ -371,16 +328,15 @@ fn run(
     records: &mut Vec<EventRecord>,
 ) -> Result<(), String> {
     guarded(|| {
+        // What fits the processor's cache needs no fetching.
+        let many = engine.open_order_count() > 16_384;
         let mut sequence = engine.sequence();
         for (at, command) in commands.iter().enumerate() {
-            engine.prefetch(commands, at);
+            if many {
+                engine.prefetch(commands, at);
+            }
             sequence += 1;
-            engine.apply(
-                sequence,
-                event_time_ns,
-                command,
-                &mut RecordSink::new(records, sequence, event_time_ns),
-            );
+            engine.apply(sequence, event_time_ns, command, &mut RecordSink::new(records, sequence, event_time_ns));
         }
         // Debug builds check after every command themselves.
         let turn = sequence / CHECK_INTERVAL;
@@ -395,8 +351,7 @@ pub(crate) fn guarded<R>(run: impl FnOnce() -> R) -> Result<R, String> {
     // Unwind safety: after a panic the engine is never used again.
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic: Box<dyn Any + Send>| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        text.or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "no message".to_owned())
+        text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
     })
 }
 
@@ -427,10 +382,7 @@ fn recover(
         let (mut engine, after) = match candidates.next() {
             None => (Engine::new(config.engine.clone()), Position::GENESIS),
             Some(file) => {
-                let skipped = |why: String| SkippedCheckpoint {
-                    path: file.path.clone(),
-                    why,
-                };
+                let skipped = |why: String| SkippedCheckpoint { path: file.path.clone(), why };
                 let restored = checkpoint::read(file).and_then(|checkpoint| {
                     Engine::restore(config.engine.clone(), &checkpoint.snapshot)
                         .map(|engine| (engine, checkpoint.position))
@@ -451,26 +403,16 @@ fn recover(
             }
         };
         let mut panicked = None;
-        let opened = Journal::open(
-            &journal_path,
-            config.disk.clone(),
-            config.segment_bytes,
-            limits,
-            after,
-            |record| {
-                if panicked.is_some() {
-                    return;
-                }
-                let applied = guarded(|| engine.apply(record.sequence, record.event_time_ns, &record.command, &mut ()));
-                if let Err(message) = applied {
-                    panicked = Some(StopReason::Panicked {
-                        sequence: record.sequence,
-                        message,
-                    });
-                }
-                recovery.commands_replayed += 1;
-            },
-        );
+        let opened = Journal::open(&journal_path, config.disk.clone(), config.segment_bytes, limits, after, |record| {
+            if panicked.is_some() {
+                return;
+            }
+            let applied = guarded(|| engine.apply(record.sequence, record.event_time_ns, &record.command, &mut ()));
+            if let Err(message) = applied {
+                panicked = Some(StopReason::Panicked { sequence: record.sequence, message });
+            }
+            recovery.commands_replayed += 1;
+        });
         if let Some(reason) = panicked {
             return Err(NodeError::Stopped(reason));
         }
@@ -488,10 +430,7 @@ fn recover(
             }
             Err(SeekError::OtherLimits(_)) => {
                 let rule = "must be the limits that the journal was begun with";
-                return Err(NodeError::Config {
-                    setting: "engine",
-                    rule,
-                });
+                return Err(NodeError::Config { setting: "engine", rule });
             }
             Err(SeekError::Journal(error)) => return Err(error.into()),
         }
@@ -518,6 +457,5 @@ fn make_directory(disk: &dyn Disk, directory: &Path) -> Result<(), JournalError>
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    disk.sync_directory(parent)
-        .map_err(|error| JournalError::io("sync the directory", parent, error))
+    disk.sync_directory(parent).map_err(|error| JournalError::io("sync the directory", parent, error))
 }

@@ -201,10 +201,7 @@ impl Shared {
                 let (mut at, mut sequence) = (0, block.first_sequence);
                 let parts = tokens.iter().map(|&token| {
                     let from = at;
-                    at += block.records[at..]
-                        .iter()
-                        .take_while(|record| record.sequence == sequence)
-                        .count();
+                    at += block.records[at..].iter().take_while(|record| record.sequence == sequence).count();
                     sequence += 1;
                     (token, from..at)
                 });
@@ -264,21 +261,12 @@ impl NodeHandle {
         });
         let thread = {
             let shared = shared.clone();
-            std::thread::Builder::new()
-                .name("beurs-node".to_owned())
-                .spawn(move || shared.run())
-                .map_err(|error| {
-                    let path = config.path.clone().unwrap_or_default();
-                    JournalError::io("start a thread for", &path, error)
-                })?
+            std::thread::Builder::new().name("beurs-node".to_owned()).spawn(move || shared.run()).map_err(|error| {
+                let path = config.path.clone().unwrap_or_default();
+                JournalError::io("start a thread for", &path, error)
+            })?
         };
-        Ok((
-            Self(Arc::new(Owner {
-                shared,
-                thread: Mutex::new(Some(thread)),
-            })),
-            recovery,
-        ))
+        Ok((Self(Arc::new(Owner { shared, thread: Mutex::new(Some(thread)) })), recovery))
     }
 
     fn shared(&self) -> &Shared {
@@ -346,9 +334,7 @@ impl NodeHandle {
         }
         if shared.under_way.fetch_add(1, Ordering::Relaxed) >= shared.queue_capacity {
             shared.under_way.fetch_sub(1, Ordering::Relaxed);
-            return Err(NodeError::QueueFull {
-                capacity: shared.queue_capacity,
-            });
+            return Err(NodeError::QueueFull { capacity: shared.queue_capacity });
         }
         let mut queue = lock(&shared.queue);
         if queue.closing {
@@ -487,11 +473,8 @@ impl NodeHandle {
             stats.journal_commands = counts.commands.load(Ordering::Relaxed);
             stats.journal_bytes = counts.bytes.load(Ordering::Relaxed);
             stats.journal_depth = writer.depth();
-            stats.journal_latency_us_log2 = counts
-                .append_us_log2
-                .iter()
-                .map(|count| count.load(Ordering::Relaxed))
-                .collect();
+            stats.journal_latency_us_log2 =
+                counts.append_us_log2.iter().map(|count| count.load(Ordering::Relaxed)).collect();
             stats.checkpoints = counts.checkpoints.load(Ordering::Relaxed);
             stats.checkpoint_failures = counts.checkpoint_failures.load(Ordering::Relaxed);
             stats.last_checkpoint_sequence = counts.last_checkpoint_sequence.load(Ordering::Relaxed);

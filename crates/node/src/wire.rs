@@ -452,10 +452,6 @@ impl CommandRecord {
                 client_order_id: text(&self.client_order_id, "client_order_id")?,
             }));
         }
-        must_be_zero(self.order_type == 0, "order_type")?;
-        must_be_zero(self.time_in_force == 0, "time_in_force")?;
-        must_be_zero(self.post_only == 0, "post_only")?;
-        must_be_zero(self.self_trade_prevention == 0, "self_trade_prevention")?;
         let (side, instrument, asset, order, terms, amount, client_id, original) = match self.kind {
             command_kind::CANCEL_ORDER => (false, false, false, true, false, false, true, false),
             command_kind::REPLACE_ORDER => (false, false, false, true, true, false, true, true),
@@ -463,6 +459,10 @@ impl CommandRecord {
             command_kind::DEPOSIT | command_kind::WITHDRAW => (false, false, true, false, false, true, false, false),
             _ => return Err(WireError::new("kind", NOT_A_VALUE)),
         };
+        must_be_zero(self.order_type == 0, "order_type")?;
+        must_be_zero(self.time_in_force == 0, "time_in_force")?;
+        must_be_zero(self.post_only == 0, "post_only")?;
+        must_be_zero(self.self_trade_prevention == 0, "self_trade_prevention")?;
         must_be_zero(side || self.side == 0, "side")?;
         must_be_zero(instrument || self.instrument_id == 0, "instrument_id")?;
         must_be_zero(asset || self.asset_id == 0, "asset_id")?;
@@ -472,10 +472,7 @@ impl CommandRecord {
         must_be_zero(amount || self.amount_lo == 0, "amount_lo")?;
         must_be_zero(amount || self.amount_hi == 0, "amount_hi")?;
         must_be_zero(client_id || self.client_order_id == [0; 36], "client_order_id")?;
-        must_be_zero(
-            original || self.original_client_order_id == [0; 36],
-            "original_client_order_id",
-        )?;
+        must_be_zero(original || self.original_client_order_id == [0; 36], "original_client_order_id")?;
         Ok(match self.kind {
             command_kind::CANCEL_ORDER => Command::CancelOrder(CancelOrder {
                 account_id,
@@ -495,16 +492,10 @@ impl CommandRecord {
                 instrument_id: InstrumentId(self.instrument_id),
                 side: optional_side(self.side)?,
             }),
-            command_kind::DEPOSIT => Command::Deposit(Deposit {
-                account_id,
-                asset_id: AssetId(self.asset_id),
-                amount: self.amount(),
-            }),
-            _ => Command::Withdraw(Withdraw {
-                account_id,
-                asset_id: AssetId(self.asset_id),
-                amount: self.amount(),
-            }),
+            command_kind::DEPOSIT => {
+                Command::Deposit(Deposit { account_id, asset_id: AssetId(self.asset_id), amount: self.amount() })
+            }
+            _ => Command::Withdraw(Withdraw { account_id, asset_id: AssetId(self.asset_id), amount: self.amount() }),
         })
     }
 
@@ -635,36 +626,14 @@ pub fn encode_command_into(command: &Command, buffer: &mut [u8; MAX_ENCODED_COMM
             w.put_text(&replace.client_order_id);
         }
         Command::MassCancel(cancel) => {
-            w.put([
-                command_kind::MASS_CANCEL,
-                cancel.side.map_or(0, |side| side as u8),
-                0,
-                0,
-            ]);
+            w.put([command_kind::MASS_CANCEL, cancel.side.map_or(0, |side| side as u8), 0, 0]);
             w.put(cancel.account_id.0.to_le_bytes());
             w.put(cancel.instrument_id.0.to_le_bytes());
         }
-        Command::Deposit(Deposit {
-            account_id,
-            asset_id,
-            amount,
-        })
-        | Command::Withdraw(Withdraw {
-            account_id,
-            asset_id,
-            amount,
-        }) => {
+        Command::Deposit(Deposit { account_id, asset_id, amount })
+        | Command::Withdraw(Withdraw { account_id, asset_id, amount }) => {
             let deposit = matches!(command, Command::Deposit(_));
-            w.put([
-                if deposit {
-                    command_kind::DEPOSIT
-                } else {
-                    command_kind::WITHDRAW
-                },
-                0,
-                0,
-                0,
-            ]);
+            w.put([if deposit { command_kind::DEPOSIT } else { command_kind::WITHDRAW }, 0, 0, 0]);
             w.put(account_id.0.to_le_bytes());
             w.put(asset_id.0.to_le_bytes());
             w.put(amount.0.to_le_bytes());
@@ -783,10 +752,8 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn text<const N: usize>(&mut self, length: u8, field: &'static str) -> Result<ShortText<N>, WireError> {
-        ShortText::new(self.take(usize::from(length))?).ok_or(WireError::new(
-            field,
-            "must be printable ASCII without spaces, and not longer than the field",
-        ))
+        ShortText::new(self.take(usize::from(length))?)
+            .ok_or(WireError::new(field, "must be printable ASCII without spaces, and not longer than the field"))
     }
 }
 
@@ -809,11 +776,7 @@ pub fn decode_command(bytes: &[u8]) -> Result<(Command, usize), WireError> {
             let instrument_id = InstrumentId(r.u32()?);
             let price = PriceTicks(r.i64()?);
             let quantity = Lots(r.i64()?);
-            let quote_quantity = if has_quote_quantity {
-                Amount(r.i128()?)
-            } else {
-                Amount::ZERO
-            };
+            let quote_quantity = if has_quote_quantity { Amount(r.i128()?) } else { Amount::ZERO };
             if has_quote_quantity && quote_quantity == Amount::ZERO {
                 return Err(WireError::new("quote_quantity", "must not be 0 where it is given"));
             }
@@ -872,27 +835,16 @@ pub fn decode_command(bytes: &[u8]) -> Result<(Command, usize), WireError> {
             let asset_id = AssetId(r.u32()?);
             let amount = Amount(r.i128()?);
             if kind == command_kind::DEPOSIT {
-                Command::Deposit(Deposit {
-                    account_id,
-                    asset_id,
-                    amount,
-                })
+                Command::Deposit(Deposit { account_id, asset_id, amount })
             } else {
-                Command::Withdraw(Withdraw {
-                    account_id,
-                    asset_id,
-                    amount,
-                })
+                Command::Withdraw(Withdraw { account_id, asset_id, amount })
             }
         }
         command_kind::ADD_ASSET => {
             let scale = r.u8()?;
             let length = r.u8()?;
             r.zeros(1)?;
-            Command::AddAsset(AddAsset {
-                code: r.text(length, "code")?,
-                scale,
-            })
+            Command::AddAsset(AddAsset { code: r.text(length, "code")?, scale })
         }
         command_kind::LIST_INSTRUMENT => {
             let length = r.u8()?;
@@ -900,14 +852,8 @@ pub fn decode_command(bytes: &[u8]) -> Result<(Command, usize), WireError> {
             let lot_scale = r.u8()?;
             let base = AssetId(r.u32()?);
             let quote = AssetId(r.u32()?);
-            let tick_size = Step {
-                mantissa: r.u64()?,
-                scale: tick_scale,
-            };
-            let lot_size = Step {
-                mantissa: r.u64()?,
-                scale: lot_scale,
-            };
+            let tick_size = Step { mantissa: r.u64()?, scale: tick_scale };
+            let lot_size = Step { mantissa: r.u64()?, scale: lot_scale };
             let min_quantity = Lots(r.i64()?);
             let max_quantity = Lots(r.i64()?);
             let min_notional = Amount(r.i128()?);
@@ -925,37 +871,23 @@ pub fn decode_command(bytes: &[u8]) -> Result<(Command, usize), WireError> {
         command_kind::OPEN_ACCOUNT => {
             let length = r.u8()?;
             let group_id = GroupId(r.u16()?);
-            Command::OpenAccount(OpenAccount {
-                code: r.text(length, "code")?,
-                group_id,
-            })
+            Command::OpenAccount(OpenAccount { code: r.text(length, "code")?, group_id })
         }
         command_kind::SET_ACCOUNT_GROUP => {
             r.zeros(1)?;
             let group_id = GroupId(r.u16()?);
-            Command::SetAccountGroup(SetAccountGroup {
-                account_id: AccountId(r.u32()?),
-                group_id,
-            })
+            Command::SetAccountGroup(SetAccountGroup { account_id: AccountId(r.u32()?), group_id })
         }
         command_kind::SET_FEES => {
             r.zeros(1)?;
             let group_id = GroupId(r.u16()?);
             let instrument_id = InstrumentId(r.u32()?);
-            Command::SetFees(SetFees {
-                instrument_id,
-                group_id,
-                maker_ppm: r.i32()?,
-                taker_ppm: r.i32()?,
-            })
+            Command::SetFees(SetFees { instrument_id, group_id, maker_ppm: r.i32()?, taker_ppm: r.i32()? })
         }
         command_kind::SET_TRADING_STATUS => {
             let status = value(TradingStatus::from_u8(r.u8()?), "status")?;
             r.zeros(2)?;
-            Command::SetTradingStatus(SetTradingStatus {
-                instrument_id: InstrumentId(r.u32()?),
-                status,
-            })
+            Command::SetTradingStatus(SetTradingStatus { instrument_id: InstrumentId(r.u32()?), status })
         }
         _ => return Err(WireError::new("kind", NOT_A_VALUE)),
     };
@@ -1237,12 +1169,7 @@ impl<'a> RecordSink<'a> {
     /// A sink for the events of one command.
     #[inline]
     pub fn new(out: &'a mut Vec<EventRecord>, sequence: u64, event_time_ns: i64) -> Self {
-        Self {
-            out,
-            sequence,
-            event_time_ns,
-            event_index: 0,
-        }
+        Self { out, sequence, event_time_ns, event_index: 0 }
     }
 }
 
@@ -1318,11 +1245,9 @@ pub(crate) mod tests {
                 quote_quantity: r.amount(),
                 client_order_id: r.text(),
             }),
-            1 => Command::CancelOrder(CancelOrder {
-                account_id,
-                order_id: OrderId(r.next()),
-                client_order_id: r.text(),
-            }),
+            1 => {
+                Command::CancelOrder(CancelOrder { account_id, order_id: OrderId(r.next()), client_order_id: r.text() })
+            }
             2 => Command::ReplaceOrder(ReplaceOrder {
                 account_id,
                 order_id: OrderId(r.next()),
@@ -1336,54 +1261,28 @@ pub(crate) mod tests {
                 instrument_id,
                 side: r.one_of(&[None, Some(Side::Buy), Some(Side::Sell)]),
             }),
-            4 => Command::Deposit(Deposit {
-                account_id,
-                asset_id,
-                amount: r.amount(),
-            }),
-            5 => Command::Withdraw(Withdraw {
-                account_id,
-                asset_id,
-                amount: r.amount(),
-            }),
-            6 => Command::AddAsset(AddAsset {
-                code: r.text(),
-                scale: r.next() as u8,
-            }),
+            4 => Command::Deposit(Deposit { account_id, asset_id, amount: r.amount() }),
+            5 => Command::Withdraw(Withdraw { account_id, asset_id, amount: r.amount() }),
+            6 => Command::AddAsset(AddAsset { code: r.text(), scale: r.next() as u8 }),
             7 => Command::ListInstrument(ListInstrument {
                 symbol: r.text(),
                 base: asset_id,
                 quote: AssetId(r.next() as u32),
-                tick_size: Step {
-                    mantissa: r.next(),
-                    scale: r.next() as u8,
-                },
-                lot_size: Step {
-                    mantissa: r.next(),
-                    scale: r.next() as u8,
-                },
+                tick_size: Step { mantissa: r.next(), scale: r.next() as u8 },
+                lot_size: Step { mantissa: r.next(), scale: r.next() as u8 },
                 min_quantity: Lots(r.next() as i64),
                 max_quantity: Lots(r.next() as i64),
                 min_notional: r.amount(),
             }),
-            8 => Command::OpenAccount(OpenAccount {
-                code: r.text(),
-                group_id: GroupId(r.next() as u16),
-            }),
-            9 => Command::SetAccountGroup(SetAccountGroup {
-                account_id,
-                group_id: GroupId(r.next() as u16),
-            }),
+            8 => Command::OpenAccount(OpenAccount { code: r.text(), group_id: GroupId(r.next() as u16) }),
+            9 => Command::SetAccountGroup(SetAccountGroup { account_id, group_id: GroupId(r.next() as u16) }),
             10 => Command::SetFees(SetFees {
                 instrument_id,
                 group_id: GroupId(r.next() as u16),
                 maker_ppm: r.next() as i32,
                 taker_ppm: r.next() as i32,
             }),
-            _ => Command::SetTradingStatus(SetTradingStatus {
-                instrument_id,
-                status: r.one_of(TradingStatus::ALL),
-            }),
+            _ => Command::SetTradingStatus(SetTradingStatus { instrument_id, status: r.one_of(TradingStatus::ALL) }),
         }
     }
 
@@ -1433,27 +1332,12 @@ pub(crate) mod tests {
                 side: r.one_of(&[None, Some(Side::Buy), Some(Side::Sell)]),
                 count: r.next() as u32,
             }),
-            3 => Event::Posted(Posted {
-                account_id,
-                asset_id,
-                amount: r.amount(),
-                total: r.amount(),
-                held: r.amount(),
-            }),
-            4 => Event::AssetAdded(AssetAdded {
-                asset_id,
-                code: r.text(),
-                scale: r.next() as u8,
-            }),
-            5 => Event::InstrumentListed(InstrumentListed {
-                instrument_id,
-                symbol: r.text(),
-            }),
-            6 => Event::AccountOpened(AccountOpened {
-                account_id,
-                code: r.text(),
-                group_id,
-            }),
+            3 => {
+                Event::Posted(Posted { account_id, asset_id, amount: r.amount(), total: r.amount(), held: r.amount() })
+            }
+            4 => Event::AssetAdded(AssetAdded { asset_id, code: r.text(), scale: r.next() as u8 }),
+            5 => Event::InstrumentListed(InstrumentListed { instrument_id, symbol: r.text() }),
+            6 => Event::AccountOpened(AccountOpened { account_id, code: r.text(), group_id }),
             7 => Event::AccountGroupSet(AccountGroupSet { account_id, group_id }),
             8 => Event::FeesSet(FeesSet {
                 instrument_id,
@@ -1461,10 +1345,7 @@ pub(crate) mod tests {
                 maker_ppm: r.next() as i32,
                 taker_ppm: r.next() as i32,
             }),
-            _ => Event::TradingStatusSet(TradingStatusSet {
-                instrument_id,
-                status: r.one_of(TradingStatus::ALL),
-            }),
+            _ => Event::TradingStatusSet(TradingStatusSet { instrument_id, status: r.one_of(TradingStatus::ALL) }),
         }
     }
 
@@ -1569,22 +1450,15 @@ pub(crate) mod tests {
 
     #[test]
     fn an_error_names_the_command_and_the_field() {
-        let good = CommandRecord {
-            kind: command_kind::CANCEL_ORDER,
-            account_id: 1,
-            order_id: 9,
-            ..CommandRecord::ZERO
-        };
+        let good =
+            CommandRecord { kind: command_kind::CANCEL_ORDER, account_id: 1, order_id: 9, ..CommandRecord::ZERO };
         let bad = CommandRecord { asset_id: 1, ..good };
         let mut bytes = good.as_bytes().to_vec();
         bytes.extend_from_slice(bad.as_bytes());
         let mut out = Vec::new();
         let error = decode_command_records(&bytes, &mut out).expect_err("a field that must be 0");
         assert_eq!((error.index, error.field, out.len()), (1, "asset_id", 0));
-        assert_eq!(
-            error.to_string(),
-            "command 1: asset_id: must be 0 for this kind of command"
-        );
+        assert_eq!(error.to_string(), "command 1: asset_id: must be 0 for this kind of command");
         let error = decode_command_records(&bytes[1..], &mut out).expect_err("not a whole number of records");
         assert_eq!((error.index, error.field), (1, "record"));
 

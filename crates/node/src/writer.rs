@@ -116,39 +116,22 @@ impl Writer {
             checkpoint_under_way: AtomicBool::new(false),
             stats: WriterStats::default(),
         });
-        shared
-            .stats
-            .last_checkpoint_sequence
-            .store(last_checkpoint_sequence, Ordering::Relaxed);
+        shared.stats.last_checkpoint_sequence.store(last_checkpoint_sequence, Ordering::Relaxed);
         let (checkpoints, jobs) = channel::<(Position, CheckpointJob)>();
         let checkpoint_thread = {
             let shared = shared.clone();
-            std::thread::Builder::new()
-                .name("beurs-checkpoint".to_owned())
-                .spawn(move || {
-                    for (position, job) in jobs {
-                        write_checkpoint(&shared, &place, position, job);
-                    }
-                })?
+            std::thread::Builder::new().name("beurs-checkpoint".to_owned()).spawn(move || {
+                for (position, job) in jobs {
+                    write_checkpoint(&shared, &place, position, job);
+                }
+            })?
         };
         let journal_thread = {
             let shared = shared.clone();
-            let thread = JournalThread {
-                shared,
-                log,
-                batch_limit,
-                outbox,
-                pool,
-                checkpoints,
-            };
-            std::thread::Builder::new()
-                .name("beurs-journal".to_owned())
-                .spawn(move || thread.run())?
+            let thread = JournalThread { shared, log, batch_limit, outbox, pool, checkpoints };
+            std::thread::Builder::new().name("beurs-journal".to_owned()).spawn(move || thread.run())?
         };
-        Ok(Self {
-            handle: WriterHandle(shared),
-            threads: vec![journal_thread, checkpoint_thread],
-        })
+        Ok(Self { handle: WriterHandle(shared), threads: vec![journal_thread, checkpoint_thread] })
     }
 
     pub(crate) fn handle(&self) -> &WriterHandle {
@@ -235,10 +218,7 @@ impl JournalThread {
             }
             if let Some(job) = job {
                 let position = self.log.position();
-                assert_eq!(
-                    position.sequence, job.sequence,
-                    "a checkpoint holds what is durable, all of it"
-                );
+                assert_eq!(position.sequence, job.sequence, "a checkpoint holds what is durable, all of it");
                 // It can only be refused after the checkpoint thread has panicked; checkpoints then just end.
                 let _ = self.checkpoints.send((position, job));
             }
@@ -294,9 +274,7 @@ fn write_checkpoint(shared: &Shared, place: &CheckpointPlace, position: Position
     match &written {
         Ok(_) => {
             stats.checkpoints.fetch_add(1, Ordering::Relaxed);
-            stats
-                .last_checkpoint_sequence
-                .store(position.sequence, Ordering::Relaxed);
+            stats.last_checkpoint_sequence.store(position.sequence, Ordering::Relaxed);
         }
         // A missing checkpoint makes the next start slower and nothing else; the count tells.
         Err(_) => {

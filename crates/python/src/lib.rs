@@ -35,8 +35,6 @@ mod core_module {
     #[pymodule_export]
     use crate::node::Node;
     #[pymodule_export]
-    use crate::records::Records;
-    #[pymodule_export]
     use crate::tools::{replay_lobster, replay_stream, verify};
 
     #[pymodule_init]

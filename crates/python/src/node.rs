@@ -13,7 +13,7 @@ use beurs_engine::Engine;
 use beurs_node::wire::{event_kind, EventRecord};
 use beurs_node::{Events, NodeConfig, NodeHandle};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyMemoryView, PyString};
 
 use crate::convert::{text, value, Int};
 use crate::error::Error;
@@ -185,14 +185,14 @@ impl Node {
     }
 
     /// Executes COMMAND records; gives their EVENT records.
-    fn execute_records(&self, py: Python<'_>, commands: &Bound<'_, PyAny>) -> PyResult<Records> {
+    fn execute_records<'py>(&self, py: Python<'py>, commands: &Bound<'_, PyAny>) -> PyResult<Bound<'py, PyMemoryView>> {
         let input = Input::of(commands)?;
         let input = input.bytes();
         let records = py.detach(|| {
             let events = self.handle.execute_records(input)?;
             Ok::<_, Error>(Records::new(events, &self.spare))
         })?;
-        Ok(records)
+        PyMemoryView::from(Bound::new(py, records)?.as_any())
     }
 
     // The asynchronous door.

@@ -18,7 +18,7 @@ const SPARE_BYTES_MAX: usize = 1 << 30;
 /// Memory that a batch's events had and the next batch's can have: touching new memory costs more than an event.
 pub type Spare = Arc<Mutex<Vec<EventRecord>>>;
 
-/// An array of EVENT records that speaks the buffer protocol.
+/// An array of EVENT records that speaks the buffer protocol. Python sees a memoryview of it.
 #[pyclass(frozen, module = "beurs._core")]
 pub struct Records(Held);
 
@@ -65,11 +65,6 @@ impl Drop for Held {
 
 #[pymethods]
 impl Records {
-    /// The number of bytes.
-    fn __len__(&self) -> usize {
-        self.bytes().len()
-    }
-
     /// # Safety
     /// Called by the interpreter with a view to fill in.
     unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {

@@ -59,9 +59,7 @@ impl fmt::Display for Difference {
             let place = (0..expected.len().max(got.len())).find(|place| expected.get(*place) != got.get(*place));
             if let Some(place) = place {
                 let text = |level: Option<&Level>| {
-                    level.map_or("nothing".to_owned(), |level| {
-                        format!("{} at {}", level.quantity, level.price)
-                    })
+                    level.map_or("nothing".to_owned(), |level| format!("{} at {}", level.quantity, level.price))
                 };
                 return write!(
                     f,
@@ -89,11 +87,7 @@ impl BookFile {
     }
 
     pub(crate) fn new(lines: Lines) -> Self {
-        Self {
-            lines,
-            levels: 0,
-            rows: 0,
-        }
+        Self { lines, levels: 0, rows: 0 }
     }
 
     /// Levels on a side; 0 before the first row.
@@ -132,10 +126,9 @@ fn parse_row(line: &Line<'_>, levels: usize, row: &mut Levels) -> Result<(), Rep
     row.asks.clear();
     let mut fields = line.fields();
     for _ in 0..levels {
-        for (half, price_name, size_name) in [
-            (&mut row.asks, "ask price", "ask size"),
-            (&mut row.bids, "bid price", "bid size"),
-        ] {
+        for (half, price_name, size_name) in
+            [(&mut row.asks, "ask price", "ask size"), (&mut row.bids, "bid price", "bid size")]
+        {
             let (Some(price), Some(size)) = (fields.next(), fields.next()) else {
                 return Err(column_error(line, levels));
             };
@@ -153,9 +146,5 @@ fn parse_row(line: &Line<'_>, levels: usize, row: &mut Levels) -> Result<(), Rep
 }
 
 fn column_error(line: &Line<'_>, levels: usize) -> ReplayError {
-    line.error(format!(
-        "{} columns wanted, as in the first row, {} found",
-        levels * 4,
-        line.fields().count()
-    ))
+    line.error(format!("{} columns wanted, as in the first row, {} found", levels * 4, line.fields().count()))
 }

@@ -49,16 +49,10 @@ impl fmt::Display for ReplayError {
             Self::Io { path, source } => write!(f, "{}: {source}", path.display()),
             Self::Malformed { path, line, what } => write!(f, "{}, line {line}: {what}", path.display()),
             Self::RowCounts { messages, rows } if rows > messages => {
-                write!(
-                    f,
-                    "the order book file has more rows than the message file has messages ({messages})"
-                )
+                write!(f, "the order book file has more rows than the message file has messages ({messages})")
             }
             Self::RowCounts { messages, rows } => {
-                write!(
-                    f,
-                    "the message file has {messages} messages, the order book file only {rows} rows"
-                )
+                write!(f, "the message file has {messages} messages, the order book file only {rows} rows")
             }
             Self::Refused(reason) => write!(f, "the engine refused to set the venue up: {}", reason.rule()),
         }

@@ -23,42 +23,23 @@ pub(crate) struct Lines {
 
 impl Lines {
     pub(crate) fn open(path: &Path) -> Result<Self, ReplayError> {
-        let io_error = |source| ReplayError::Io {
-            path: path.to_owned(),
-            source,
-        };
+        let io_error = |source| ReplayError::Io { path: path.to_owned(), source };
         let mut file = File::open(path).map_err(io_error)?;
         let mut head = Vec::with_capacity(GZIP_MAGIC.len());
-        file.by_ref()
-            .take(GZIP_MAGIC.len() as u64)
-            .read_to_end(&mut head)
-            .map_err(io_error)?;
+        file.by_ref().take(GZIP_MAGIC.len() as u64).read_to_end(&mut head).map_err(io_error)?;
         let whole = io::Cursor::new(head.clone()).chain(file);
         let reader: Box<dyn BufRead> = if head == GZIP_MAGIC {
-            Box::new(BufReader::with_capacity(
-                1 << 16,
-                MultiGzDecoder::new(BufReader::with_capacity(1 << 16, whole)),
-            ))
+            Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(BufReader::with_capacity(1 << 16, whole))))
         } else {
             Box::new(BufReader::with_capacity(1 << 16, whole))
         };
-        Ok(Self {
-            reader,
-            path: path.to_owned(),
-            line: 0,
-            text: Vec::new(),
-        })
+        Ok(Self { reader, path: path.to_owned(), line: 0, text: Vec::new() })
     }
 
     #[cfg(test)]
     pub(crate) fn of_text(name: &str, text: impl Into<Vec<u8>>) -> Self {
         let reader = Box::new(io::Cursor::new(text.into()));
-        Self {
-            reader,
-            path: PathBuf::from(name),
-            line: 0,
-            text: Vec::new(),
-        }
+        Self { reader, path: PathBuf::from(name), line: 0, text: Vec::new() }
     }
 
     /// The next line without its end, with its number; `None` at the end of the file.
@@ -79,45 +60,26 @@ impl Lines {
             }
             return Ok(None);
         }
-        Ok(Some(Line {
-            text: &self.text,
-            number: self.line,
-            path: &self.path,
-        }))
+        Ok(Some(Line { text: &self.text, number: self.line, path: &self.path }))
     }
 
     /// An error about the file as a whole, told at the line after the last one read.
     pub(crate) fn end_error(&self, what: impl Into<String>) -> ReplayError {
-        ReplayError::Malformed {
-            path: self.path.clone(),
-            line: self.line + 1,
-            what: what.into(),
-        }
+        ReplayError::Malformed { path: self.path.clone(), line: self.line + 1, what: what.into() }
     }
 
     /// Reads one line into `text`; false at the end of the file.
     fn read_one(&mut self) -> Result<bool, ReplayError> {
         self.text.clear();
-        let read = self
-            .reader
-            .by_ref()
-            .take(MAX_LINE as u64 + 1)
-            .read_until(b'\n', &mut self.text);
-        let read = read.map_err(|source| ReplayError::Io {
-            path: self.path.clone(),
-            source,
-        })?;
+        let read = self.reader.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut self.text);
+        let read = read.map_err(|source| ReplayError::Io { path: self.path.clone(), source })?;
         if read == 0 {
             return Ok(false);
         }
         self.line += 1;
         if read > MAX_LINE {
             let what = format!("the line is longer than {MAX_LINE} bytes");
-            return Err(ReplayError::Malformed {
-                path: self.path.clone(),
-                line: self.line,
-                what,
-            });
+            return Err(ReplayError::Malformed { path: self.path.clone(), line: self.line, what });
         }
         while matches!(self.text.last(), Some(b'\n' | b'\r')) {
             self.text.pop();
@@ -136,11 +98,7 @@ pub(crate) struct Line<'a> {
 
 impl<'a> Line<'a> {
     pub(crate) fn error(&self, what: impl Into<String>) -> ReplayError {
-        ReplayError::Malformed {
-            path: self.path.to_owned(),
-            line: self.number,
-            what: what.into(),
-        }
+        ReplayError::Malformed { path: self.path.to_owned(), line: self.number, what: what.into() }
     }
 
     pub(crate) fn fields(&self) -> impl Iterator<Item = &'a [u8]> {
@@ -245,20 +203,7 @@ mod tests {
         for (text, value) in good {
             assert_eq!(parse_integer(text.as_bytes()), Some(value), "{text}");
         }
-        for text in [
-            "",
-            "-",
-            "+1",
-            "1.0",
-            "1e3",
-            " 1",
-            "1 ",
-            "0x10",
-            "NaN",
-            "１",
-            "1234567890123456789",
-            "--1",
-        ] {
+        for text in ["", "-", "+1", "1.0", "1e3", " 1", "1 ", "0x10", "NaN", "１", "1234567890123456789", "--1"] {
             assert_eq!(parse_integer(text.as_bytes()), None, "{text}");
         }
     }
@@ -286,10 +231,7 @@ mod tests {
         while let Some(line) = lines.next_line().expect("well-formed") {
             seen.push((line.number, String::from_utf8_lossy(line.text).into_owned()));
         }
-        assert_eq!(
-            seen,
-            [(1, "1,2".to_owned()), (2, "3,4".to_owned()), (3, "5,6".to_owned())]
-        );
+        assert_eq!(seen, [(1, "1,2".to_owned()), (2, "3,4".to_owned()), (3, "5,6".to_owned())]);
 
         let mut lines = Lines::of_text("x", "1,2\n\n3,4\n");
         assert!(lines.next_line().expect("the first is good").is_some());

@@ -183,11 +183,7 @@ impl Tape {
 
     /// Finds the orders that were entered out of sight.
     fn look_back(mut messages: Vec<Message>) -> Self {
-        let mut ids: Vec<i64> = messages
-            .iter()
-            .filter(|message| message.names_an_order())
-            .map(|m| m.id)
-            .collect();
+        let mut ids: Vec<i64> = messages.iter().filter(|message| message.names_an_order()).map(|m| m.id).collect();
         ids.sort_unstable();
         ids.dedup();
         let mut place = vec![(Side::Buy, 0); ids.len()];
@@ -210,10 +206,7 @@ impl Tape {
                 named[index] = true;
                 place[index] = (message.side, message.price);
                 if message.kind != Kind::New {
-                    late.push(Late {
-                        known: message.known,
-                        due: 0,
-                    });
+                    late.push(Late { known: message.known, due: 0 });
                 }
             }
         }
@@ -231,12 +224,7 @@ impl Tape {
             order.due = older.checked_sub(1).map_or(0, |last| regular[last].1);
         }
         late.sort_unstable_by_key(|order| (order.due, order.known));
-        Self {
-            messages,
-            future,
-            place,
-            late,
-        }
+        Self { messages, future, place, late }
     }
 }
 
@@ -247,10 +235,7 @@ fn mark_carried_over(messages: &mut [Message]) {
     let mut start = 0;
     while start < messages.len() {
         let time_ns = messages[start].time_ns;
-        let count = messages[start..]
-            .iter()
-            .take_while(|message| message.time_ns == time_ns)
-            .count();
+        let count = messages[start..].iter().take_while(|message| message.time_ns == time_ns).count();
         let instant = &mut messages[start..start + count];
         let before = highest;
         let mut falls = false;
@@ -259,10 +244,7 @@ fn mark_carried_over(messages: &mut [Message]) {
             highest = highest.max(Some(message.known));
         }
         if falls {
-            instant
-                .iter_mut()
-                .filter(|m| m.kind == Kind::New)
-                .for_each(|message| message.carried_over = true);
+            instant.iter_mut().filter(|m| m.kind == Kind::New).for_each(|message| message.carried_over = true);
             highest = before;
         }
         start += count;
@@ -300,16 +282,7 @@ fn parse_message(line: &Line<'_>) -> Result<Message, ReplayError> {
         }
     }
     let side = if direction == 1 { Side::Buy } else { Side::Sell };
-    Ok(Message {
-        time_ns,
-        id,
-        size,
-        price,
-        known: ANONYMOUS,
-        kind,
-        side,
-        carried_over: false,
-    })
+    Ok(Message { time_ns, id, size, price, known: ANONYMOUS, kind, side, carried_over: false })
 }
 
 /// An order in the engine's book.
@@ -349,10 +322,7 @@ fn run<V: Venue>(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<LobsterReport, ReplayError> {
     let total = tape.messages.len() as u64;
-    let missing = |rows: &BookFile| ReplayError::RowCounts {
-        messages: total,
-        rows: rows.rows(),
-    };
+    let missing = |rows: &BookFile| ReplayError::RowCounts { messages: total, rows: rows.rows() };
     let mut row = Levels::default();
     if !rows.next_row(&mut row)? {
         return Err(missing(&rows));
@@ -451,21 +421,12 @@ impl<'a, V: Venue> Replay<'a, V> {
         }
         self.enter_out_of_sight(row, levels);
         // What the seed needed is not a correction.
-        self.report = LobsterReport {
-            hindsight_orders: self.report.hindsight_orders,
-            ..LobsterReport::default()
-        };
+        self.report = LobsterReport { hindsight_orders: self.report.hindsight_orders, ..LobsterReport::default() };
     }
 
     /// Does what the message says.
     fn message(&mut self, message: &Message) {
-        let Message {
-            side,
-            price,
-            size,
-            known,
-            ..
-        } = *message;
+        let Message { side, price, size, known, .. } = *message;
         if message.kind.uses_an_order() {
             let future = &mut self.future[known as usize];
             future.size = future.size.saturating_sub(size);
@@ -501,13 +462,7 @@ impl<'a, V: Venue> Replay<'a, V> {
     }
 
     fn new_order(&mut self, message: &Message) {
-        let Message {
-            side,
-            price,
-            size,
-            known,
-            ..
-        } = *message;
+        let Message { side, price, size, known, .. } = *message;
         if self.open[known as usize] != 0 {
             self.report.repeated_ids += 1;
             self.cancel(self.open[known as usize]);
@@ -523,36 +478,20 @@ impl<'a, V: Venue> Replay<'a, V> {
     /// An execution is an incoming IOC order of the other side. It is sent if the order that has priority in the engine
     /// is the named one, and counted by what the engine then fills.
     fn execute(&mut self, message: &Message) {
-        let Message {
-            side,
-            price,
-            size,
-            known,
-            ..
-        } = *message;
+        let Message { side, price, size, known, .. } = *message;
         let named = self.open[known as usize];
-        let front = self
-            .venue
-            .front(side)
-            .filter(|front| front.price == price && front.leaves >= size);
+        let front = self.venue.front(side).filter(|front| front.price == price && front.leaves >= size);
         let maker = front.map(|front| front.order_id).filter(|&maker| match named {
             0 => self.orders[maker as usize - 1].known == ANONYMOUS,
             named => maker == named,
         });
         if let Some(maker) = maker {
             self.fills.clear();
-            let incoming = self
-                .venue
-                .enter(side.opposite(), price, size, Entry::Ioc, &mut self.fills);
+            let incoming = self.venue.enter(side.opposite(), price, size, Entry::Ioc, &mut self.fills);
             if incoming.is_some() {
                 self.forget_incoming();
             }
-            let exact = self.fills
-                == [Fill {
-                    maker,
-                    price,
-                    quantity: size,
-                }];
+            let exact = self.fills == [Fill { maker, price, quantity: size }];
             self.settle_fills();
             if exact && named != 0 {
                 self.report.hit += 1;
@@ -582,11 +521,7 @@ impl<'a, V: Venue> Replay<'a, V> {
             return;
         }
         if self.report.first_difference.is_none() {
-            let difference = Difference {
-                row: index,
-                expected: row.clone(),
-                got: book.clone(),
-            };
+            let difference = Difference { row: index, expected: row.clone(), got: book.clone() };
             self.report.first_difference = Some(difference);
         }
         self.resynchronize(row, levels);
@@ -633,33 +568,24 @@ impl<'a, V: Venue> Replay<'a, V> {
         let concerned = |price: i64| {
             from.is_none_or(|from| behind(side, price, from)) && last.is_none_or(|last| !behind(side, price, last))
         };
-        let target = |price: i64| {
-            row.side(side)
-                .iter()
-                .find(|level| level.price == price)
-                .map_or(0, |level| level.quantity)
-        };
+        let target =
+            |price: i64| row.side(side).iter().find(|level| level.price == price).map_or(0, |level| level.quantity);
         let mut changed = 0;
         if drop {
             let (low, high) = match side {
-                Side::Buy => (
-                    last.map_or(Bound::Unbounded, Bound::Included),
-                    from.map_or(Bound::Unbounded, Bound::Excluded),
-                ),
-                Side::Sell => (
-                    from.map_or(Bound::Unbounded, Bound::Excluded),
-                    last.map_or(Bound::Unbounded, Bound::Included),
-                ),
+                Side::Buy => {
+                    (last.map_or(Bound::Unbounded, Bound::Included), from.map_or(Bound::Unbounded, Bound::Excluded))
+                }
+                Side::Sell => {
+                    (from.map_or(Bound::Unbounded, Bound::Excluded), last.map_or(Bound::Unbounded, Bound::Included))
+                }
             };
             if let (Bound::Included(a), Bound::Excluded(b)) | (Bound::Excluded(b), Bound::Included(a)) = (low, high) {
                 if !behind(side, a, b) {
                     return 0; // The window has not widened.
                 }
             }
-            let prices: Vec<i64> = self.queues[side.index()]
-                .range((low, high))
-                .map(|(price, _)| *price)
-                .collect();
+            let prices: Vec<i64> = self.queues[side.index()].range((low, high)).map(|(price, _)| *price).collect();
             for price in prices {
                 changed += u64::from(self.drop_excess(side, price, target(price)));
             }
@@ -751,9 +677,7 @@ impl<'a, V: Venue> Replay<'a, V> {
                 };
                 let (price, mut orders) = furthest.remove_entry();
                 orders.sort_unstable();
-                let sizes = orders
-                    .into_iter()
-                    .map(|known| (known, self.future[known as usize].size));
+                let sizes = orders.into_iter().map(|known| (known, self.future[known as usize].size));
                 let orders: Vec<(Known, i64)> = sizes.filter(|(_, size)| *size > 0).collect();
                 self.report.hindsight_orders += orders.len() as u64;
                 self.enter_by_id(side, price, &orders);
@@ -802,13 +726,7 @@ impl<'a, V: Venue> Replay<'a, V> {
         };
         let filled: i64 = self.fills.iter().map(|fill| fill.quantity).sum();
         let leaves = quantity - filled;
-        self.orders.push(Resting {
-            known,
-            side,
-            price,
-            filled,
-            leaves,
-        });
+        self.orders.push(Resting { known, side, price, filled, leaves });
         assert_eq!(self.orders.len() as u64, order_id, "the venue's order ids are dense");
         self.settle_fills();
         if leaves == 0 {
@@ -823,13 +741,7 @@ impl<'a, V: Venue> Replay<'a, V> {
 
     /// Keeps `orders` in step with the venue's ids after an IOC order, which nothing will name again.
     fn forget_incoming(&mut self) {
-        self.orders.push(Resting {
-            known: ANONYMOUS,
-            side: Side::Buy,
-            price: 0,
-            filled: 0,
-            leaves: 0,
-        });
+        self.orders.push(Resting { known: ANONYMOUS, side: Side::Buy, price: 0, filled: 0, leaves: 0 });
     }
 
     /// Takes what the makers in `fills` have traded from their orders.
@@ -901,10 +813,7 @@ mod tests {
         let tape = Tape::read(Lines::of_text("messages", day.messages.as_str())).expect("well-formed messages");
         let rows = BookFile::new(Lines::of_text("orderbook", day.orderbook.as_str()));
         let report = run(&tape, rows, venue, &mut |_, _| {}).expect("well-formed rows");
-        LobsterReport {
-            engine_seconds: 0.0,
-            ..report
-        }
+        LobsterReport { engine_seconds: 0.0, ..report }
     }
 
     #[test]
@@ -941,9 +850,6 @@ mod tests {
             [(1, 50), (2, 60), (3, 55), (3, 70), (3, 20), (4, 65), (5, 80), (6, 80)].map(|(t, k)| kind(t, k));
         mark_carried_over(&mut messages);
         // The batch does not count for what follows: 65 is larger than 60.
-        assert_eq!(
-            messages.map(|message| message.carried_over),
-            [false, false, true, true, true, false, false, false]
-        );
+        assert_eq!(messages.map(|message| message.carried_over), [false, false, true, true, true, false, false, false]);
     }
 }

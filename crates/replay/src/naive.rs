@@ -36,12 +36,7 @@ pub(crate) struct NaiveVenue {
 
 impl NaiveVenue {
     pub(crate) fn new(fault: Fault) -> Self {
-        Self {
-            halves: [Vec::new(), Vec::new()],
-            last_order_id: 0,
-            fault,
-            work: Work::default(),
-        }
+        Self { halves: [Vec::new(), Vec::new()], last_order_id: 0, fault, work: Work::default() }
     }
 
     fn rest(&mut self, side: Side, order: Order) {
@@ -56,9 +51,7 @@ impl NaiveVenue {
 
     fn find(&self, order_id: u64) -> Option<(Side, usize)> {
         [Side::Buy, Side::Sell].into_iter().find_map(|side| {
-            let place = self.halves[side.index()]
-                .iter()
-                .position(|order| order.order_id == order_id)?;
+            let place = self.halves[side.index()].iter().position(|order| order.order_id == order_id)?;
             Some((side, place))
         })
     }
@@ -85,11 +78,7 @@ impl Venue for NaiveVenue {
         while leaves > 0 && makers.first().is_some_and(crosses) {
             let maker = &mut makers[0];
             let traded = leaves.min(maker.leaves);
-            fills.push(Fill {
-                maker: maker.order_id,
-                price: maker.price,
-                quantity: traded,
-            });
+            fills.push(Fill { maker: maker.order_id, price: maker.price, quantity: traded });
             maker.filled += traded;
             maker.leaves -= traded;
             leaves -= traded;
@@ -98,12 +87,7 @@ impl Venue for NaiveVenue {
             }
         }
         if entry != Entry::Ioc && leaves > 0 {
-            let order = Order {
-                order_id: self.last_order_id,
-                price,
-                filled: quantity - leaves,
-                leaves,
-            };
+            let order = Order { order_id: self.last_order_id, price, filled: quantity - leaves, leaves };
             self.rest(side, order);
         }
         Some(self.last_order_id)
@@ -139,11 +123,7 @@ impl Venue for NaiveVenue {
 
     fn front(&self, side: Side) -> Option<Front> {
         let order = self.halves[side.index()].first()?;
-        Some(Front {
-            order_id: order.order_id,
-            price: order.price,
-            leaves: order.leaves,
-        })
+        Some(Front { order_id: order.order_id, price: order.price, leaves: order.leaves })
     }
 
     fn depth(&self, side: Side, count: usize, out: &mut Vec<Level>) {
@@ -153,10 +133,7 @@ impl Venue for NaiveVenue {
             match out.last_mut() {
                 Some(level) if level.price == order.price => level.quantity += order.leaves,
                 _ if full => break,
-                _ => out.push(Level {
-                    price: order.price,
-                    quantity: order.leaves,
-                }),
+                _ => out.push(Level { price: order.price, quantity: order.leaves }),
             }
         }
     }
@@ -174,10 +151,7 @@ pub(crate) struct Twin {
 
 impl Twin {
     pub(crate) fn open() -> Self {
-        Self {
-            engine: EngineVenue::open().expect("the venue opens"),
-            naive: NaiveVenue::new(Fault::None),
-        }
+        Self { engine: EngineVenue::open().expect("the venue opens"), naive: NaiveVenue::new(Fault::None) }
     }
 
     fn assert_same_book(&self) {
@@ -199,10 +173,7 @@ impl Venue for Twin {
     fn enter(&mut self, side: Side, price: i64, quantity: i64, entry: Entry, fills: &mut Vec<Fill>) -> Option<u64> {
         let mut naive_fills = fills.clone();
         let order_id = self.engine.enter(side, price, quantity, entry, fills);
-        assert_eq!(
-            order_id,
-            self.naive.enter(side, price, quantity, entry, &mut naive_fills)
-        );
+        assert_eq!(order_id, self.naive.enter(side, price, quantity, entry, &mut naive_fills));
         assert_eq!(*fills, naive_fills);
         self.assert_same_book();
         order_id
@@ -231,9 +202,6 @@ impl Venue for Twin {
     }
 
     fn work(&self) -> Work {
-        Work {
-            time: std::time::Duration::ZERO,
-            ..self.engine.work()
-        }
+        Work { time: std::time::Duration::ZERO, ..self.engine.work() }
     }
 }

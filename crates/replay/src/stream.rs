@@ -100,19 +100,8 @@ pub fn replay(
     let rows = BookFile::open(orderbook)?;
     let mut lines = Lines::open(stream)?;
     let operations = parse(&mut lines)?;
-    let missing = |line: u64, what: String| ReplayError::Malformed {
-        path: stream.to_owned(),
-        line,
-        what,
-    };
-    let mut report = run(
-        &operations,
-        rows,
-        &mut EngineVenue::open()?,
-        grouped,
-        &missing,
-        progress,
-    )?;
+    let missing = |line: u64, what: String| ReplayError::Malformed { path: stream.to_owned(), line, what };
+    let mut report = run(&operations, rows, &mut EngineVenue::open()?, grouped, &missing, progress)?;
     report.total_seconds = started.elapsed().as_secs_f64();
     Ok(report)
 }
@@ -187,20 +176,8 @@ fn parse_operation(line: &Line<'_>) -> Result<Operation, ReplayError> {
         0 if !enters => Side::Buy, // Not used.
         other => return Err(line.error(format!("side is neither 1 nor -1: {other}"))),
     };
-    let time_ns = if time.is_empty() {
-        None
-    } else {
-        Some(line.time_ns(time)?)
-    };
-    Ok(Operation {
-        id,
-        price,
-        quantity,
-        time_ns,
-        kind,
-        side,
-        recorded: tag == b"msg",
-    })
+    let time_ns = if time.is_empty() { None } else { Some(line.time_ns(time)?) };
+    Ok(Operation { id, price, quantity, time_ns, kind, side, recorded: tag == b"msg" })
 }
 
 /// One incoming order: `operations[start..end]`, of which `rest` is the one that was posted.
@@ -211,18 +188,13 @@ struct Incoming {
 
 /// The incoming order whose first execution is at `start`.
 fn incoming(operations: &[Operation], start: usize, grouped: bool) -> Incoming {
-    let mut incoming = Incoming {
-        end: start + 1,
-        rest: None,
-    };
+    let mut incoming = Incoming { end: start + 1, rest: None };
     let mut last = &operations[start];
     if !grouped {
         return incoming;
     }
     loop {
-        let next = operations[incoming.end..]
-            .iter()
-            .position(|operation| operation.kind != Kind::Compare);
+        let next = operations[incoming.end..].iter().position(|operation| operation.kind != Kind::Compare);
         let Some(next) = next.map(|distance| incoming.end + distance) else {
             break;
         };
@@ -236,10 +208,7 @@ fn incoming(operations: &[Operation], start: usize, grouped: bool) -> Incoming {
                 last = operation;
             }
             Kind::Add if belongs && operation.recorded => {
-                return Incoming {
-                    end: next + 1,
-                    rest: Some(next),
-                };
+                return Incoming { end: next + 1, rest: Some(next) };
             }
             _ => break,
         }
@@ -279,10 +248,7 @@ fn run<V: Venue>(
         orders: Vec::new(),
         open: BTreeMap::new(),
         fills: Vec::new(),
-        report: StreamReport {
-            grouped,
-            ..StreamReport::default()
-        },
+        report: StreamReport { grouped, ..StreamReport::default() },
     };
     let (mut row, mut book) = (Levels::default(), Levels::default());
     let (mut index, mut told) = (0, 0);
@@ -338,13 +304,7 @@ fn run<V: Venue>(
 impl<V: Venue> Replay<'_, V> {
     fn add(&mut self, operation: &Operation) {
         self.report.adds += 1;
-        let Operation {
-            id,
-            side,
-            price,
-            quantity,
-            ..
-        } = *operation;
+        let Operation { id, side, price, quantity, .. } = *operation;
         self.enter(Some(id), side, price, quantity, Entry::Limit);
         self.report.unexpected_fills += self.fills.len() as u64;
     }
@@ -384,46 +344,30 @@ impl<V: Venue> Replay<'_, V> {
             return;
         };
         let count = executions().count() as u64;
-        let traded = executions()
-            .map(|execution| execution.quantity)
-            .fold(0, i64::saturating_add);
+        let traded = executions().map(|execution| execution.quantity).fold(0, i64::saturating_add);
         self.report.executions += count;
         self.report.incoming_orders += 1;
         self.report.several_fills += u64::from(count > 1);
         self.report.several_prices += u64::from(first.price != last.price);
         self.report.posting_a_rest += u64::from(rest.is_some());
-        let compares = operations
-            .iter()
-            .filter(|operation| operation.kind == Kind::Compare)
-            .count();
+        let compares = operations.iter().filter(|operation| operation.kind == Kind::Compare).count();
         self.report.rows_inside_groups += compares as u64;
 
         // Two executions of one maker in a row are one fill of one incoming order.
         let mut expected: Vec<Fill> = Vec::with_capacity(operations.len());
-        for Operation {
-            id, price, quantity, ..
-        } in executions()
-        {
+        for Operation { id, price, quantity, .. } in executions() {
             let maker = self.open.get(id).copied().unwrap_or(0);
             match expected.last_mut() {
                 Some(fill) if maker != 0 && fill.maker == maker && fill.price == *price => {
                     fill.quantity = fill.quantity.saturating_add(*quantity)
                 }
-                _ => expected.push(Fill {
-                    maker,
-                    price: *price,
-                    quantity: *quantity,
-                }),
+                _ => expected.push(Fill { maker, price: *price, quantity: *quantity }),
             }
         }
         match rest {
-            Some(rest) => self.enter(
-                Some(rest.id),
-                first.side,
-                rest.price,
-                traded.saturating_add(rest.quantity),
-                Entry::Limit,
-            ),
+            Some(rest) => {
+                self.enter(Some(rest.id), first.side, rest.price, traded.saturating_add(rest.quantity), Entry::Limit)
+            }
             None => self.enter(None, first.side, last.price, traded, Entry::Ioc),
         }
         let (missed, unexpected) = differences(&expected, &self.fills);
@@ -438,11 +382,7 @@ impl<V: Venue> Replay<'_, V> {
         if book != row {
             self.report.different_rows += 1;
             if self.report.first_difference.is_none() {
-                let difference = Difference {
-                    row: index,
-                    expected: row.clone(),
-                    got: book.clone(),
-                };
+                let difference = Difference { row: index, expected: row.clone(), got: book.clone() };
                 self.report.first_difference = Some(difference);
             }
         }
@@ -459,11 +399,7 @@ impl<V: Venue> Replay<'_, V> {
             return;
         };
         let filled: i64 = self.fills.iter().map(|fill| fill.quantity).sum();
-        self.orders.push(Order {
-            id: id.unwrap_or(0),
-            filled,
-            leaves: quantity - filled,
-        });
+        self.orders.push(Order { id: id.unwrap_or(0), filled, leaves: quantity - filled });
         assert_eq!(self.orders.len() as u64, order_id, "the venue's order ids are dense");
         if let Some(id) = id.filter(|_| filled < quantity) {
             self.open.insert(id, order_id);
@@ -488,11 +424,7 @@ fn differences(expected: &[Fill], got: &[Fill]) -> (u64, u64) {
     let unexpected = got.iter().filter(|fill| !expected.contains(fill)).count() as u64;
     let missed = expected.iter().filter(|fill| !got.contains(fill)).count() as u64;
     if missed == 0 && unexpected == 0 {
-        let out_of_order = expected
-            .iter()
-            .zip(got)
-            .filter(|(expected, got)| expected != got)
-            .count() as u64;
+        let out_of_order = expected.iter().zip(got).filter(|(expected, got)| expected != got).count() as u64;
         return (out_of_order.max(1), 0);
     }
     (missed, unexpected)
@@ -506,20 +438,11 @@ mod tests {
 
     fn replay(grouped: bool, venue: &mut impl Venue) -> Option<StreamReport> {
         let (stream, day) = (goog_stream(10)?, goog(10)?);
-        let operations = Lines::open(&stream)
-            .and_then(|mut lines| parse(&mut lines))
-            .expect("a well-formed stream");
+        let operations = Lines::open(&stream).and_then(|mut lines| parse(&mut lines)).expect("a well-formed stream");
         let rows = BookFile::new(Lines::of_text("orderbook", day.orderbook));
-        let missing = |line, what| ReplayError::Malformed {
-            path: stream.clone(),
-            line,
-            what,
-        };
+        let missing = |line, what| ReplayError::Malformed { path: stream.clone(), line, what };
         let report = run(&operations, rows, venue, grouped, &missing, &mut |_, _| {}).expect("a well-formed stream");
-        Some(StreamReport {
-            engine_seconds: 0.0,
-            ..report
-        })
+        Some(StreamReport { engine_seconds: 0.0, ..report })
     }
 
     #[test]
@@ -528,10 +451,7 @@ mod tests {
             let Some(report) = replay(grouped, &mut Twin::open()) else {
                 return;
             };
-            assert_eq!(
-                (report.different_rows, report.missed_makers, report.unexpected_fills),
-                (0, 0, 0)
-            );
+            assert_eq!((report.different_rows, report.missed_makers, report.unexpected_fills), (0, 0, 0));
             assert_eq!(Some(report), replay(grouped, &mut NaiveVenue::new(Fault::None)));
         }
     }

@@ -92,32 +92,14 @@ impl EngineVenue {
     pub(crate) fn open() -> Result<Self, ReplayError> {
         let engine = Engine::new(EngineConfig::default());
         let sequence = engine.sequence();
-        let mut venue = Self {
-            engine,
-            sequence,
-            time_ns: 0,
-            work: Work::default(),
-        };
-        let asset = |code: &[u8], scale| {
-            Command::AddAsset(AddAsset {
-                code: AssetCode::new(code).unwrap_or_default(),
-                scale,
-            })
-        };
+        let mut venue = Self { engine, sequence, time_ns: 0, work: Work::default() };
+        let asset =
+            |code: &[u8], scale| Command::AddAsset(AddAsset { code: AssetCode::new(code).unwrap_or_default(), scale });
         let account = |code: &[u8]| {
             let code = AccountCode::new(code).unwrap_or_default();
-            Command::OpenAccount(OpenAccount {
-                code,
-                group_id: GroupId(0),
-            })
+            Command::OpenAccount(OpenAccount { code, group_id: GroupId(0) })
         };
-        let deposit = |account_id, asset_id| {
-            Command::Deposit(Deposit {
-                account_id,
-                asset_id,
-                amount: FUNDS,
-            })
-        };
+        let deposit = |account_id, asset_id| Command::Deposit(Deposit { account_id, asset_id, amount: FUNDS });
         let list = ListInstrument {
             symbol: Symbol::new(b"REPLAY-USD").unwrap_or_default(),
             base: SHARES,
@@ -141,9 +123,7 @@ impl EngineVenue {
         ];
         for command in opening {
             if !venue.apply(&command, &mut Vec::new()).0 {
-                return Err(ReplayError::Refused(
-                    venue.work.first_refusal.unwrap_or(RejectReason::UnknownAccount),
-                ));
+                return Err(ReplayError::Refused(venue.work.first_refusal.unwrap_or(RejectReason::UnknownAccount)));
             }
         }
         venue.work = Work::default();
@@ -152,11 +132,7 @@ impl EngineVenue {
 
     #[allow(clippy::disallowed_methods)] // The clock only measures; nothing that is decided depends on it.
     fn apply(&mut self, command: &Command, fills: &mut Vec<Fill>) -> (bool, u64) {
-        let mut heard = Heard {
-            order_id: 0,
-            refusal: None,
-            fills,
-        };
+        let mut heard = Heard { order_id: 0, refusal: None, fills };
         self.sequence += 1;
         let started = Instant::now();
         let accepted = self.engine.apply(self.sequence, self.time_ns, command, &mut heard);
@@ -204,11 +180,7 @@ impl Venue for EngineVenue {
             instrument_id: INSTRUMENT,
             side,
             order_type: OrderType::Limit,
-            time_in_force: if entry == Entry::Ioc {
-                TimeInForce::Ioc
-            } else {
-                TimeInForce::Gtc
-            },
+            time_in_force: if entry == Entry::Ioc { TimeInForce::Ioc } else { TimeInForce::Gtc },
             post_only: entry == Entry::PostOnly,
             self_trade_prevention: SelfTradePrevention::None,
             price: PriceTicks(price),
@@ -243,11 +215,7 @@ impl Venue for EngineVenue {
 
     fn front(&self, side: Side) -> Option<Front> {
         let order = self.engine.queue(INSTRUMENT, side).next()?;
-        Some(Front {
-            order_id: order.order_id.0,
-            price: order.price.0,
-            leaves: order.leaves_quantity.0,
-        })
+        Some(Front { order_id: order.order_id.0, price: order.price.0, leaves: order.leaves_quantity.0 })
     }
 
     fn depth(&self, side: Side, count: usize, out: &mut Vec<Level>) {

@@ -11,10 +11,7 @@ use support::{goog, goog_stream, with_fewer_levels, Day, Files};
 
 fn replay(day: &Day) -> LobsterReport {
     let files = Files::new();
-    let (messages, orderbook) = (
-        files.write("m.csv", &day.messages),
-        files.write("o.csv", &day.orderbook),
-    );
+    let (messages, orderbook) = (files.write("m.csv", &day.messages), files.write("o.csv", &day.orderbook));
     lobster::replay(&messages, &orderbook, &mut |_, _| {}).expect("the day is well-formed")
 }
 
@@ -36,10 +33,7 @@ fn ten_levels_are_identical_in_every_row() {
     let report = replay(&day);
     assert_sound(&report);
     assert_eq!((report.levels, report.rows, report.executions), (10, 147_915, 7_764));
-    assert_eq!(
-        (report.new_orders, report.reductions, report.deletions),
-        (71_258, 19, 64_961)
-    );
+    assert_eq!((report.new_orders, report.reductions, report.deletions), (71_258, 19, 64_961));
     assert!(report.hit >= 7_756, "{} executions hit the named order", report.hit);
 }
 
@@ -73,11 +67,7 @@ fn any_number_of_levels_is_identical_in_every_row() {
         let report = replay(&with_fewer_levels(&day, levels));
         assert_sound(&report);
         assert_eq!(report.levels, levels as u64);
-        assert!(
-            report.hit >= 7_756,
-            "{levels} levels: {} executions hit the named order",
-            report.hit
-        );
+        assert!(report.hit >= 7_756, "{levels} levels: {} executions hit the named order", report.hit);
     }
 }
 
@@ -106,26 +96,13 @@ fn a_thousand_wrong_sizes_are_seen() {
             fields[1] = change(fields[1].parse().expect("a size")).to_string();
             fields.join(",")
         });
-        let changed = day
-            .orderbook
-            .lines()
-            .zip(orderbook.lines())
-            .filter(|(right, wrong)| right != wrong)
-            .count() as u64;
-        let report = replay(&Day {
-            messages: day.messages.clone(),
-            orderbook,
-        });
+        let changed =
+            day.orderbook.lines().zip(orderbook.lines()).filter(|(right, wrong)| right != wrong).count() as u64;
+        let report = replay(&Day { messages: day.messages.clone(), orderbook });
         let different = report.rows - report.identical;
-        println!(
-            "{name}: {changed} rows changed, {different} rows differ, {} executions hit",
-            report.hit
-        );
+        println!("{name}: {changed} rows changed, {different} rows differ, {} executions hit", report.hit);
         // Every wrong row, and most of the rows after one, because the book was set to the wrong one.
-        assert!(
-            (changed * 19 / 10..=changed * 2).contains(&different),
-            "{name}: {different} rows differ"
-        );
+        assert!((changed * 19 / 10..=changed * 2).contains(&different), "{name}: {different} rows differ");
         assert_eq!(report.first_difference.map(|difference| difference.row), Some(147));
     }
 }
@@ -133,10 +110,7 @@ fn a_thousand_wrong_sizes_are_seen() {
 #[test]
 fn a_thousand_lost_deletions_are_seen() {
     let Some(day) = goog(10) else { return };
-    let mut lost = Day {
-        messages: String::new(),
-        orderbook: String::new(),
-    };
+    let mut lost = Day { messages: String::new(), orderbook: String::new() };
     let (mut deletions, mut removed) = (0, 0);
     for (message, row) in day.messages.lines().zip(day.orderbook.lines()) {
         let deletion = message.split(',').nth(1) == Some("3");
@@ -175,10 +149,7 @@ fn one_wrong_digit_in_the_last_level_is_seen() {
                 }
             })
             .collect();
-        let report = replay(&Day {
-            messages: day.messages.clone(),
-            orderbook,
-        });
+        let report = replay(&Day { messages: day.messages.clone(), orderbook });
         let first = report.first_difference.map(|difference| difference.row);
         // Row 0 seeds the book: it is row 1 that shows it wrong.
         assert_eq!(first, Some(row.max(1)), "row {row}");
@@ -209,14 +180,8 @@ fn replay_stream(levels: u32, grouped: bool) -> Option<StreamReport> {
     let orderbook = files.write("o.csv", &day.orderbook);
     let report = stream::replay(&stream, &orderbook, grouped, &mut |_, _| {}).expect("the stream is well-formed");
     assert_eq!(report.first_difference, None);
-    assert_eq!(
-        (report.different_rows, report.missed_makers, report.unexpected_fills),
-        (0, 0, 0)
-    );
-    assert_eq!(
-        (report.refused, report.not_open, report.repeated_ids, report.rows_left),
-        (0, 0, 0, 0)
-    );
+    assert_eq!((report.different_rows, report.missed_makers, report.unexpected_fills), (0, 0, 0));
+    assert_eq!((report.refused, report.not_open, report.repeated_ids, report.rows_left), (0, 0, 0, 0));
     assert_eq!(report.executions, 7_759);
     Some(report)
 }
@@ -227,10 +192,7 @@ fn prepared_streams_are_exact_one_by_one() {
         let Some(report) = replay_stream(levels, false) else {
             return;
         };
-        assert_eq!(
-            (report.rows, report.rows_inside_groups, report.incoming_orders),
-            (rows, 0, 7_759)
-        );
+        assert_eq!((report.rows, report.rows_inside_groups, report.incoming_orders), (rows, 0, 7_759));
     }
 }
 
@@ -238,12 +200,7 @@ fn prepared_streams_are_exact_one_by_one() {
 fn prepared_streams_are_exact_when_grouped() {
     let Some(ten) = replay_stream(10, true) else { return };
     assert_eq!(
-        (
-            ten.incoming_orders,
-            ten.several_fills,
-            ten.several_prices,
-            ten.posting_a_rest
-        ),
+        (ten.incoming_orders, ten.several_fills, ten.several_prices, ten.posting_a_rest),
         (6_002, 1_174, 209, 30)
     );
     assert_eq!(ten.rows + ten.rows_inside_groups, 147_916);

@@ -25,36 +25,18 @@ fn sound(report: &LobsterReport) -> bool {
 #[test]
 fn hidden_executions_auctions_and_halts_change_nothing_and_sides_may_be_empty() {
     let report = replay(&[
-        (
-            "34200.000,1,100,10,1000,1",
-            "9999999999,0,1000,10,9999999999,0,-9999999999,0",
-        ),
+        ("34200.000,1,100,10,1000,1", "9999999999,0,1000,10,9999999999,0,-9999999999,0"),
         ("34200.1,1,101,5,1100,-1", "1100,5,1000,10,9999999999,0,-9999999999,0"),
         ("34200.2,5,0,3,1050,1", "1100,5,1000,10,9999999999,0,-9999999999,0"),
         ("34200.3,6,-1,3,1050,-1", "1100,5,1000,10,9999999999,0,-9999999999,0"),
         ("36023,7,0,0,-1,-1", "1100,5,1000,10,9999999999,0,-9999999999,0"),
         ("36323,7,0,0,0,-1", "1100,5,1000,10,9999999999,0,-9999999999,0"),
         ("36723,7,0,0,1,-1", "1100,5,1000,10,9999999999,0,-9999999999,0"),
-        (
-            "36724.5,4,101,5,1100,-1",
-            "9999999999,0,1000,10,9999999999,0,-9999999999,0",
-        ),
-        (
-            "36725.5,2,100,4,1000,1",
-            "9999999999,0,1000,6,9999999999,0,-9999999999,0",
-        ),
-        (
-            "36726.5,4,100,2,1000,1",
-            "9999999999,0,1000,4,9999999999,0,-9999999999,0",
-        ),
-        (
-            "36727.5,2,100,1,1000,1",
-            "9999999999,0,1000,3,9999999999,0,-9999999999,0",
-        ),
-        (
-            "36728.5,3,100,3,1000,1",
-            "9999999999,0,-9999999999,0,9999999999,0,-9999999999,0",
-        ),
+        ("36724.5,4,101,5,1100,-1", "9999999999,0,1000,10,9999999999,0,-9999999999,0"),
+        ("36725.5,2,100,4,1000,1", "9999999999,0,1000,6,9999999999,0,-9999999999,0"),
+        ("36726.5,4,100,2,1000,1", "9999999999,0,1000,4,9999999999,0,-9999999999,0"),
+        ("36727.5,2,100,1,1000,1", "9999999999,0,1000,3,9999999999,0,-9999999999,0"),
+        ("36728.5,3,100,3,1000,1", "9999999999,0,-9999999999,0,9999999999,0,-9999999999,0"),
     ]);
     let expected = LobsterReport {
         levels: 2,
@@ -99,11 +81,7 @@ fn ids_nobody_can_place_are_taken_from_the_anonymous_lot() {
         ("1.2,4,41,1,1000,1", "1100,7,1000,3"),
         ("1.3,3,41,3,1000,1", "1100,7,-9999999999,0"),
     ]);
-    assert_eq!(
-        (report.identical, report.hit, report.anonymous),
-        (3, 2, 0),
-        "both are known"
-    );
+    assert_eq!((report.identical, report.hit, report.anonymous), (3, 2, 0), "both are known");
 
     let report = replay(&[
         ("1.0,5,0,7,1100,-1", "1100,7,1000,10"),
@@ -151,10 +129,7 @@ fn an_order_entered_out_of_sight_is_queued_where_its_id_says() {
         ("1.6,4,108,4,990,1", "1100,6,-9999999999,0"),
     ]);
     assert!(sound(&report), "{report:#?}");
-    assert_eq!(
-        (report.hit, report.hindsight_orders, report.levels_corrected),
-        (3, 1, 0)
-    );
+    assert_eq!((report.hit, report.hindsight_orders, report.levels_corrected), (3, 1, 0));
 }
 
 #[test]
@@ -181,19 +156,10 @@ fn what_comes_into_view_is_corrected_and_nothing_else() {
     let level = |price, quantity| Level { price, quantity };
     let difference = Difference {
         row: 2,
-        expected: Levels {
-            bids: vec![level(1000, 5), level(970, 2)],
-            asks: vec![level(1100, 1)],
-        },
-        got: Levels {
-            bids: vec![level(1000, 5), level(980, 2)],
-            asks: vec![level(1100, 1)],
-        },
+        expected: Levels { bids: vec![level(1000, 5), level(970, 2)], asks: vec![level(1100, 1)] },
+        got: Levels { bids: vec![level(1000, 5), level(980, 2)], asks: vec![level(1100, 1)] },
     };
-    assert_eq!(
-        difference.to_string(),
-        "line 3, bid level 2: expected 2 at 970, got 2 at 980"
-    );
+    assert_eq!(difference.to_string(), "line 3, bid level 2: expected 2 at 970, got 2 at 980");
     assert_eq!(report.first_difference, Some(difference));
     // The book was set to the wrong row, so that row 3 is not counted again.
     assert_eq!((report.rows, report.identical, report.rows_corrected), (3, 2, 0));
@@ -224,16 +190,10 @@ fn impossible_days_are_counted_and_do_not_stop_the_replay() {
         ("1.3,4,101,8,900,1", "9999999999,0,-9999999999,0"),
         ("1.4,2,101,8,900,1", "9999999999,0,-9999999999,0"),
         // Too much money for the engine: 2^53 - 1 shares at as many dollars.
-        (
-            "1.5,1,102,9007199254740991,9007199254740991,-1",
-            "9007199254740991,9007199254740991,-9999999999,0",
-        ),
+        ("1.5,1,102,9007199254740991,9007199254740991,-1", "9007199254740991,9007199254740991,-9999999999,0"),
         ("1.4,1,103,5,900,1", "9999999999,0,900,5"),
     ]);
-    assert_eq!(
-        (report.rows, report.crossed, report.repeated_ids, report.disagree),
-        (6, 1, 1, 1)
-    );
+    assert_eq!((report.rows, report.crossed, report.repeated_ids, report.disagree), (6, 1, 1, 1));
     assert_eq!(report.unresolved, 1);
     assert!(report.refused >= 1);
     assert!(report.identical >= 3, "{report:#?}");
@@ -241,10 +201,7 @@ fn impossible_days_are_counted_and_do_not_stop_the_replay() {
 
 fn stream(lines: &[&str], rows: &[&str], grouped: bool) -> Result<StreamReport, ReplayError> {
     let files = Files::new();
-    let (stream, orderbook) = (
-        files.write("s.csv", lines.join("\n")),
-        files.write("o.csv", rows.join("\n")),
-    );
+    let (stream, orderbook) = (files.write("s.csv", lines.join("\n")), files.write("o.csv", rows.join("\n")));
     let mut report = stream::replay(&stream, &orderbook, grouped, &mut |_, _| {})?;
     (report.engine_seconds, report.total_seconds) = (0.0, 0.0);
     Ok(report)
@@ -264,14 +221,8 @@ const STREAM: [&str; 12] = [
     "A,9,1,1010,3,msg,2.0",
     "C,5,0,0,0,,2.0",
 ];
-const STREAM_ROWS: [&str; 6] = [
-    "1000,15,0,0",
-    "1000,11,0,0",
-    "1000,5,0,0",
-    "1010,10,0,0",
-    "9999999999,0,0,0",
-    "0,0,1010,3",
-];
+const STREAM_ROWS: [&str; 6] =
+    ["1000,15,0,0", "1000,11,0,0", "1000,5,0,0", "1010,10,0,0", "9999999999,0,0,0", "0,0,1010,3"];
 
 #[test]
 fn a_stream_is_replayed_one_by_one() {
@@ -285,10 +236,7 @@ fn a_stream_is_replayed_one_by_one() {
         commands: 8,
         ..StreamReport::default()
     };
-    assert_eq!(
-        stream(&STREAM, &STREAM_ROWS, false).expect("a well-formed stream"),
-        expected
-    );
+    assert_eq!(stream(&STREAM, &STREAM_ROWS, false).expect("a well-formed stream"), expected);
 }
 
 #[test]
@@ -308,10 +256,7 @@ fn grouped_executions_become_one_incoming_order_that_posts_its_rest() {
         commands: 5,
         ..StreamReport::default()
     };
-    assert_eq!(
-        stream(&STREAM, &STREAM_ROWS, true).expect("a well-formed stream"),
-        expected
-    );
+    assert_eq!(stream(&STREAM, &STREAM_ROWS, true).expect("a well-formed stream"), expected);
 }
 
 #[test]
@@ -327,11 +272,7 @@ fn what_ends_a_group() {
     ] {
         let lines = [&STREAM[..8], &["C,3,0,0,0,,2.0", line, "C,4,0,0,0,,2.0"][..]].concat();
         let report = stream(&lines, &STREAM_ROWS, true).expect("a well-formed stream");
-        assert_eq!(
-            (report.several_fills, report.several_prices, report.posting_a_rest),
-            (1, 0, 0),
-            "{name}"
-        );
+        assert_eq!((report.several_fills, report.several_prices, report.posting_a_rest), (1, 0, 0), "{name}");
         assert_eq!(report.rows_inside_groups, 0, "{name}");
     }
 }
@@ -343,36 +284,16 @@ fn a_stream_that_expects_something_else_is_counted() {
     lines[6] = "E,-1,1,1000,5,msg,2.0";
     lines[7] = "E,7,1,1000,6,msg,2.1";
     let report = stream(&lines, &STREAM_ROWS, false).expect("a well-formed stream");
-    assert_eq!(
-        (report.missed_makers, report.unexpected_fills, report.different_rows),
-        (2, 3, 0)
-    );
+    assert_eq!((report.missed_makers, report.unexpected_fills, report.different_rows), (2, 3, 0));
 
     let mut rows = STREAM_ROWS;
     rows[1] = "1000,12,0,0";
     let report = stream(&STREAM, &rows, false).expect("a well-formed stream");
     assert_eq!(report.different_rows, 1);
     let difference = report.first_difference.expect("a row differs");
-    assert_eq!(
-        difference.to_string(),
-        "line 2, ask level 1: expected 12 at 1000, got 11 at 1000"
-    );
+    assert_eq!(difference.to_string(), "line 2, ask level 1: expected 12 at 1000, got 11 at 1000");
 
-    let lines = [
-        "A,1,1,10,5,msg,1",
-        "A,2,-1,10,1,msg,1",
-        "X,3,0,0,0,msg,1",
-        "R,2,0,0,1,msg,1",
-        "C,0,0,0,0,,1",
-    ];
+    let lines = ["A,1,1,10,5,msg,1", "A,2,-1,10,1,msg,1", "X,3,0,0,0,msg,1", "R,2,0,0,1,msg,1", "C,0,0,0,0,,1"];
     let report = stream(&lines, &["0,0,10,4", "0,0,10,4"], true).expect("a well-formed stream");
-    assert_eq!(
-        (
-            report.unexpected_fills,
-            report.not_open,
-            report.different_rows,
-            report.rows_left
-        ),
-        (1, 2, 0, 1)
-    );
+    assert_eq!((report.unexpected_fills, report.not_open, report.different_rows, report.rows_left), (1, 2, 0, 1));
 }

@@ -161,7 +161,9 @@ def order_submit(
     self_trade_prevention: Annotated[
         SelfTradePrevention | None, typer.Option(help="What to do on meeting an own order.")
     ] = None,
-    client_order_id: Annotated[str | None, typer.Option(help="An id of yours; sending it twice has one effect.")] = None,
+    client_order_id: Annotated[
+        str | None, typer.Option(help="An id of yours; sending it twice has one effect.")
+    ] = None,
     url: Url = LOCAL,
     api_key: Key = None,
     json: Json = False,

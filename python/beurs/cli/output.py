@@ -39,12 +39,13 @@ def rows(title: str, records: Sequence[Mapping[str, Any]], columns: Sequence[str
 
 
 def fields(record: Mapping[str, Any]) -> None:
-    """One record, a line a field; what is empty is left out."""
+    """One record, a line a field or an element of a list; what is empty is left out, and so are lists of records."""
     shown = {name: value for name, value in record.items() if value not in (None, [], "")}
     width = max((len(name) for name in shown), default=0)
     for name, value in shown.items():
-        if not isinstance(value, list):
-            out.print(f"{name.replace('_', ' '):<{width}}  {_text(value)}", markup=False)
+        for one in value if isinstance(value, list) else [value]:
+            if not isinstance(one, dict):
+                out.print(f"{name.replace('_', ' '):<{width}}  {_text(one)}", markup=False)
 
 
 def book(answer: Mapping[str, Any]) -> None:

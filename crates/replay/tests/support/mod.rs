@@ -11,16 +11,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// The folder of the recorded days: `BEURS_SHARED`, or `shared` beside the repository. `None`, with the reason printed,
 /// if it is not there.
 pub fn lobster_folder() -> Option<PathBuf> {
-    let shared = std::env::var_os("BEURS_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
+    let shared = std::env::var_os("BEURS_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
     let folder = shared.join("data/lobster");
     if !folder.is_dir() {
-        eprintln!(
-            "skipped: there are no recorded days in {} (set BEURS_SHARED)",
-            folder.display()
-        );
+        eprintln!("skipped: there are no recorded days in {} (set BEURS_SHARED)", folder.display());
         return None;
     }
     Some(folder)
@@ -44,10 +39,7 @@ pub fn goog(levels: u32) -> Option<Day> {
             .unwrap_or_else(|| panic!("the archive has no {part} file"));
         String::from_utf8(bytes).expect("the vendor's files are ASCII")
     };
-    Some(Day {
-        messages: member("_message_"),
-        orderbook: member("_orderbook_"),
-    })
+    Some(Day { messages: member("_message_"), orderbook: member("_orderbook_") })
 }
 
 /// The prepared stream of the sample day, a gzip file.
@@ -58,16 +50,10 @@ pub fn goog_stream(levels: u32) -> Option<PathBuf> {
 /// The same day as the vendor would sell it with fewer levels: only the messages that change those levels, and the
 /// hidden executions, auctions and halts.
 pub fn with_fewer_levels(day: &Day, levels: usize) -> Day {
-    let mut fewer = Day {
-        messages: String::new(),
-        orderbook: String::new(),
-    };
+    let mut fewer = Day { messages: String::new(), orderbook: String::new() };
     let mut previous = "";
     for (message, row) in day.messages.lines().zip(day.orderbook.lines()) {
-        let end = row
-            .match_indices(',')
-            .nth(levels * 4 - 1)
-            .map_or(row.len(), |(place, _)| place);
+        let end = row.match_indices(',').nth(levels * 4 - 1).map_or(row.len(), |(place, _)| place);
         let row = &row[..end];
         let kind = message.split(',').nth(1).expect("a message has a type");
         if row != previous || ["5", "6", "7"].contains(&kind) {
@@ -113,10 +99,7 @@ impl Drop for Files {
 fn zip_members(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
     let u16_at = |at: usize| usize::from(u16::from_le_bytes([archive[at], archive[at + 1]]));
     let u32_at = |at: usize| u16_at(at) | u16_at(at + 2) << 16;
-    let end = archive
-        .windows(4)
-        .rposition(|bytes| bytes == b"PK\x05\x06")
-        .expect("a zip archive has an end record");
+    let end = archive.windows(4).rposition(|bytes| bytes == b"PK\x05\x06").expect("a zip archive has an end record");
     let (count, mut entry) = (u16_at(end + 10), u32_at(end + 16));
     let mut members = Vec::new();
     for _ in 0..count {

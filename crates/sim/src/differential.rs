@@ -1,0 +1,556 @@
+//! The engine and the naive model side by side: after every command the answer, the whole event list, the snapshot and
+//! the digest must be the same, and a snapshot must restore to the same state.
+//!
+//! Invariants: a run is a function of its seed; a failure carries the commands that lead to it, reduced to those that
+//! are needed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+
+use beurs_engine::command::{CancelOrder, Command, ReplaceOrder};
+use beurs_engine::event::{Event, ExecutionReport};
+use beurs_engine::types::{ExecType, OrderId, SelfTradePrevention, TradeId};
+use beurs_engine::{Engine, EngineConfig};
+use sha2::{Digest, Sha256};
+
+use crate::naive::{Defect, Naive};
+use crate::workload::{Workload, MAX_OPEN_ORDERS, MAX_OPEN_ORDERS_PER_ACCOUNT};
+
+/// After how many commands the engine is thrown away and restored from its snapshot.
+const RESTORE_EVERY: u64 = 1_000;
+/// How many runs the reduction of a failure may take.
+const SHRINK_RUNS: u32 = 3_000;
+
+/// One input: its time and the command.
+pub type Input = (i64, Command);
+
+/// Where the engine and the model differ, in words.
+#[derive(Clone, Debug)]
+pub struct Mismatch(pub String);
+
+/// A run that found a difference.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The seed of the stream.
+    pub seed: u64,
+    /// Which command of the stream, from 0.
+    pub index: usize,
+    /// What differed.
+    pub mismatch: Mismatch,
+    /// Commands that end in a difference, as few as were found.
+    pub inputs: Vec<Input>,
+    /// What differs at their end.
+    pub reduced_mismatch: Mismatch,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {}, command {}: {}", self.seed, self.index, self.mismatch.0)?;
+        writeln!(f, "reduced to {} commands:", self.inputs.len())?;
+        for (time, command) in &self.inputs {
+            writeln!(f, "  {time} {command:?}")?;
+        }
+        write!(f, "which end in: {}", self.reduced_mismatch.0)
+    }
+}
+
+/// How often each rule was reached: (what, which) to a count.
+#[derive(Clone, Default, Debug)]
+pub struct Coverage {
+    /// The counts.
+    pub seen: BTreeMap<(&'static str, &'static str), u64>,
+    /// Commands applied.
+    pub commands: u64,
+}
+
+impl Coverage {
+    fn saw(&mut self, what: &'static str, which: &'static str) {
+        *self.seen.entry((what, which)).or_insert(0) += 1;
+    }
+
+    /// How often this was seen.
+    pub fn count(&self, what: &'static str, which: &'static str) -> u64 {
+        self.seen.get(&(what, which)).copied().unwrap_or(0)
+    }
+
+    /// Adds another run's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.commands += other.commands;
+        for (key, count) in &other.seen {
+            *self.seen.entry(*key).or_insert(0) += count;
+        }
+    }
+
+    /// Counts what one command reached.
+    pub fn note(&mut self, command: &Command, events: &[Event]) {
+        self.commands += 1;
+        let reports = || events.iter().filter_map(|event| if let Event::Execution(r) = event { Some(r) } else { None });
+        let taker: Option<&ExecutionReport> = reports().next();
+        for event in events {
+            match event {
+                Event::Execution(report) => self.note_report(report, taker),
+                Event::Rejected(rejected) => self.saw("reject", rejected.reason.as_str()),
+                Event::TradingStatusSet(set) => self.saw("trading_status", set.status.as_str()),
+                Event::MassCanceled(done) => self.saw("mass_cancel", if done.count == 0 { "none" } else { "some" }),
+                Event::Posted(_) => self.saw("event", "posted"),
+                Event::AssetAdded(_) => self.saw("event", "asset_added"),
+                Event::InstrumentListed(_) => self.saw("event", "instrument_listed"),
+                Event::AccountOpened(_) => self.saw("event", "account_opened"),
+                Event::AccountGroupSet(_) => self.saw("event", "account_group_set"),
+                Event::FeesSet(_) => self.saw("event", "fees_set"),
+            }
+        }
+        if let Some(taker) = taker {
+            let traded = reports().any(|report| report.exec_type == ExecType::Trade);
+            match (command, traded) {
+                (Command::ReplaceOrder(_), true) => self.saw("replace", "trades"),
+                (Command::ReplaceOrder(_), false) => self.saw("replace", "does_not_trade"),
+                (Command::NewOrder(_), _) if taker.quote_quantity.0 != 0 => self.saw("new_order", "quote_quantity"),
+                (Command::NewOrder(_), _) if taker.post_only => self.saw("new_order", "post_only"),
+                (Command::NewOrder(order), _) => self.saw(order.order_type.as_str(), order.time_in_force.as_str()),
+                _ => {}
+            }
+        }
+    }
+
+    fn note_report(&mut self, report: &ExecutionReport, taker: Option<&ExecutionReport>) {
+        self.saw("exec_type", report.exec_type.as_str());
+        self.saw("status", report.status.as_str());
+        self.saw("cancel_reason", report.cancel_reason.as_str());
+        self.saw("liquidity", report.liquidity.as_str());
+        if report.fee.0 < 0 {
+            self.saw("fee", "rebate");
+        } else if report.fee.0 > 0 {
+            self.saw("fee", "paid");
+        }
+        let Some(taker) = taker.filter(|taker| taker.account_id == report.account_id) else {
+            return;
+        };
+        let own_trade = report.trade_id != TradeId::NONE && report.order_id != taker.order_id;
+        if own_trade {
+            assert_eq!(taker.self_trade_prevention, SelfTradePrevention::None, "a prevented self-trade happened");
+        }
+        if own_trade || report.cancel_reason == beurs_engine::types::CancelReason::SelfTrade {
+            self.saw("self_trade", taker.self_trade_prevention.as_str());
+        }
+    }
+}
+
+/// The two, and what was seen so far.
+pub struct Pair {
+    engine: Engine,
+    naive: Naive,
+    config: EngineConfig,
+    sequence: u64,
+    coverage: Coverage,
+    engine_events: Vec<Event>,
+    naive_events: Vec<Event>,
+    engine_bytes: Vec<u8>,
+}
+
+/// The bounds that the comparison runs with.
+pub fn config() -> EngineConfig {
+    EngineConfig { max_open_orders: MAX_OPEN_ORDERS, max_open_orders_per_account: MAX_OPEN_ORDERS_PER_ACCOUNT }
+}
+
+impl Pair {
+    /// Two empty venues; the model may be told to be wrong.
+    pub fn new(defect: Option<Defect>) -> Self {
+        let naive = Naive::new(MAX_OPEN_ORDERS, MAX_OPEN_ORDERS_PER_ACCOUNT);
+        Self {
+            engine: Engine::new(config()),
+            naive: match defect {
+                Some(defect) => naive.with_defect(defect),
+                None => naive,
+            },
+            config: config(),
+            sequence: 0,
+            coverage: Coverage::default(),
+            engine_events: Vec::new(),
+            naive_events: Vec::new(),
+            engine_bytes: Vec::new(),
+        }
+    }
+
+    /// The engine, to look at.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The events of the last command.
+    pub fn events(&self) -> &[Event] {
+        &self.engine_events
+    }
+
+    /// The model, for the workload to look at.
+    pub fn naive(&self) -> &Naive {
+        &self.naive
+    }
+
+    /// The order that the last command entered.
+    fn made(&self) -> Option<OrderId> {
+        match self.naive_events.first() {
+            Some(Event::Execution(report)) if report.exec_type == ExecType::New => Some(report.order_id),
+            _ => None,
+        }
+    }
+
+    /// What was seen so far.
+    pub fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
+    /// Applies one command to both and compares everything.
+    pub fn apply(&mut self, (time, command): &Input) -> Result<(), Mismatch> {
+        self.apply_without_state(&(*time, *command))?;
+        self.compare_state()
+    }
+
+    /// Applies one command to both and compares the answers and the events.
+    pub fn apply_without_state(&mut self, (time, command): &Input) -> Result<(), Mismatch> {
+        self.sequence += 1;
+        self.engine_events.clear();
+        self.naive_events.clear();
+        let (sequence, engine, events) = (self.sequence, &mut self.engine, &mut self.engine_events);
+        let accepted = catch_unwind(AssertUnwindSafe(|| engine.apply(sequence, *time, command, events)))
+            .map_err(|panic| Mismatch(format!("the engine panicked: {}\non {command:?}", panic_text(&panic))))?;
+        let expected = self.naive.apply(self.sequence, *time, command, &mut self.naive_events);
+        if self.engine_events != self.naive_events {
+            return Err(Mismatch(self.different_events(command)));
+        }
+        if accepted != expected {
+            return Err(Mismatch(format!("engine says accepted = {accepted}, the model {expected}, on {command:?}")));
+        }
+        self.coverage.note(command, &self.engine_events);
+        Ok(())
+    }
+
+    fn different_events(&self, command: &Command) -> String {
+        let (engine, naive) = (&self.engine_events, &self.naive_events);
+        let same = engine.iter().zip(naive).take_while(|(a, b)| a == b).count();
+        format!(
+            "event {same} of {} (engine) and {} (model) differs, on {command:?}\n  engine: {:?}\n  model:  {:?}",
+            engine.len(),
+            naive.len(),
+            engine.get(same),
+            naive.get(same),
+        )
+    }
+
+    /// Compares snapshots and digests.
+    pub fn compare_state(&mut self) -> Result<(), Mismatch> {
+        self.engine_bytes.clear();
+        self.engine.snapshot(&mut self.engine_bytes);
+        let naive_bytes = self.naive.snapshot();
+        if self.engine_bytes != naive_bytes {
+            return Err(Mismatch(different_snapshots(&self.engine_bytes, &naive_bytes)));
+        }
+        let digest: [u8; 32] = Sha256::digest(&naive_bytes).into();
+        if self.engine.digest() != digest {
+            return Err(Mismatch("the engine's digest is not the SHA-256 of its snapshot".into()));
+        }
+        Ok(())
+    }
+
+    /// Lets both check themselves, compares what can be read from outside, and goes on with an engine restored from
+    /// the snapshot.
+    pub fn restore(&mut self) -> Result<(), Mismatch> {
+        self.naive.check_invariants();
+        let engine = &self.engine;
+        catch_unwind(AssertUnwindSafe(|| engine.check_invariants()))
+            .map_err(|panic| Mismatch(format!("the engine's invariants: {}", panic_text(&panic))))?;
+        self.compare_reads()?;
+        self.engine_bytes.clear();
+        self.engine.snapshot(&mut self.engine_bytes);
+        self.engine = Engine::restore(self.config.clone(), &self.engine_bytes)
+            .map_err(|error| Mismatch(format!("the snapshot is not restored: {error:?}")))?;
+        let engine = &self.engine;
+        catch_unwind(AssertUnwindSafe(|| engine.check_invariants()))
+            .map_err(|panic| Mismatch(format!("the restored engine's invariants: {}", panic_text(&panic))))?;
+        self.compare_reads()?;
+        self.compare_state()
+    }
+
+    /// Balances, depth, queues and open orders as the engine shows them.
+    fn compare_reads(&self) -> Result<(), Mismatch> {
+        let same = |what: &str, engine: String, naive: String| {
+            if engine == naive {
+                Ok(())
+            } else {
+                Err(Mismatch(format!("{what} differs\n  engine: {engine}\n  model:  {naive}")))
+            }
+        };
+        let (engine, naive) = (&self.engine, &self.naive);
+        same("the number of open orders", engine.open_order_count().to_string(), naive.open_order_count().to_string())?;
+        let (assets, accounts) = naive.counts();
+        for account in (1..=accounts).map(beurs_engine::types::AccountId) {
+            for asset in (1..=assets).map(beurs_engine::types::AssetId) {
+                let balance = engine.balance(account, asset).map(|balance| (balance.total, balance.held));
+                same("a balance", format!("{balance:?}"), format!("{:?}", naive.balance(account, asset)))?;
+            }
+            let open: Vec<u64> = engine.open_orders(account).map(|order| order.order_id.0).collect();
+            let mut expected: Vec<u64> =
+                naive.open_orders().filter(|order| order.account == account.0).map(|order| order.order_id).collect();
+            expected.sort_unstable();
+            same("the open orders of an account", format!("{open:?}"), format!("{expected:?}"))?;
+        }
+        for (index, instrument) in naive.instruments.iter().enumerate() {
+            let instrument_id = beurs_engine::types::InstrumentId(index as u32 + 1);
+            for side in [beurs_engine::types::Side::Buy, beurs_engine::types::Side::Sell] {
+                let depth: Vec<_> = engine
+                    .depth(instrument_id, side)
+                    .map(|level| (level.price, level.quantity, level.orders))
+                    .collect();
+                let expected = naive.depth(instrument_id, side);
+                same("depth", format!("{depth:?}"), format!("{expected:?}"))?;
+                let best = expected.first().map(|level| level.0);
+                same("the best price", format!("{:?}", engine.best_price(instrument_id, side)), format!("{best:?}"))?;
+                let queue: Vec<_> = engine.queue(instrument_id, side).collect();
+                same("the length of a queue", queue.len().to_string(), instrument.half(side).len().to_string())?;
+                for (seen, order) in queue.iter().zip(instrument.half(side)) {
+                    let seen_fields = (seen.order_id.0, seen.account_id.0, seen.client_order_id, seen.hold.0);
+                    let fields = (order.order_id, order.account, order.client_order_id, instrument.hold(order));
+                    same("an open order", format!("{seen_fields:?}"), format!("{fields:?}"))?;
+                    same(
+                        "the order by its id",
+                        format!("{:?}", engine.order(seen.order_id)),
+                        format!("{:?}", Some(seen)),
+                    )?;
+                    if !seen.client_order_id.is_empty() {
+                        let by_client_id = engine.order_by_client_id(seen.account_id, &seen.client_order_id);
+                        same("the order by its client's id", format!("{by_client_id:?}"), format!("{:?}", Some(seen)))?;
+                    }
+                }
+            }
+        }
+        same("an unknown order", format!("{:?}", engine.order(OrderId(u64::MAX))), "None".into())
+    }
+}
+
+fn panic_text(panic: &Box<dyn std::any::Any + Send>) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_string())).unwrap_or_default()
+}
+
+/// An input, and the order that it made when it was first applied.
+#[derive(Clone, Copy)]
+struct Recorded {
+    input: Input,
+    made: Option<OrderId>,
+}
+
+/// Runs one seed. `progress` is told the number of commands done, about every thousand.
+pub fn run(
+    seed: u64,
+    commands: u64,
+    defect: Option<Defect>,
+    mut progress: impl FnMut(u64),
+) -> Result<Coverage, Box<Failure>> {
+    let mut pair = Pair::new(defect);
+    let mut workload = Workload::new(seed);
+    let mut recorded = Vec::with_capacity(commands as usize);
+    for index in 0..commands {
+        let input = workload.next(pair.naive());
+        let mut result = pair.apply(&input);
+        recorded.push(Recorded { input, made: pair.made() });
+        if result.is_ok() && (index + 1) % RESTORE_EVERY == 0 {
+            result = pair.restore();
+            progress(index + 1);
+        }
+        if let Err(mismatch) = result {
+            let (inputs, reduced_mismatch) = shrink(recorded, defect, mismatch.clone());
+            return Err(Box::new(Failure { seed, index: index as usize, mismatch, inputs, reduced_mismatch }));
+        }
+    }
+    Ok(pair.coverage)
+}
+
+/// Applies commands to fresh venues; the first difference, if there is one.
+pub fn replay(inputs: &[Input], defect: Option<Defect>) -> Option<Mismatch> {
+    let recorded: Vec<_> = inputs.iter().map(|&input| Recorded { input, made: None }).collect();
+    replay_recorded(&recorded, defect).map(|(_, mismatch)| mismatch)
+}
+
+/// The same for a part of a run: orders are named by the ids that they have now. Gives the inputs that lead to the
+/// difference, so renamed.
+fn replay_recorded(recorded: &[Recorded], defect: Option<Defect>) -> Option<(Vec<Input>, Mismatch)> {
+    let mut pair = Pair::new(defect);
+    let mut order_ids = BTreeMap::new();
+    let mut inputs = Vec::with_capacity(recorded.len());
+    for &Recorded { mut input, made } in recorded {
+        if let Command::CancelOrder(CancelOrder { order_id, .. })
+        | Command::ReplaceOrder(ReplaceOrder { order_id, .. }) = &mut input.1
+        {
+            *order_id = order_ids.get(order_id).copied().unwrap_or(*order_id);
+        }
+        inputs.push(input);
+        if let Err(mismatch) = pair.apply_without_state(&input) {
+            return Some((inputs, mismatch));
+        }
+        if let (Some(before), Some(now)) = (made, pair.made()) {
+            order_ids.insert(before, now);
+        }
+    }
+    let result = pair.compare_state().and_then(|()| pair.restore());
+    result.err().map(|mismatch| (inputs, mismatch))
+}
+
+/// Leaves out as many commands as possible, in ever smaller pieces, while some difference remains.
+fn shrink(mut recorded: Vec<Recorded>, defect: Option<Defect>, mut mismatch: Mismatch) -> (Vec<Input>, Mismatch) {
+    let mut inputs: Vec<Input> = recorded.iter().map(|recorded| recorded.input).collect();
+    let mut runs = 0;
+    let mut piece = (recorded.len() / 2).max(1);
+    loop {
+        let mut start = 0;
+        let mut removed = false;
+        while start < recorded.len() && runs < SHRINK_RUNS {
+            runs += 1;
+            let end = (start + piece).min(recorded.len());
+            let mut without = recorded.clone();
+            without.drain(start..end);
+            match replay_recorded(&without, defect) {
+                Some((renamed, found)) => {
+                    without.truncate(renamed.len());
+                    recorded = without;
+                    inputs = renamed;
+                    mismatch = found;
+                    removed = true;
+                }
+                None => start = end,
+            }
+        }
+        if runs >= SHRINK_RUNS || (piece == 1 && !removed) {
+            return (inputs, mismatch);
+        }
+        if !removed || piece > recorded.len() {
+            piece = (piece / 2).max(1);
+        }
+    }
+}
+
+/// The first part in which two snapshots differ.
+fn different_snapshots(engine: &[u8], naive: &[u8]) -> String {
+    let (engine, naive) = (describe(engine), describe(naive));
+    for (a, b) in engine.iter().zip(&naive) {
+        if a != b {
+            return format!("snapshots differ\n  engine: {a}\n  model:  {b}");
+        }
+    }
+    format!("snapshots differ in length: {} and {} parts", engine.len(), naive.len())
+}
+
+/// A snapshot as lines of text, as far as it can be read.
+pub fn describe(snapshot: &[u8]) -> Vec<String> {
+    let mut reader = Reader { bytes: snapshot, lines: Vec::new() };
+    if reader.read().is_none() {
+        reader.lines.push(format!("(unreadable, {} bytes left)", reader.bytes.len()));
+    }
+    reader.lines
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    lines: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn take(&mut self, count: usize) -> Option<Vec<u8>> {
+        let (head, tail) = self.bytes.split_at_checked(count)?;
+        self.bytes = tail;
+        Some(head.to_vec())
+    }
+
+    fn int(&mut self, size: usize) -> Option<i128> {
+        let bytes = self.take(size)?;
+        let mut wide = if bytes.last()? & 0x80 != 0 { [0xff; 16] } else { [0; 16] };
+        wide[..size].copy_from_slice(&bytes);
+        Some(i128::from_le_bytes(wide))
+    }
+
+    fn count(&mut self) -> Option<usize> {
+        self.int(4).map(|count| count as usize)
+    }
+
+    fn text(&mut self) -> Option<String> {
+        let length = self.int(1)? as usize;
+        self.take(length).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn fields(&mut self, fields: &[(&str, usize)]) -> Option<String> {
+        let mut line = String::new();
+        for (name, size) in fields {
+            line += &format!(" {name} {}", self.int(*size)?);
+        }
+        Some(line)
+    }
+
+    fn read(&mut self) -> Option<()> {
+        self.take(8)?;
+        let line = self.fields(&[("sequence", 8), ("event_time_ns", 8), ("last order", 8), ("last trade", 8)])?;
+        self.lines.push(format!("head:{line}"));
+        for asset in 1..=self.count()? {
+            let line = format!("asset {asset} {}:{}", self.text()?, self.fields(&[("scale", 1), ("issued", 16)])?);
+            self.lines.push(line);
+        }
+        let instruments = self.count()?;
+        for instrument in 1..=instruments {
+            let symbol = self.text()?;
+            let line = self.fields(&[
+                ("base", 4),
+                ("quote", 4),
+                ("tick", 8),
+                ("scale", 1),
+                ("lot", 8),
+                ("scale", 1),
+                ("min", 8),
+                ("max", 8),
+                ("min notional", 16),
+                ("status", 1),
+                ("last price", 8),
+            ])?;
+            self.lines.push(format!("instrument {instrument} {symbol}:{line}"));
+            for _ in 0..self.count()? {
+                let line = self.fields(&[("group", 2), ("maker", 4), ("taker", 4)])?;
+                self.lines.push(format!("instrument {instrument} {symbol} fees:{line}"));
+            }
+        }
+        for account in 1..=self.count()? {
+            let code = self.text()?;
+            let line = self.fields(&[("group", 2)])?;
+            self.lines.push(format!("account {account} {code}:{line}"));
+            for _ in 0..self.count()? {
+                let line = self.fields(&[("asset", 4), ("total", 16), ("held", 16)])?;
+                self.lines.push(format!("account {account} {code} balance:{line}"));
+            }
+            let remembered = self.count()?;
+            for place in 0..remembered {
+                let hash = self.int(8)? as u64;
+                self.lines.push(format!("account {account} {code} remembered {place} of {remembered}: {hash:016x}"));
+            }
+        }
+        for instrument in 1..=instruments {
+            for half in ["bids", "asks"] {
+                let orders = self.count()?;
+                for place in 0..orders {
+                    let line = self.fields(&[
+                        ("order", 8),
+                        ("account", 4),
+                        ("time in force", 1),
+                        ("self trade", 1),
+                        ("post only", 1),
+                        ("price", 8),
+                        ("filled", 8),
+                        ("leaves", 8),
+                        ("maker", 4),
+                        ("taker", 4),
+                        ("carry", 4),
+                    ])?;
+                    let name = self.text()?;
+                    self.lines.push(format!("instrument {instrument} {half} {place} of {orders}:{line} {name}"));
+                }
+            }
+        }
+        Some(())
+    }
+}

@@ -1,0 +1,90 @@
+//! `beurs-sim`: compares the engine with the naive model over as many commands as you like.
+//!
+//! `beurs-sim [--seed N] [--commands N] [--per-seed N] [--threads N]`. Seeds are counted up from the first one; each is
+//! a run of its own with `--per-seed` commands. The first difference is printed, reduced, and ends the program with
+//! status 1.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Mutex;
+
+use beurs_sim::differential::{run, Coverage};
+
+struct Options {
+    seed: u64,
+    commands: u64,
+    per_seed: u64,
+    threads: u64,
+}
+
+fn options() -> Result<Options, String> {
+    let mut options = Options { seed: 1, commands: 1_000_000, per_seed: 10_000, threads: 1 };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(name) = arguments.next() {
+        let field = match name.as_str() {
+            "--seed" => &mut options.seed,
+            "--commands" => &mut options.commands,
+            "--per-seed" => &mut options.per_seed,
+            "--threads" => &mut options.threads,
+            _ => return Err(format!("unknown argument {name}")),
+        };
+        let value = arguments.next().ok_or_else(|| format!("{name} needs a number"))?;
+        *field = value.replace('_', "").parse().map_err(|_| format!("{name} needs a number, not {value}"))?;
+    }
+    if options.per_seed == 0 || !(1..=256).contains(&options.threads) {
+        return Err("--per-seed is at least 1, --threads from 1 to 256".into());
+    }
+    Ok(options)
+}
+
+fn main() -> ExitCode {
+    let options = match options() {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("{error}\nusage: beurs-sim [--seed N] [--commands N] [--per-seed N] [--threads N]");
+            return ExitCode::from(2);
+        }
+    };
+    let runs = options.commands.div_ceil(options.per_seed);
+    let (next, done, failed) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    let coverage = Mutex::new(Coverage::default());
+    std::thread::scope(|scope| {
+        for _ in 0..options.threads {
+            scope.spawn(|| loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= runs || failed.load(Ordering::Relaxed) {
+                    return;
+                }
+                let seed = options.seed.wrapping_add(index);
+                let result = run(seed, options.per_seed, None, |_| {
+                    let commands = done.fetch_add(1_000, Ordering::Relaxed) + 1_000;
+                    eprint!("\r{commands} of {} commands", runs * options.per_seed);
+                    let _ = std::io::stderr().flush(); // Progress only.
+                });
+                match result {
+                    Ok(seen) => {
+                        if let Ok(mut coverage) = coverage.lock() {
+                            coverage.add(&seen);
+                        }
+                    }
+                    Err(failure) => {
+                        failed.store(true, Ordering::Relaxed);
+                        println!("\n{failure}");
+                    }
+                }
+            });
+        }
+    });
+    eprintln!();
+    if failed.load(Ordering::Relaxed) {
+        return ExitCode::FAILURE;
+    }
+    if let Ok(coverage) = coverage.lock() {
+        for ((what, which), count) in &coverage.seen {
+            println!("{what:>15} {which:<28} {count}");
+        }
+        println!("{} commands, no difference", coverage.commands);
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,139 @@
+"""Commands against a real server."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from tests.cli.test_local import beurs, failed
+
+pytest.importorskip("beurs.app", reason="the services are not there")
+
+
+def start(directory, port):
+    """`beurs serve --demo` without the simulator, when it is ready."""
+    command = [sys.executable, "-m", "beurs.cli", "serve", "--demo", "--no-simulator"]
+    command += ["--port", str(port), "--data-directory", str(directory)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=1):
+            return server
+        assert server.poll() is None, server.stdout.read()
+        time.sleep(0.05)
+    server.kill()
+    raise AssertionError(server.stdout.read())
+
+
+def stop(server):
+    server.send_signal(signal.SIGINT)
+    output, _ = server.communicate(timeout=30)
+    assert server.returncode == 0, output
+    return output
+
+
+@pytest.fixture(scope="module")
+def venue(tmp_path_factory):
+    """The environment of a client of a running server, and of another person."""
+    directory = tmp_path_factory.mktemp("venue")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = start(directory, port)
+    keys = json.loads((directory / "demo-keys.json").read_text())
+    url = f"http://127.0.0.1:{port}"
+    yield [{"BEURS_URL": url, "BEURS_API_KEY": keys[name]} for name in ("alice", "bob")]
+    stop(server)
+
+
+def ran(environment, *arguments):
+    code, output, errors = beurs(*arguments, **environment)
+    assert (code, errors) == (0, ""), errors
+    return output
+
+
+def test_instruments_are_listed(venue):
+    assert "BTC-USD" in ran(venue[0], "instrument", "list")
+    assert json.loads(ran(venue[0], "instrument", "show", "BTC-USD", "--json"))["tick_size"] == "0.01"
+    assert "tick size" in ran(venue[0], "instrument", "show", "BTC-USD")
+
+
+def test_an_order_from_entry_to_trade(venue):
+    alice, bob = venue
+    entered = json.loads(
+        ran(
+            alice, "order", "submit", "buy", "BTC-USD", "0.5", "--price", "20000", "--client-order-id", "a/b?c", "--json"
+        )
+    )
+    assert entered["status"] == "new"
+    order_id = entered["order_id"]
+    assert order_id in ran(alice, "order", "list")
+    assert "20000" in ran(alice, "book", "BTC-USD")
+    shown = json.loads(ran(alice, "order", "show", "client:a/b?c", "--json"))
+    assert shown["order_id"] == order_id
+    assert "status" in ran(alice, "order", "replace", order_id, "--quantity", "0.4")
+    sold = ran(bob, "order", "submit", "sell", "BTC-USD", "0.1")
+    assert "filled" in sold
+    assert "taker" in sold
+    assert json.loads(ran(alice, "order", "show", order_id, "--json"))["filled_quantity"] == "0.1"
+    assert "canceled" in ran(alice, "order", "cancel", order_id)
+    assert "open orders: none" in ran(alice, "order", "list")
+    assert order_id in ran(alice, "order", "list", "--status", "closed")
+    assert "BTC" in ran(alice, "account", "balances")
+    assert "alice" in ran(alice, "account", "show")
+
+
+def test_all_orders_are_canceled_at_once(venue):
+    alice, _ = venue
+    for price in ("1000", "1001"):
+        ran(alice, "order", "submit", "buy", "ETH-USD", "1", "--price", price, "--post-only")
+    canceled = json.loads(ran(alice, "order", "cancel-all", "--symbol", "ETH-USD", "--side", "buy", "--json"))
+    assert canceled["canceled"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("order", "submit", "buy", "BTC-USD", "1e400", "--price", "1"), "invalid_decimal"),
+        (("order", "submit", "buy", "BTC-USD", "1", "--price", "0.001"), "not_a_multiple"),
+        (("order", "submit", "buy", "NONE", "1", "--price", "1"), "unknown_instrument"),
+        (("order", "submit", "buy", "BTC-USD", "1000", "--price", "1000000"), "insufficient_funds"),
+        (("order", "cancel", "999999"), "unknown_order"),
+        (("book", "../../health"), "unknown_instrument"),
+    ],
+)
+def test_what_the_server_refuses_is_one_line(venue, arguments, code):
+    exit_code, line = failed(*arguments, **venue[0])
+    assert exit_code == 1
+    assert line.startswith(f"beurs: {code}") or code == "unknown_instrument"
+
+
+def test_a_wrong_key_is_one_line(venue):
+    _, line = failed("account", "show", **{**venue[0], "BEURS_API_KEY": "nonsense"})
+    assert "invalid_api_key" in line
+    _, line = failed("account", "show", BEURS_URL=venue[0]["BEURS_URL"])
+    assert "missing_api_key" in line
+
+
+def test_the_store_is_rebuilt_when_nothing_runs(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {"BEURS_DATA_DIRECTORY": str(tmp_path / "data")}
+    _, line = failed("store", "rebuild", **environment)
+    assert "there is no journal" in line
+    server = start(tmp_path / "data", port)
+    _, line = failed("store", "rebuild", **environment)
+    assert "open" in line
+    stop(server)
+    code, output, errors = beurs("store", "rebuild", **environment)
+    assert (code, errors) == (0, "")
+    assert output.startswith("rebuilt up to sequence ")
+    assert os.path.getsize(tmp_path / "data" / "store.sqlite") > 0
