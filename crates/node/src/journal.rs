@@ -596,6 +596,37 @@ impl JournalReader {
         Ok(())
     }
 
+    /// Checks the records of the segments that end before `sequence`, of which [`Self::open`] looks at the headers only:
+    /// the newest segments whose sizes add up to at most `most_bytes`.
+    ///
+    /// # Errors
+    /// The journal is damaged there, or cannot be read.
+    pub fn check_before(directory: &Path, sequence: u64, most_bytes: u64) -> Result<(), JournalError> {
+        let segments = list_segments(directory)?;
+        let last = segments.partition_point(|(_, header)| header.start.sequence <= sequence).saturating_sub(1);
+        let mut first = last;
+        let mut bytes = 0;
+        while first > 0 {
+            let path = &segments[first - 1].0;
+            bytes += std::fs::metadata(path).map_err(|error| JournalError::io("look at", path, error))?.len();
+            if bytes > most_bytes {
+                break;
+            }
+            first -= 1;
+        }
+        if first == last {
+            return Ok(());
+        }
+        let end = segments[last].1.start.sequence;
+        let mut reader = Self::open(directory, segments[first].1.start.sequence)?;
+        while reader.position.sequence < end {
+            if reader.advance()?.is_none() {
+                return Err(reader.ends_early(end));
+            }
+        }
+        Ok(())
+    }
+
     fn ends_early(&self, sequence: u64) -> JournalError {
         let path = self.segment.as_ref().map_or(&self.directory, |segment| &segment.path);
         let what = format!("the journal ends with sequence {}; {sequence} was durable", self.position.sequence);

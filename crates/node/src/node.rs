@@ -22,8 +22,8 @@ use crate::error::{JournalError, NodeError, StopReason};
 use crate::feed::{EventBlock, EventSlice, Events, Outbox, Pending, Pool};
 use crate::io::{Clock, DirectoryLock, Disk, RealDisk, SystemClock};
 use crate::journal::{
-    self, Journal, Limits, Position, SeekError, TornTail, MAX_BATCH_COMMANDS, MAX_RECORD, MAX_SEGMENT_BYTES,
-    SEGMENT_HEADER,
+    self, Journal, JournalReader, Limits, Position, SeekError, TornTail, MAX_BATCH_COMMANDS, MAX_RECORD,
+    MAX_SEGMENT_BYTES, SEGMENT_HEADER,
 };
 use crate::wire::{EventRecord, RecordSink};
 use crate::writer::{CheckpointJob, CheckpointPlace, Writer};
@@ -44,6 +44,9 @@ pub struct NodeConfig {
     pub checkpoint_interval: u64,
     /// The size of a journal segment; at most 1 GiB.
     pub segment_bytes: u64,
+    /// How many bytes of segments that end before the checkpoint are checked on opening, the newest first. What lies
+    /// further back is checked by [`crate::verify`] only.
+    pub check_bytes: u64,
     /// How many bytes the feed ring may hold; 0 for no feed.
     pub event_ring_bytes: usize,
     /// How many submitted commands may be under way, their completions not taken yet.
@@ -61,6 +64,7 @@ impl Default for NodeConfig {
             engine: EngineConfig::default(),
             checkpoint_interval: 1_000_000,
             segment_bytes: 64 << 20,
+            check_bytes: 1 << 30,
             event_ring_bytes: 64 << 20,
             queue_capacity: 65_536,
             disk: Arc::new(RealDisk),
@@ -418,6 +422,7 @@ fn recover(
         }
         match opened {
             Ok((journal, torn_tail)) => {
+                JournalReader::check_before(&journal_path, after.sequence, config.check_bytes)?;
                 recovery.torn_tail = torn_tail;
                 recovery.checkpoint_sequence = (after.sequence > 0).then_some(after.sequence);
                 break (engine, journal);
