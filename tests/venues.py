@@ -74,7 +74,17 @@ class Venue:
         if kind < 0.50:
             force = r.choice((1, 1, 1, 2, 3))
             return new_order(
-                account, instrument, side, 1, force, force == 1 and r.random() < 0.2, stp, price, r.randrange(1, 500), 0, name
+                account,
+                instrument,
+                side,
+                1,
+                force,
+                force == 1 and r.random() < 0.2,
+                stp,
+                price,
+                r.randrange(1, 500),
+                0,
+                name,
             )
         if kind < 0.60:
             if r.random() < 0.5:

@@ -58,7 +58,7 @@ def run(settings: Settings) -> Iterator[Running]:
             proxy_headers=False,
             timeout_graceful_shutdown=5,
         )
-        server = _TestServer(config, settings, "")
+        server = _TestServer(config, exchange, "")
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
         try:
@@ -115,5 +115,3 @@ def buy(price: str | None = "100.00", quantity: str | None = "1", **more: Any) -
 def sell(price: str | None = "100.00", quantity: str | None = "1", **more: Any) -> dict[str, Any]:
     """The body of a sell order on BTC-USD."""
     return buy(price, quantity, **more) | {"side": "sell"}
-
-

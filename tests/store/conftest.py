@@ -21,6 +21,7 @@ from beurs.store.models import Base
 
 from ..venues import Venue
 
+
 @pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
     """Printed, and taken from BEURS_TEST_SEED to repeat a run."""

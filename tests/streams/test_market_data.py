@@ -208,7 +208,13 @@ async def test_requests_are_answered_with_their_id(server: Server) -> None:
         assert await c.get() == {"type": "subscribed", "channel": "depth", "symbol": "ETH-BTC", "depth": 10, "id": "b"}
         assert (await c.get())["type"] == "snapshot"
         await c.send(op="unsubscribe", channel="depth", symbol="ETH-BTC", id="c")
-        assert await c.get() == {"type": "unsubscribed", "channel": "depth", "symbol": "ETH-BTC", "depth": 10, "id": "c"}
+        assert await c.get() == {
+            "type": "unsubscribed",
+            "channel": "depth",
+            "symbol": "ETH-BTC",
+            "depth": 10,
+            "id": "c",
+        }
         await asyncio.to_thread(server.venue.trade, 300)
         assert await c.silent()
         assert server.feed.stats()["topics"] == 0
@@ -297,11 +303,15 @@ async def test_a_long_message_ends_the_connection(server: Server) -> None:
 
 async def test_a_flood_of_requests_ends_the_connection(server: Server) -> None:
     async with client(server) as c:
-        with pytest.raises(ConnectionClosed) as closed:
+
+        async def flood() -> None:
             for _ in range(2_000):
                 await c.send(op="ping")
             while True:
                 await c.get()
+
+        with pytest.raises(ConnectionClosed) as closed:
+            await flood()
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1008
 
@@ -527,7 +537,9 @@ async def test_five_hundred_clients_get_the_same(server: Server) -> None:
     count = 500
     venue = server.venue
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(connect(server.url, compression=None, max_queue=None).__aenter__()) for _ in range(count)]
+        tasks = [
+            group.create_task(connect(server.url, compression=None, max_queue=None).__aenter__()) for _ in range(count)
+        ]
     clients = [Client(task.result()) for task in tasks]
     deaf = _raw(server, receive_buffer=4096)
     dead = _raw(server)

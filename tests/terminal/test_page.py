@@ -29,7 +29,7 @@ from ..venues import Venue
 pytestmark = pytest.mark.browser
 
 SCREENSHOTS = os.environ.get("BEURS_TEST_SCREENSHOTS")
-"""A directory to keep what the browser showed."""
+"""A directory to keep what the browser showed. Playwright makes it."""
 
 
 def test_the_page_is_served_with_a_strict_policy() -> None:
@@ -82,8 +82,7 @@ class Market:
 
         simulator = Simulator(self._venue.node, submit, [2, 3, 4], seed=5, commands_per_second=300)
         await simulator.start()
-        while not self._stopping.is_set():
-            await asyncio.sleep(0.02)
+        await asyncio.to_thread(self._stopping.wait)
         await simulator.stop()
 
     def stop(self) -> None:
@@ -102,7 +101,9 @@ def venue(tmp_path: Path) -> Iterator[Venue]:
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Any]:
-    playwright = pytest.importorskip("playwright.async_api", reason="no playwright: the page is not tested in a browser")
+    playwright = pytest.importorskip(
+        "playwright.async_api", reason="no playwright: the page is not tested in a browser"
+    )
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if path is None:
         pytest.skip("no Chromium: the page is not tested in a browser")
@@ -119,7 +120,9 @@ async def opened(browser: Any, url: str, **options: Any) -> AsyncIterator[tuple[
     context = await browser.new_context(viewport={"width": 1280, "height": 860}, **options)
     page = await context.new_page()
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+    page.on(
+        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+    )
     page.on("pageerror", lambda error: complaints.append(str(error)))
     await page.goto(url)
     yield page, complaints
@@ -133,7 +136,6 @@ async def _texts(page: Any, selector: str) -> list[str]:
 
 async def _screenshot(page: Any, name: str) -> None:
     if SCREENSHOTS:
-        Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
         await page.screenshot(path=str(Path(SCREENSHOTS) / f"{name}.png"))
 
 

@@ -39,7 +39,7 @@ class AccountReport(Struct, frozen=True):
     balances: list[Balance]
 
 
-def _balances(services: RunningExchange, trader: keys.Trader) -> list[Balance]:
+async def _balances(services: RunningExchange, trader: keys.Trader) -> list[Balance]:
     assets = services.instruments.assets
     return [
         Balance(
@@ -48,15 +48,18 @@ def _balances(services: RunningExchange, trader: keys.Trader) -> list[Balance]:
             held=format_amount(held, assets[asset_id].scale),
             available=format_amount(total - held, assets[asset_id].scale),
         )
-        for asset_id, total, held in services.node.balances(trader.account_id)
+        for asset_id, total, held in await services.read(services.node.balances, trader.account_id)
     ]
 
 
 @router.get("", response_class=Response, responses=json_of(AccountReport, 200, "The account.") | errors(401, 422, 503))
 async def account(trader: Trader, services: Services) -> Response:
     """The own account and its balances."""
-    group_id = services.instruments.catalogue.account(trader.account_id).group_id
-    return answer(AccountReport(str(trader.account_id), trader.account, group_id, _balances(services, trader)))
+    await services.store_caught_up()
+    stored = await services.read(services.repository.account, trader.account_id)
+    assert stored is not None  # the store has caught up, and the trader's account is older
+    group_id = stored.group_id
+    return answer(AccountReport(str(trader.account_id), trader.account, group_id, await _balances(services, trader)))
 
 
 @router.get(
@@ -64,4 +67,4 @@ async def account(trader: Trader, services: Services) -> Response:
 )
 async def balances(trader: Trader, services: Services) -> Response:
     """The own balances. Everything that was acknowledged before is in them."""
-    return answer(BalanceList(_balances(services, trader)))
+    return answer(BalanceList(await _balances(services, trader)))

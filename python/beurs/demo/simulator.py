@@ -30,24 +30,26 @@ from beurs.values import OrderType, SelfTradePrevention, Side, TimeInForce
 log = logging.getLogger(__name__)
 
 COMMANDS_PER_SECOND: Final = 30.0
-LEVELS: Final = 10
+LEVELS: Final = 14
 """Orders that a maker keeps on each side of an instrument."""
 ANCHORS: Final = {"BTC": 60_000.0, "ETH": 3_000.0, "USD": 1.0, "EUR": 1.1}
 """Values in dollars that the walks begin at and come back to. What is not here is worth 10."""
-VOLATILITY: Final = 0.0004
+VOLATILITY: Final = 0.0003
 """Of a value, relative, in the square root of a second."""
 REVERSION: Final = 0.001
 """How strongly a value is drawn to its anchor, per second."""
-HALF_SPREAD: Final = 0.0003
+HALF_SPREAD: Final = 0.0002
 """Of the makers' best prices from the fair price, relative."""
-LEVEL_STEP: Final = 0.0004
+LEVEL_STEP: Final = 0.0003
 """Between a maker's levels, relative, on average."""
-TAKER_SHARE: Final = 0.2
+TAKER_SHARE: Final = 0.15
 """Of the commands."""
 TARGET_VALUE: Final = 5_000_000.0
 """What an account should have of every asset, in dollars."""
 ORDER_VALUE: Final = 3_000.0
 """The median order, in dollars."""
+OPENING_HASTE: Final = 10.0
+"""How many times faster it goes until the books are filled for the first time."""
 CHECK_COMMANDS: Final = 200
 """Commands between two looks at the money."""
 
@@ -114,6 +116,8 @@ class Simulator:
         self._scales: dict[int, int] = {}
         self._anchors: dict[int, float] = {}
         self._values: dict[int, float] = {}
+        self.opening = True
+        """Whether the books are being filled for the first time."""
         self.commands_total = 0
         self.rejected_total = 0
 
@@ -131,7 +135,8 @@ class Simulator:
 
     async def _run(self) -> None:
         while True:
-            seconds = min(self._random.expovariate(1.0) * self._mean_seconds, 10 * self._mean_seconds)
+            mean = self._mean_seconds / OPENING_HASTE if self.opening else self._mean_seconds
+            seconds = min(self._random.expovariate(1.0), 10.0) * mean
             await asyncio.sleep(seconds)
             try:
                 await self.step(seconds)
@@ -148,13 +153,17 @@ class Simulator:
         if self.commands_total % CHECK_COMMANDS == 0:
             self._look_around()
             await self._balance_money()
+        if self.opening and self.commands_total % 20 == 0:
+            full = 2 * LEVELS * len(self._makers) * len(self._markets)
+            orders = sum(len(self._source.open_orders(maker)) for maker in self._makers)
+            self.opening = orders < 0.9 * full and self.commands_total < 3 * full + CHECK_COMMANDS
         self._walk(seconds)
         if not self._markets:
             self.commands_total += 1
             return
         market = self._random.choice(self._markets)
-        command = self._take(market) if self._random.random() < TAKER_SHARE else self._make(market)
-        await self._send(command)
+        takes = self._random.random() < TAKER_SHARE and not self.opening
+        await self._send(self._take(market) if takes else self._make(market))
 
     # What is there.
 
@@ -254,7 +263,8 @@ class Simulator:
 
     def _level_price(self, fair: float, sign: int) -> int:
         # Most orders near the touch, fewer further out.
-        distance = HALF_SPREAD + LEVEL_STEP * min(self._random.expovariate(0.4), 2.0 * LEVELS - 1)
+        steps = 0.0 if self._random.random() < 0.2 else min(self._random.expovariate(0.3), 2.0 * LEVELS - 1)
+        distance = HALF_SPREAD + LEVEL_STEP * steps
         price = fair * (1.0 + sign * distance)
         return max(1, math.floor(price) if sign < 0 else math.ceil(price))
 

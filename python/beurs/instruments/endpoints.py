@@ -6,8 +6,7 @@ from fastapi import APIRouter, Path
 from msgspec import Struct
 from starlette.responses import Response
 
-from beurs import catalogue
-from beurs.deps import Services, answer
+from beurs.deps import RunningExchange, Services, answer
 from beurs.web.openapi import errors, json_of
 from beurs.web.words import DecimalText
 
@@ -36,14 +35,23 @@ class InstrumentList(Struct, frozen=True):
     instruments: list[Instrument]
 
 
-def _instrument(listed: catalogue.Instrument) -> Instrument:
-    return Instrument(*(str(getattr(listed, name)) for name in Instrument.__struct_fields__))
+async def _instruments(services: RunningExchange) -> dict[str, Instrument]:
+    rows = await services.read(services.node.instruments)
+    if len(rows) > len(services.instruments.by_id):
+        await services.read(services.instruments.refresh)
+    names = Instrument.__struct_fields__[:-1]
+    return {
+        row["symbol"]: Instrument(
+            *(getattr(services.instruments.by_id[row["instrument_id"]], name) for name in names), row["status"]
+        )
+        for row in rows
+    }
 
 
 @router.get("", response_class=Response, responses=json_of(InstrumentList, 200, "The instruments.") | errors(422, 503))
 async def list_instruments(services: Services) -> Response:
     """Every instrument and its trading status."""
-    return answer(InstrumentList([_instrument(listed) for listed in services.instruments.catalogue.instruments()]))
+    return answer(InstrumentList(list((await _instruments(services)).values())))
 
 
 @router.get(
@@ -51,7 +59,5 @@ async def list_instruments(services: Services) -> Response:
 )
 async def get_instrument(services: Services, symbol: SymbolPath) -> Response:
     """One instrument and its trading status."""
-    instrument_id = services.instruments[symbol].instrument_id
-    # The catalogue's list is as of now, status included.
-    listed = services.instruments.catalogue.instruments()[instrument_id - 1]
-    return answer(_instrument(listed))
+    known = services.instruments[symbol]
+    return answer((await _instruments(services))[known.symbol])

@@ -1,5 +1,6 @@
 """The routes of market data under /v1/market/{symbol}. Public."""
 
+import time
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -110,7 +111,7 @@ def _levels(instrument: Instrument, levels: list[tuple[int, int, int]]) -> list[
 async def book(services: Services, symbol: SymbolPath, depth: Depth = 10) -> Response:
     """The book by price. Everything that was acknowledged before is in it."""
     instrument = services.instruments[symbol]
-    sequence, bids, asks = services.node.book(instrument.instrument_id, depth)
+    sequence, bids, asks = await services.read(services.node.book, instrument.instrument_id, depth)
     return answer(Book(symbol, sequence, _levels(instrument, bids), _levels(instrument, asks)))
 
 
@@ -147,8 +148,8 @@ async def ticker(services: Services, symbol: SymbolPath) -> Response:
     """The last 24 hours of an instrument and its best prices now."""
     instrument = services.instruments[symbol]
     await services.store_caught_up()
-    day = await services.read(services.repository.ticker, instrument.instrument_id, services.node.event_time_ns)
-    sequence, bids, asks = services.node.book(instrument.instrument_id, 1)
+    day = await services.read(services.repository.ticker, instrument.instrument_id, time.time_ns())
+    sequence, bids, asks = await services.read(services.node.book, instrument.instrument_id, 1)
     best_bid, best_ask = _levels(instrument, bids[:1]), _levels(instrument, asks[:1])
 
     def price(ticks: int | None) -> str | None:

@@ -164,7 +164,7 @@ async def cancel_orders(
 async def get_order(trader: Trader, services: Services, order_id: OrderId) -> Response:
     """Get one own order, open or closed. By `client_order_id`: the newest one that had it."""
     reference = OrderReference(order_id)
-    row = reference.find(services.node, trader)
+    row = await services.read(reference.find, services.node, trader)
     if row is not None:
         return answer(open_order(row, services.instruments))
     await services.store_caught_up()
@@ -196,7 +196,7 @@ async def replace_order(trader: Trader, services: Services, order_id: OrderId, b
     if change.price is UNSET and change.quantity is UNSET and change.client_order_id is UNSET:
         raise Problem("missing_field", "At least one of price, quantity and client_order_id is required.")
     reference = OrderReference(order_id)
-    row = reference.find(services.node, trader)
+    row = await services.read(reference.find, services.node, trader)
     if row is None:
         raise Problem("unknown_order", field="order_id")
     instrument = services.instruments.by_id[row["instrument_id"]]

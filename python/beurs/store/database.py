@@ -7,18 +7,20 @@ takes them from the journal again.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.orm import Session, sessionmaker
-from sqlalchemy.pool import NullPool
+
+log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 10_000
 
@@ -58,8 +60,16 @@ class Store:
 
     def migrate(self) -> None:
         """Brings the schema to the version of this program; creates it in an empty database."""
+        # It would tell every step of every start.
+        logging.getLogger("alembic").setLevel(logging.WARNING)
         with self._writer.connect() as connection:
+            before = MigrationContext.configure(connection).get_current_revision()
+            # The question has begun a transaction; Alembic wants to begin its own.
+            connection.rollback()
             command.upgrade(_alembic(connection), "head")
+            after = MigrationContext.configure(connection).get_current_revision()
+        if after != before:
+            log.info("store: the schema is now at %s, it was at %s", after, before or "nothing")
 
     def drop(self) -> None:
         """Drops every table of the store. :meth:`migrate` makes them anew, empty."""
@@ -96,8 +106,13 @@ class Store:
 
 
 def _sqlite_engine(url: str, *, begin: str, query_only: bool) -> Engine:
-    pool: dict[str, Any] = {"pool_size": 8, "max_overflow": 8} if query_only else {"poolclass": NullPool}
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "cached_statements": 256}, **pool)
+    # Connections are kept: with them goes their cache of prepared statements.
+    engine = create_engine(
+        url,
+        pool_size=8 if query_only else 1,
+        max_overflow=8 if query_only else 1,
+        connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "cached_statements": 256},
+    )
 
     @event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, _: object) -> None:

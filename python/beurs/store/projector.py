@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from sqlalchemy import Connection, Table, insert, select, update
 from sqlalchemy.orm import Session
@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 from beurs import records
 from beurs.engine import EVENT_SIZE
 from beurs.errors import BeursError, Lagged, NodeStopped
+from beurs.rows import InstrumentRow
 from beurs.store.bulk import BulkWriter
 from beurs.store.candles import INTERVALS, CandleValues
 from beurs.store.database import Store
@@ -78,7 +79,7 @@ class Source(Protocol):
     def replay_events(self, sequence: int, max_bytes: int) -> bytes:
         """The same from the journal."""
 
-    def instruments(self) -> list[dict[str, Any]]:
+    def instruments(self) -> list[InstrumentRow]:
         """Every instrument."""
 
 
@@ -151,8 +152,8 @@ def save(connection: Connection, rows: Rows) -> None:
         connection.execute(insert(ProjectorState).values(name=_STATE, **position))
 
 
-def listed_instrument(facts: dict[str, Any]) -> ListedInstrument:
-    """From the node's dictionary."""
+def listed_instrument(facts: InstrumentRow) -> ListedInstrument:
+    """From the node's row."""
     return ListedInstrument(
         facts["instrument_id"],
         facts["symbol"],

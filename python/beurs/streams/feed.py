@@ -26,6 +26,7 @@ from beurs import records
 from beurs.engine import EVENT_SIZE
 from beurs.errors import Lagged, NodeStopped
 from beurs.records import EventKind
+from beurs.rows import AssetRow, InstrumentRow
 from beurs.store.candles import Ticker
 from beurs.store.projection import BUY, TAKER, TRADE
 from beurs.store.repository import Repository
@@ -37,9 +38,9 @@ from beurs.streams.messages import (
     Subscribe,
     Unsubscribe,
     signed_decimal,
-    timestamp,
 )
 from beurs.streams.tape import TRADES_KEPT, Tape, TapeTrade
+from beurs.timestamps import timestamp
 from beurs.values import Step
 
 log = logging.getLogger(__name__)
@@ -72,10 +73,10 @@ class Source(Protocol):
     def book(self, instrument_id: int, depth: int) -> tuple[int, list[Level], list[Level]]:
         """The sequence, the bids and the asks, best first."""
 
-    def assets(self) -> list[Any]:
+    def assets(self) -> list[AssetRow]:
         """Every asset."""
 
-    def instruments(self) -> list[Any]:
+    def instruments(self) -> list[InstrumentRow]:
         """Every instrument."""
 
 
@@ -158,8 +159,8 @@ class Feed:
             await loop.run_in_executor(None, self._fill, self._repository)
         else:
             self._list_instruments()
-        while await self._step():
-            await asyncio.sleep(0)  # noqa: ASYNC110 -- nothing to wait for: others get a turn
+        while await self._step():  # noqa: ASYNC110 -- there is nothing to wait for, others get a turn
+            await asyncio.sleep(0)
         self._task = loop.create_task(self._run(), name="beurs-feed")
 
     async def stop(self) -> None:

@@ -6,7 +6,6 @@ goes out is encoded once, however many clients get it. Ids and decimals are stri
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -163,12 +162,6 @@ def text_frame(payload: bytes) -> bytes:
     if size < 1 << 16:
         return b"\x81\x7e" + size.to_bytes(2, "big") + payload
     return b"\x81\x7f" + size.to_bytes(8, "big") + payload
-
-
-def timestamp(time_ns: int) -> str:
-    """UTC, ISO 8601 with nine decimals: 2025-01-31T09:30:00.000000001Z. Programs that read fewer cut the rest off."""
-    seconds, rest = divmod(time_ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
 
 def signed_decimal(count: int, mantissa: int, scale: int) -> str:

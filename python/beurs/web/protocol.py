@@ -48,6 +48,8 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is whole."""
         self._head_bytes = 0
+        if self.parser.get_http_version() not in ("1.1", "1.0"):
+            raise ValueError("not HTTP/1")  # which the parser turns into its own error, and `data_received` into 400
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
