@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.skipif(
-    sys.version_info[:2] != (3, 11), reason="signatures are written a little differently by each Python"
+    sys.version_info[:2] != (3, 11), reason="each Python writes signatures a little differently"
 )
 def test_the_generated_pages_are_up_to_date():
     done = subprocess.run(
