@@ -17,7 +17,7 @@ T = TypeVar("T")
 JSON = b"application/json"
 
 
-class ClientGone(Exception):  # noqa: N818 - nobody is left to answer
+class ClientGone(Exception):
     """The client closed the connection before its request was whole."""
 
 
