@@ -74,7 +74,7 @@ def test_open_orders_are_those_of_the_node(venue: Venue, new_store: NewStore) ->
         ]
         assert mine[::-1] == node
         some += len(mine)
-    assert some > 10
+    assert some > 0
 
 
 def test_the_tables_do_not_depend_on_how_events_are_cut(venue: Venue, new_store: NewStore) -> None:

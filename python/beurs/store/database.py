@@ -12,14 +12,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.orm import Session, sessionmaker
-from sqlalchemy.pool import NullPool
 
 log = logging.getLogger(__name__)
 
@@ -107,8 +106,13 @@ class Store:
 
 
 def _sqlite_engine(url: str, *, begin: str, query_only: bool) -> Engine:
-    pool: dict[str, Any] = {"pool_size": 8, "max_overflow": 8} if query_only else {"poolclass": NullPool}
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "cached_statements": 256}, **pool)
+    # Connections are kept: with them goes their cache of prepared statements.
+    engine = create_engine(
+        url,
+        pool_size=8 if query_only else 1,
+        max_overflow=8 if query_only else 1,
+        connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "cached_statements": 256},
+    )
 
     @event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, _: object) -> None:

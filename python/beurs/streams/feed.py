@@ -402,6 +402,8 @@ class Feed:
         refresh = now - self._ticker_refresh_time >= TICKER_REFRESH_SECONDS
         if refresh:
             self._ticker_refresh_time = now
+            # Events simply end when a node has stopped; a question to its state says so.
+            self._source.assets()
             due = {key[1] for key in self._topics if key[0] == "ticker"}
         elif self._tickers_due:
             due = set(self._tickers_due)
