@@ -73,6 +73,13 @@ class OpenExchange:
     projector: Projector
     demo_keys: dict[str, str]
     keys: KeyRing
+    stopped: BeursError | None = None
+    """Why the node has stopped by itself: its disk failed."""
+
+    def stop(self, reason: BeursError) -> None:
+        """Notes that the node has stopped by itself; the server then ends."""
+        log.critical("the node has stopped", reason=str(reason))
+        self.stopped = reason
 
 
 @contextmanager
@@ -167,7 +174,7 @@ def create_app(exchange: OpenExchange) -> Edge:
 async def _running(exchange: OpenExchange) -> AsyncIterator[RunningExchange]:
     """What belongs to the event loop: the sequencer's door, the feed, the simulator."""
     settings, node, projector = exchange.settings, exchange.node, exchange.projector
-    sequencer = Sequencer(node, asyncio.get_running_loop())
+    sequencer = Sequencer(node, asyncio.get_running_loop(), exchange.stop)
     repository = Repository(exchange.store)
     feed = Feed(node, repository)
     running = RunningExchange(
@@ -249,9 +256,9 @@ async def _answer(_request: Request, error: Exception) -> Response:
 class Server(uvicorn.Server):
     """uvicorn, with what the exchange adds to it."""
 
-    def __init__(self, config: uvicorn.Config, settings: Settings, welcome: str) -> None:
+    def __init__(self, config: uvicorn.Config, exchange: OpenExchange, welcome: str) -> None:
         super().__init__(config)
-        self._settings = settings
+        self._exchange = exchange
         self._welcome = welcome
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -269,8 +276,10 @@ class Server(uvicorn.Server):
             now = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
                 if isinstance(connection, HttpProtocol):
-                    connection.end_if_late(now, self._settings.body_seconds_max)
+                    connection.end_if_late(now, self._exchange.settings.body_seconds_max)
             gc.collect(2 if counter % 600 == 0 else 1)
+        if self._exchange.stopped is not None:
+            self.should_exit = True
         return await super().on_tick(counter)
 
 
@@ -290,7 +299,10 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def serve(settings: Settings) -> None:
-    """Runs the exchange until SIGINT or SIGTERM."""
+    """Runs the exchange until SIGINT or SIGTERM.
+
+    Raises OSError when it cannot listen, what `open_exchange` raises, and what the node stopped with if its disk fails.
+    """
     logs.set_up(settings.log_format, settings.log_level)
     # uvicorn takes both signals while it runs and raises them again afterwards; then they have done their work.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -310,7 +322,9 @@ def serve(settings: Settings) -> None:
             proxy_headers=False,
             timeout_graceful_shutdown=int(settings.shutdown_seconds_max) or 1,
         )
-        Server(config, settings, venue.welcome(f"http://{host}:{port}", exchange.demo_keys)).run(sockets=[bound])
+        Server(config, exchange, venue.welcome(f"http://{host}:{port}", exchange.demo_keys)).run(sockets=[bound])
+        if exchange.stopped is not None:
+            raise exchange.stopped
 
 
 def main() -> None:

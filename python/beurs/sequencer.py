@@ -6,20 +6,27 @@ node stops every awaitable under way fails with NodeStopped.
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from beurs.engine import Node
-from beurs.errors import NodeStopped
+from beurs.errors import BeursError, NodeStopped
 
 
 class Sequencer:
     """Submits commands to a node and hands back their events. Belongs to one event loop."""
 
-    __slots__ = ("_loop", "_node", "_open", "_token", "_under_way")
+    __slots__ = ("_loop", "_node", "_on_stopped", "_open", "_token", "_under_way")
 
-    def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        node: Node,
+        loop: asyncio.AbstractEventLoop,
+        on_stopped: Callable[[BeursError], None] = lambda _reason: None,
+    ) -> None:
+        """`on_stopped` is told, once, when the node stops by itself."""
         self._node = node
         self._loop = loop
+        self._on_stopped = on_stopped
         self._token = 0
         self._under_way: dict[int, asyncio.Future[bytes]] = {}
         self._open = True
@@ -51,8 +58,9 @@ class Sequencer:
     def _complete(self) -> None:
         try:
             completions = self._node.completions()
-        except NodeStopped as stopped:
+        except BeursError as stopped:
             self._fail(stopped)
+            self._on_stopped(stopped)
             return
         pop = self._under_way.pop
         for token, events in completions:
@@ -60,7 +68,7 @@ class Sequencer:
             if not future.done():  # done: its caller went away
                 future.set_result(events)
 
-    def _fail(self, stopped: NodeStopped) -> None:
+    def _fail(self, stopped: BeursError) -> None:
         if self._open:
             self._open = False
             self._loop.remove_reader(self._node.fileno())

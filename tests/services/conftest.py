@@ -58,7 +58,7 @@ def run(settings: Settings) -> Iterator[Running]:
             proxy_headers=False,
             timeout_graceful_shutdown=5,
         )
-        server = _TestServer(config, settings, "")
+        server = _TestServer(config, exchange, "")
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
         try:

@@ -168,7 +168,7 @@ pub(crate) fn walk<P: PriceIndex>(arena: &Arena, book: &Book<P>, incoming: &Inco
         }
         let price = i128::from(level.price);
         // Takes up to `available` lots at this price; false when the bound is reached.
-        let mut take = |available: i64, wanted: &mut i64| {
+        let take = |found: &mut Walk, available: i64, wanted: &mut i64| {
             let mut quantity = available.min(*wanted);
             if let Some(most) = most {
                 let affordable = (most - found.tick_lots) / price;
@@ -181,7 +181,7 @@ pub(crate) fn walk<P: PriceIndex>(arena: &Arena, book: &Book<P>, incoming: &Inco
         };
         if incoming.self_trade_prevention == SelfTradePrevention::None {
             let available = i64::try_from(level.quantity).unwrap_or(i64::MAX);
-            if !take(available, &mut wanted) {
+            if !take(&mut found, available, &mut wanted) {
                 return found;
             }
             continue;
@@ -191,12 +191,16 @@ pub(crate) fn walk<P: PriceIndex>(arena: &Arena, book: &Book<P>, incoming: &Inco
             let order = arena.orders.get(at);
             at = order.next;
             if order.account == incoming.account {
+                if most.is_some_and(|most| most - found.tick_lots < price) {
+                    // Not a lot of it can be paid, so it is not met.
+                    return found;
+                }
                 match incoming.self_trade_prevention {
                     SelfTradePrevention::ExpireMaker => {}
                     SelfTradePrevention::Decrement => wanted -= order.leaves.min(wanted),
                     _ => return found,
                 }
-            } else if !take(order.leaves, &mut wanted) {
+            } else if !take(&mut found, order.leaves, &mut wanted) {
                 return found;
             }
         }

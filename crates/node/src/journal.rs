@@ -300,8 +300,10 @@ fn list_segments(directory: &Path) -> Result<Vec<(PathBuf, SegmentHeader)>, Jour
             return Err(JournalError::damaged(&path, 0, "a segment is named by its first sequence"));
         };
         let file = File::open(&path).map_err(|error| JournalError::io("open", &path, error))?;
-        let mut reader = SegmentReader::new(path.clone(), file)?;
-        let header = SegmentHeader::decode(&path, reader.bytes(0, SEGMENT_HEADER)?)?;
+        let size = file.metadata().map_err(|error| JournalError::io("look at", &path, error))?.len();
+        let mut bytes = vec![0; SEGMENT_HEADER.min(usize::try_from(size).unwrap_or(SEGMENT_HEADER))];
+        file.read_exact_at(&mut bytes, 0).map_err(|error| JournalError::io("read", &path, error))?;
+        let header = SegmentHeader::decode(&path, &bytes)?;
         if header.start.sequence + 1 != first_sequence {
             let what = format!("the header says that sequence {} is the first", header.start.sequence + 1);
             return Err(JournalError::damaged(&path, 16, what));
@@ -591,6 +593,37 @@ impl JournalReader {
         self.position = header.start;
         self.offset = SEGMENT_HEADER as u64;
         self.index = index;
+        Ok(())
+    }
+
+    /// Checks the records of the segments that end before `sequence`, of which [`Self::open`] looks at the headers only:
+    /// the newest segments whose sizes add up to at most `most_bytes`.
+    ///
+    /// # Errors
+    /// The journal is damaged there, or cannot be read.
+    pub fn check_before(directory: &Path, sequence: u64, most_bytes: u64) -> Result<(), JournalError> {
+        let segments = list_segments(directory)?;
+        let last = segments.partition_point(|(_, header)| header.start.sequence <= sequence).saturating_sub(1);
+        let mut first = last;
+        let mut bytes = 0;
+        while first > 0 {
+            let path = &segments[first - 1].0;
+            bytes += std::fs::metadata(path).map_err(|error| JournalError::io("look at", path, error))?.len();
+            if bytes > most_bytes {
+                break;
+            }
+            first -= 1;
+        }
+        if first == last {
+            return Ok(());
+        }
+        let end = segments[last].1.start.sequence;
+        let mut reader = Self::open(directory, segments[first].1.start.sequence)?;
+        while reader.position.sequence < end {
+            if reader.advance()?.is_none() {
+                return Err(reader.ends_early(end));
+            }
+        }
         Ok(())
     }
 

@@ -22,8 +22,8 @@ use crate::error::{JournalError, NodeError, StopReason};
 use crate::feed::{EventBlock, EventSlice, Events, Outbox, Pending, Pool};
 use crate::io::{Clock, DirectoryLock, Disk, RealDisk, SystemClock};
 use crate::journal::{
-    self, Journal, Limits, Position, SeekError, TornTail, MAX_BATCH_COMMANDS, MAX_RECORD, MAX_SEGMENT_BYTES,
-    SEGMENT_HEADER,
+    self, Journal, JournalReader, Limits, Position, SeekError, TornTail, MAX_BATCH_COMMANDS, MAX_RECORD,
+    MAX_SEGMENT_BYTES, SEGMENT_HEADER,
 };
 use crate::wire::{EventRecord, RecordSink};
 use crate::writer::{CheckpointJob, CheckpointPlace, Writer};
@@ -44,6 +44,9 @@ pub struct NodeConfig {
     pub checkpoint_interval: u64,
     /// The size of a journal segment; at most 1 GiB.
     pub segment_bytes: u64,
+    /// How many bytes of segments that end before the checkpoint are checked on opening, the newest first. What lies
+    /// further back is checked by [`crate::verify`] only.
+    pub check_bytes: u64,
     /// How many bytes the feed ring may hold; 0 for no feed.
     pub event_ring_bytes: usize,
     /// How many submitted commands may be under way, their completions not taken yet.
@@ -61,6 +64,7 @@ impl Default for NodeConfig {
             engine: EngineConfig::default(),
             checkpoint_interval: 1_000_000,
             segment_bytes: 64 << 20,
+            check_bytes: 1 << 30,
             event_ring_bytes: 64 << 20,
             queue_capacity: 65_536,
             disk: Arc::new(RealDisk),
@@ -147,7 +151,7 @@ impl Node {
         config.check()?;
         let begun = Instant::now();
         let commands = Arc::new(Pool::new(32));
-        let records = Arc::new(Pool::new(128));
+        let records = Arc::new(Pool::new(16));
         let mut recovery = Recovery::default();
         let journalled = match &config.path {
             None => None,
@@ -222,8 +226,8 @@ impl Node {
         }
         let first_sequence = self.engine.sequence() + 1;
         let event_time_ns = self.clock.now_ns().max(self.engine.event_time_ns());
-        let mut records =
-            if commands.len() < POOLED_COMMANDS { Vec::with_capacity(commands.len() + 1) } else { self.records.take() };
+        let mut records = if commands.len() < POOLED_COMMANDS { Vec::new() } else { self.records.take() };
+        records.reserve(commands.len() + commands.len() / 2);
         let executed = if let Some(writer) = &self.writer {
             let batch = Arc::new(journal::Batch { first_sequence, event_time_ns, commands });
             writer.push(batch.clone());
@@ -418,6 +422,7 @@ fn recover(
         }
         match opened {
             Ok((journal, torn_tail)) => {
+                JournalReader::check_before(&journal_path, after.sequence, config.check_bytes)?;
                 recovery.torn_tail = torn_tail;
                 recovery.checkpoint_sequence = (after.sequence > 0).then_some(after.sequence);
                 break (engine, journal);

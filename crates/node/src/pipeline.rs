@@ -27,6 +27,8 @@ use crate::writer::WriterHandle;
 /// Long inputs are cut into batches of so many commands, so that the disk works on one while the engine executes the
 /// next, and all of it stays in the cache.
 const CHUNK: usize = 4096;
+/// The same without a disk, for which small batches are dear.
+const CHUNK_IN_MEMORY: usize = 512;
 
 /// A running node. Clones are handles of the same node, which is closed with the last of them at the latest.
 ///
@@ -158,20 +160,42 @@ impl Shared {
         started
     }
 
-    /// Executes batches one behind the other and waits until all of them are durable.
-    fn execute(&self, batches: impl Iterator<Item = Result<Vec<Command>, NodeError>>) -> Result<Events, NodeError> {
-        let mut events = Events::default();
-        let mut last = None;
+    /// Executes batches one behind the other and gives out the events of each when it is durable, while the next ones
+    /// are under way. At the end all of them are durable.
+    fn execute(
+        &self,
+        batches: impl Iterator<Item = Result<Vec<Command>, NodeError>>,
+        mut give: impl FnMut(EventSlice),
+    ) -> Result<(), NodeError> {
+        let mut under_way: VecDeque<Arc<EventBlock>> = VecDeque::new();
         for batch in batches {
+            let batch = batch?;
+            if under_way.len() > MAX_BATCHES_WAITING {
+                self.give_first(&mut under_way, &mut give)?;
+            }
             self.wait_for_room(MAX_BATCHES_WAITING);
-            let (block, released) = self.start(batch?, |_| Vec::new())?;
-            last = (!released).then_some(block.last_sequence);
-            events.push(EventSlice::whole(block));
+            let (block, released) = self.start(batch, |_| Vec::new())?;
+            if released && under_way.is_empty() {
+                give(EventSlice::whole(block));
+            } else {
+                under_way.push_back(block);
+            }
         }
-        if let Some(last) = last {
-            self.outbox.wait_released(last)?;
+        while !under_way.is_empty() {
+            self.give_first(&mut under_way, &mut give)?;
         }
-        Ok(events)
+        Ok(())
+    }
+
+    fn give_first(
+        &self,
+        under_way: &mut VecDeque<Arc<EventBlock>>,
+        give: &mut impl FnMut(EventSlice),
+    ) -> Result<(), NodeError> {
+        let Some(block) = under_way.pop_front() else { return Ok(()) };
+        self.outbox.wait_released(block.last_sequence)?;
+        give(EventSlice::whole(block));
+        Ok(())
     }
 
     /// The node's own thread: executes what is submitted, as it comes.
@@ -250,7 +274,7 @@ impl NodeHandle {
             queue: Mutex::new(Queue::default()),
             arrived: Condvar::new(),
             queue_capacity: config.queue_capacity,
-            chunk: config.batch_limit().min(CHUNK),
+            chunk: config.batch_limit().min(if config.path.is_some() { CHUNK } else { CHUNK_IN_MEMORY }),
             under_way: AtomicUsize::new(0),
             batches: AtomicU64::new(0),
             commands: AtomicU64::new(0),
@@ -280,11 +304,14 @@ impl NodeHandle {
     /// `Stopped`; the commands may or may not be in the journal then.
     pub fn execute(&self, commands: &[Command]) -> Result<Events, NodeError> {
         let shared = self.shared();
-        shared.execute(commands.chunks(shared.chunk).map(|chunk| {
+        let batches = commands.chunks(shared.chunk).map(|chunk| {
             let mut batch = shared.pool.take();
             batch.extend_from_slice(chunk);
             Ok(batch)
-        }))
+        });
+        let mut events = Events::default();
+        shared.execute(batches, |slice| events.push(slice))?;
+        Ok(events)
     }
 
     /// The same with concatenated encoded commands.
@@ -295,13 +322,14 @@ impl NodeHandle {
         let shared = self.shared();
         let mut commands = shared.pool.take();
         decode_commands(bytes, &mut commands)?;
-        if commands.is_empty() {
-            return Ok(Events::default());
+        if commands.len() > shared.chunk {
+            return self.execute(&commands);
         }
-        if commands.len() <= shared.chunk {
-            return shared.execute(std::iter::once(Ok(commands)));
+        let mut events = Events::default();
+        if !commands.is_empty() {
+            shared.execute(std::iter::once(Ok(commands)), |slice| events.push(slice))?;
         }
-        self.execute(&commands)
+        Ok(events)
     }
 
     /// The same with an array of COMMAND records: the batch door.
@@ -309,17 +337,30 @@ impl NodeHandle {
     /// # Errors
     /// `Wire` if any of the records is no command, and then nothing was executed; `Stopped`.
     pub fn execute_records(&self, bytes: &[u8]) -> Result<Events, NodeError> {
+        let mut events = Events::default();
+        self.execute_records_with(bytes, |slice| events.push(slice))?;
+        Ok(events)
+    }
+
+    /// The batch door for long inputs: gives out events in pieces as they become durable, in order, so that their memory
+    /// can be used again at once. Dropping the piece, not keeping it, is what makes that so.
+    ///
+    /// # Errors
+    /// `Wire` if any of the records is no command, and then nothing was executed; `Stopped`, after the events of what
+    /// is known to be durable were given out.
+    pub fn execute_records_with(&self, bytes: &[u8], give: impl FnMut(EventSlice)) -> Result<(), NodeError> {
         let shared = self.shared();
         let chunk_bytes = shared.chunk * COMMAND_SIZE;
         if bytes.len() > chunk_bytes {
             // All are looked at before one is executed; a single batch is looked at when it is decoded.
             CommandRecord::check_all(bytes)?;
         }
-        shared.execute(bytes.chunks(chunk_bytes).map(|chunk| {
+        let batches = bytes.chunks(chunk_bytes).map(|chunk| {
             let mut batch = shared.pool.take();
             decode_command_records(chunk, &mut batch)?;
             Ok(batch)
-        }))
+        });
+        shared.execute(batches, give)
     }
 
     /// Hands one command over and returns at once. Its events come, with the token, from

@@ -504,12 +504,26 @@ impl CommandRecord {
     /// # Errors
     /// The first record that is not a command, by its index.
     pub fn check_all(bytes: &[u8]) -> Result<(), WireError> {
+        Self::for_each(bytes, drop)
+    }
+
+    /// Gives the command of each record, up to the first that is none.
+    #[inline]
+    fn for_each(bytes: &[u8], mut give: impl FnMut(Command)) -> Result<(), WireError> {
         let count = bytes.len() / COMMAND_SIZE;
         if bytes.len() % COMMAND_SIZE != 0 {
             return Err(WireError::new("record", NOT_WHOLE).at(count));
         }
-        for (index, record) in bytes.chunks_exact(COMMAND_SIZE).enumerate() {
-            Self::from_slice(record).to_command().map_err(|error| error.at(index))?;
+        if bytes.as_ptr().cast::<Self>().is_aligned() {
+            // SAFETY: the pointer is aligned, the length is that of `count` records, every bit pattern is a record.
+            let records = unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast::<Self>(), count) };
+            for (index, record) in records.iter().enumerate() {
+                give(record.to_command().map_err(|error| error.at(index))?);
+            }
+        } else {
+            for (index, record) in bytes.chunks_exact(COMMAND_SIZE).enumerate() {
+                give(Self::from_slice(record).to_command().map_err(|error| error.at(index))?);
+            }
         }
         Ok(())
     }
@@ -531,22 +545,13 @@ impl CommandRecord {
 /// # Errors
 /// The first record that is not a command, by its index; `out` is then as before.
 pub fn decode_command_records(bytes: &[u8], out: &mut Vec<Command>) -> Result<(), WireError> {
-    let count = bytes.len() / COMMAND_SIZE;
-    if bytes.len() % COMMAND_SIZE != 0 {
-        return Err(WireError::new("record", NOT_WHOLE).at(count));
-    }
     let before = out.len();
-    out.reserve(count);
-    for (index, record) in bytes.chunks_exact(COMMAND_SIZE).enumerate() {
-        match CommandRecord::from_slice(record).to_command() {
-            Ok(command) => out.push(command),
-            Err(error) => {
-                out.truncate(before);
-                return Err(error.at(index));
-            }
-        }
+    out.reserve(bytes.len() / COMMAND_SIZE);
+    let decoded = CommandRecord::for_each(bytes, |command| out.push(command));
+    if decoded.is_err() {
+        out.truncate(before);
     }
-    Ok(())
+    decoded
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -1445,6 +1450,41 @@ pub(crate) mod tests {
             if let Ok(command) = record.to_command() {
                 assert_eq!(CommandRecord::from_command(&command), Some(record));
             }
+        }
+    }
+
+    #[test]
+    fn a_padded_text_is_taken_exactly_when_its_bytes_are_a_text() {
+        let mut r = Random(6);
+        let interesting = [0, 0, 0, 0x1f, 0x20, 0x21, b'a', b'Z', 0x7e, 0x7e, 0x7f, 0x80, 0xff];
+        for round in 0..200_000 {
+            let mut bytes = [0_u8; 36];
+            let length = r.below(37) as usize;
+            for byte in &mut bytes[..length] {
+                *byte = if round % 2 == 0 { 0x21 + r.below(0x5e) as u8 } else { r.one_of(&interesting) };
+            }
+            if round % 8 == 0 {
+                bytes[r.below(36) as usize] = r.one_of(&interesting);
+            }
+            let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(36);
+            let expected = ShortText::<36>::new(&bytes[..end]).filter(|_| bytes[end..].iter().all(|&byte| byte == 0));
+            assert_eq!(ShortText::from_padded(&bytes), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn records_that_are_not_aligned_are_read_alike() {
+        let mut r = Random(7);
+        let records: Vec<CommandRecord> =
+            (0..500).filter_map(|_| CommandRecord::from_command(&random_command(&mut r))).collect();
+        let mut expected = Vec::new();
+        decode_command_records(CommandRecord::slice_as_bytes(&records), &mut expected).expect("good records");
+        for shift in 1..8 {
+            let mut bytes = vec![0; shift];
+            bytes.extend_from_slice(CommandRecord::slice_as_bytes(&records));
+            let mut decoded = Vec::new();
+            decode_command_records(&bytes[shift..], &mut decoded).expect("good records");
+            assert_eq!(decoded, expected);
         }
     }
 

@@ -140,14 +140,22 @@ impl Writer {
 
     /// Hands a batch over. The caller goes on at once.
     pub(crate) fn push(&self, batch: Arc<Batch>) {
-        lock(&self.handle.0.queue).work.push_back(Work::Batch(batch));
-        self.handle.0.arrived.notify_one();
+        self.push_work(Work::Batch(batch));
     }
 
     /// Hands a snapshot over, which holds everything up to the last batch that was handed over.
     pub(crate) fn push_checkpoint(&self, job: CheckpointJob) {
         self.handle.0.checkpoint_under_way.store(true, Ordering::Relaxed);
-        lock(&self.handle.0.queue).work.push_back(Work::Checkpoint(job));
+        self.push_work(Work::Checkpoint(job));
+    }
+
+    /// After the thread has ended, work is dropped, and with it the hope of whoever waits for it.
+    fn push_work(&self, work: Work) {
+        let mut queue = lock(&self.handle.0.queue);
+        if !queue.ended {
+            queue.work.push_back(work);
+        }
+        drop(queue);
         self.handle.0.arrived.notify_one();
     }
 

@@ -208,6 +208,23 @@ fn a_flipped_bit_in_an_earlier_segment_is_refused_wherever_it_is() {
 }
 
 #[test]
+fn damage_before_a_checkpoint_is_refused_as_far_back_as_is_checked() {
+    let directory = TempDir::new("before-checkpoint");
+    let config = NodeConfig { segment_bytes: 4096, ..small(directory.path()) };
+    fill_with(&config, 2_000, 16);
+    Node::open(&config).expect("a good journal").0.close();
+    let segments = segments(directory.path());
+    assert!(segments.len() > 4, "{} segments", segments.len());
+    let at = record_offsets(&segments[1])[2];
+    flip(&segments[1], at + RECORD_HEADER, 3);
+    let (path, offset, _) = damaged(Node::open(&config));
+    assert_eq!((path, offset), (segments[1].clone(), at as u64));
+    let near = NodeConfig { check_bytes: 4096, ..config };
+    Node::open(&near).expect("the damage lies further back than is checked");
+    assert!(verify(directory.path(), |_| true).is_err(), "verify reads everything");
+}
+
+#[test]
 fn a_flipped_bit_in_the_last_record_is_a_torn_tail() {
     let directory = TempDir::new("flip-last");
     let digests = fill(directory.path(), 40, 1);

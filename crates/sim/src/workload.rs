@@ -444,7 +444,10 @@ impl Workload {
         let whole: i128 = makers.map(|order| order.price * order.leaves * instrument.tick_lot_units).sum();
         let one = self.middles.get(instrument_id.index().unwrap_or(0)).copied().unwrap_or(50);
         let one = i128::from(one) * instrument.tick_lot_units;
-        match self.rng.below(6) {
+        let best = instrument.half(side.opposite()).first().map_or(0, |order| order.price);
+        match self.rng.below(7) {
+            // About one lot at the best price.
+            6 => (best + i128::from(self.rng.between(-2, 1))) * instrument.tick_lot_units,
             0 | 1 => whole,
             2 => whole + i128::from(self.rng.between(-3, 3)),
             3 => whole / i128::from(self.rng.between(1, 5)),
