@@ -136,6 +136,11 @@ class Catalogue:
             raise NotFound("account", name)
         return found
 
+    def opened(self, account: Account) -> Account:
+        """Takes an account that has just been opened, which saves reading all of them again."""
+        self._accounts[account.account_id] = self._accounts[account.code] = account
+        return account
+
     def assets(self) -> list[Asset]:
         """All assets, by ascending asset_id."""
         self._refresh()

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from beurs import engine, records
 from beurs.catalogue import Account, Asset, Catalogue, Instrument
 from beurs.errors import InputError, Lagged, OrderRejected, Rejected
-from beurs.reports import Event, ExecutionReport, MassCanceled, Posted, Rejection, Translator
+from beurs.reports import AccountOpened, Event, ExecutionReport, MassCanceled, Posted, Rejection, Translator
 from beurs.rows import OrderRow
 from beurs.values import Number, OrderStatus, OrderType, SelfTradePrevention, Side, Step, TimeInForce, TradingStatus
 
@@ -213,8 +213,9 @@ class Exchange:
 
     def open_account(self, code: str, *, group_id: int = 0) -> Account:
         """Opens an account in a fee group. Raises Rejected: `invalid_code`, `duplicate_code`, `too_many_entries`."""
-        self._execute(engine.open_account(_text("code", code), _integer("group_id", group_id, 0, 65_535)))
-        return self._catalogue.account(code)
+        command = engine.open_account(_text("code", code), _integer("group_id", group_id, 0, 65_535))
+        (opened,) = _all_of(AccountOpened, self._execute(command))
+        return self._catalogue.opened(Account(opened.account_id, opened.code, opened.group_id))
 
     def set_account_group(self, account: str | int, group_id: int) -> None:
         """Moves an account to another fee group. Its open orders keep the fees they were entered with."""

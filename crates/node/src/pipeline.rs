@@ -363,6 +363,30 @@ impl NodeHandle {
         shared.execute(batches, give)
     }
 
+    /// The same, with the events appended to `out` in one piece.
+    ///
+    /// # Errors
+    /// `Wire` if any of the records is no command, and then nothing was executed and `out` is as before; `Stopped`.
+    pub fn execute_records_into(&self, bytes: &[u8], out: &mut Vec<EventRecord>) -> Result<(), NodeError> {
+        let shared = self.shared();
+        let append = |events: Events, out: &mut Vec<EventRecord>| {
+            for slice in events.slices() {
+                out.extend_from_slice(slice.records());
+            }
+        };
+        if shared.path.is_some() {
+            // The disk writes one batch while the next one is executed; what they gave is copied at the end.
+            append(self.execute_records(bytes)?, out);
+            return Ok(());
+        }
+        CommandRecord::check_all(bytes)?;
+        // Nothing to wait for: each batch is copied while it is in the processor's cache, and its memory used again.
+        for chunk in bytes.chunks(shared.chunk * COMMAND_SIZE) {
+            append(self.execute_records(chunk)?, out);
+        }
+        Ok(())
+    }
+
     /// Hands one command over and returns at once. Its events come, with the token, from
     /// [`completions`](Self::completions).
     ///

@@ -957,6 +957,61 @@ impl EventRecord {
         record
     }
 
+    /// The record of the most frequent event. Every field is named, so that none is written twice.
+    #[inline]
+    fn execution(sequence: u64, event_time_ns: i64, event_index: u32, report: &ExecutionReport) -> Self {
+        Self {
+            sequence,
+            event_time_ns,
+            kind: event_kind::EXECUTION,
+            exec_type: report.exec_type as u8,
+            status: report.status as u8,
+            side: report.side as u8,
+            order_type: report.order_type as u8,
+            time_in_force: report.time_in_force as u8,
+            post_only: u8::from(report.post_only),
+            self_trade_prevention: report.self_trade_prevention as u8,
+            cancel_reason: report.cancel_reason as u8,
+            liquidity: report.liquidity as u8,
+            trading_status: 0,
+            scale: 0,
+            reason: 0,
+            group_id: 0,
+            account_id: report.account_id.0,
+            instrument_id: report.instrument_id.0,
+            asset_id: 0,
+            count: 0,
+            maker_ppm: 0,
+            taker_ppm: 0,
+            order_id: report.order_id.0,
+            trade_id: report.trade_id.0,
+            counter_order_id: report.counter_order_id.0,
+            price: report.price.0,
+            quantity: report.quantity.0,
+            filled_quantity: report.filled_quantity.0,
+            leaves_quantity: report.leaves_quantity.0,
+            last_price: report.last_price.0,
+            last_quantity: report.last_quantity.0,
+            quote_quantity_lo: lo(report.quote_quantity.0),
+            quote_quantity_hi: hi(report.quote_quantity.0),
+            hold_lo: lo(report.hold.0),
+            hold_hi: hi(report.hold.0),
+            last_notional_lo: lo(report.last_notional.0),
+            last_notional_hi: hi(report.last_notional.0),
+            fee_lo: lo(report.fee.0),
+            fee_hi: hi(report.fee.0),
+            amount_lo: 0,
+            amount_hi: 0,
+            total_lo: 0,
+            total_hi: 0,
+            held_lo: 0,
+            held_hi: 0,
+            event_index,
+            client_order_id: *report.client_order_id.padded(),
+            code: [0; 32],
+        }
+    }
+
     /// Fills in a record of zeros.
     #[inline]
     fn set(&mut self, sequence: u64, event_time_ns: i64, event_index: u32, event: &Event) {
@@ -965,38 +1020,7 @@ impl EventRecord {
         record.event_time_ns = event_time_ns;
         record.event_index = event_index;
         match event {
-            Event::Execution(report) => {
-                record.kind = event_kind::EXECUTION;
-                record.exec_type = report.exec_type as u8;
-                record.status = report.status as u8;
-                record.side = report.side as u8;
-                record.order_type = report.order_type as u8;
-                record.time_in_force = report.time_in_force as u8;
-                record.post_only = u8::from(report.post_only);
-                record.self_trade_prevention = report.self_trade_prevention as u8;
-                record.cancel_reason = report.cancel_reason as u8;
-                record.liquidity = report.liquidity as u8;
-                record.account_id = report.account_id.0;
-                record.instrument_id = report.instrument_id.0;
-                record.order_id = report.order_id.0;
-                record.trade_id = report.trade_id.0;
-                record.counter_order_id = report.counter_order_id.0;
-                record.price = report.price.0;
-                record.quantity = report.quantity.0;
-                record.filled_quantity = report.filled_quantity.0;
-                record.leaves_quantity = report.leaves_quantity.0;
-                record.last_price = report.last_price.0;
-                record.last_quantity = report.last_quantity.0;
-                record.quote_quantity_lo = lo(report.quote_quantity.0);
-                record.quote_quantity_hi = hi(report.quote_quantity.0);
-                record.hold_lo = lo(report.hold.0);
-                record.hold_hi = hi(report.hold.0);
-                record.last_notional_lo = lo(report.last_notional.0);
-                record.last_notional_hi = hi(report.last_notional.0);
-                record.fee_lo = lo(report.fee.0);
-                record.fee_hi = hi(report.fee.0);
-                record.client_order_id = *report.client_order_id.padded();
-            }
+            Event::Execution(report) => *record = Self::execution(sequence, event_time_ns, event_index, report),
             Event::Rejected(rejected) => {
                 record.kind = event_kind::REJECTED;
                 record.reason = rejected.reason as u16;
@@ -1183,8 +1207,13 @@ impl EventSink for RecordSink<'_> {
     fn emit(&mut self, event: Event) {
         // In its place at once: to build it elsewhere and to copy it would cost as much again.
         self.out.reserve(1);
-        let record = self.out.spare_capacity_mut()[0].write(EventRecord::ZERO);
-        record.set(self.sequence, self.event_time_ns, self.event_index, &event);
+        let place = &mut self.out.spare_capacity_mut()[0];
+        let (sequence, event_time_ns, event_index) = (self.sequence, self.event_time_ns, self.event_index);
+        if let Event::Execution(report) = &event {
+            place.write(EventRecord::execution(sequence, event_time_ns, event_index, report));
+        } else {
+            place.write(EventRecord::ZERO).set(sequence, event_time_ns, event_index, &event);
+        }
         // SAFETY: the record behind the last one has just been written.
         unsafe { self.out.set_len(self.out.len() + 1) };
         self.event_index += 1;

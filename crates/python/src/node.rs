@@ -188,10 +188,7 @@ impl Node {
     fn execute_records<'py>(&self, py: Python<'py>, commands: &Bound<'_, PyAny>) -> PyResult<Bound<'py, PyMemoryView>> {
         let input = Input::of(commands)?;
         let input = input.bytes();
-        let records = py.detach(|| {
-            let events = self.handle.execute_records(input)?;
-            Ok::<_, Error>(Records::new(events, &self.spare))
-        })?;
+        let records = py.detach(|| Records::execute(&self.handle, input, &self.spare)).map_err(Error::from)?;
         PyMemoryView::from(Bound::new(py, records)?.as_any())
     }
 

@@ -3,8 +3,8 @@
 use std::ffi::{c_int, c_void};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use beurs_node::wire::{EventRecord, EVENT_SIZE};
-use beurs_node::{EventSlice, Events};
+use beurs_node::wire::{EventRecord, COMMAND_SIZE, EVENT_SIZE};
+use beurs_node::{EventSlice, NodeError, NodeHandle};
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
@@ -12,6 +12,8 @@ use pyo3::prelude::*;
 
 use crate::error::Error;
 
+/// The node executes so many commands as one batch.
+const ONE_PIECE_BYTES_MAX: usize = 4_096 * COMMAND_SIZE;
 /// No more bytes than this are kept for the next batch.
 const SPARE_BYTES_MAX: usize = 1 << 30;
 
@@ -30,18 +32,23 @@ enum Held {
 }
 
 impl Records {
-    /// Takes the events; copies them only if they are in several pieces.
-    pub fn new(events: Events, spare: &Spare) -> Self {
-        if let [slice] = events.slices() {
-            return Self(Held::Slice(slice.clone()));
+    /// One batch, as the node has it, or several pieces, which are copied into one.
+    pub fn execute(node: &NodeHandle, commands: &[u8], spare: &Spare) -> Result<Self, NodeError> {
+        if commands.len() <= ONE_PIECE_BYTES_MAX {
+            let events = node.execute_records(commands)?;
+            if let [slice] = events.slices() {
+                return Ok(Self(Held::Slice(slice.clone())));
+            }
+            let joined = events.iter().copied().collect();
+            return Ok(Self(Held::Joined { events: joined, spare: spare.clone() }));
         }
-        let mut joined = std::mem::take(&mut *spare.lock().unwrap_or_else(PoisonError::into_inner));
-        joined.clear();
-        joined.reserve_exact(events.len());
-        for slice in events.slices() {
-            joined.extend_from_slice(slice.records());
-        }
-        Self(Held::Joined { events: joined, spare: spare.clone() })
+        let mut events = std::mem::take(&mut *spare.lock().unwrap_or_else(PoisonError::into_inner));
+        events.clear();
+        events.reserve_exact(commands.len() / COMMAND_SIZE);
+        let outcome = node.execute_records_into(commands, &mut events);
+        let records = Self(Held::Joined { events, spare: spare.clone() });
+        outcome?;
+        Ok(records)
     }
 
     fn bytes(&self) -> &[u8] {

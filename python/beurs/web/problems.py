@@ -116,7 +116,7 @@ class ErrorBody(msgspec.Struct, frozen=True):
     error: ErrorDetail
 
 
-class Problem(Exception):  # noqa: N818 - it is an answer, not a fault of the program
+class Problem(Exception):
     """An answer that is not a success. Raised anywhere below an endpoint, answered in one place."""
 
     def __init__(
