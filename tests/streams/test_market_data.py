@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from beurs.engine import cancel_order, mass_cancel, new_order
+from beurs.engine import EVENT_SIZE, Node, cancel_order, mass_cancel, new_order, set_trading_status
 from beurs.store import Repository, Store, catch_up
 from beurs.streams import messages, protocol, session
 
@@ -605,3 +605,42 @@ def test_any_asgi_server_will_do(server: Server) -> None:
         socket.send_bytes(b"x")
         assert socket.receive_json()["error"]["code"] == "binary_not_supported"
         assert socket.receive()["code"] == 1003
+
+
+async def test_a_feed_that_lags_takes_the_journal_and_leaves_no_trade_out(tmp_path: Path) -> None:
+    node = Node(str(tmp_path / "journal"), event_ring_bytes=64 * EVENT_SIZE)
+    venue = Venue(node, 7)
+    venue.open()
+    await asyncio.to_thread(venue.trade, 500)
+    server = Server(venue)
+    try:
+        async with client(server) as c:
+            snapshot = await c.subscribe("trades")
+            first = int(snapshot["trades"][-1]["trade_id"]) if snapshot["trades"] else 0
+            # On an instrument that the crowd has not halted.
+            await run(venue, set_trading_status(1, 1), mass_cancel(0, 1, 0), limit(2, 2, 6_000_000, 1_000))
+            await run(venue, *[limit(3, 1, 6_000_000, 1) for _ in range(1_000)])
+            ids = [int((await c.get())["trade_id"]) for _ in range(1_000)]
+            assert ids == list(range(ids[0], ids[0] + 1_000))
+            assert ids[0] > first
+    finally:
+        await asyncio.to_thread(server.stop)
+        node.close()
+
+
+async def test_clients_are_told_when_the_exchange_has_stopped(tmp_path: Path) -> None:
+    node = Node(str(tmp_path / "journal"))
+    venue = Venue(node, 7)
+    venue.open()
+    server = Server(venue)
+    try:
+        async with client(server) as c:
+            await c.subscribe("bbo")
+            await asyncio.to_thread(node.close)
+            with pytest.raises(ConnectionClosed) as closed:
+                await c.get()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1001
+        assert server.feed.error == "the node has stopped"
+    finally:
+        await asyncio.to_thread(server.stop)

@@ -1,7 +1,6 @@
 """From the JSON of orders to encoded commands: everything that can be wrong before the engine sees it."""
 
 import re
-from typing import Any
 
 from msgspec import UNSET, UnsetType
 
@@ -9,6 +8,7 @@ from beurs.catalogue import Instrument
 from beurs.engine import Node, cancel_order, new_order, replace_order
 from beurs.keys import Trader
 from beurs.orders.schemas import NewOrder, ReplaceOrder
+from beurs.rows import OrderRow
 from beurs.values import OrderType, SelfTradePrevention, Side, TimeInForce
 from beurs.web.problems import Problem
 from beurs.web.steps import lots, quote_units, ticks
@@ -77,7 +77,7 @@ class OrderReference:
         """The command that cancels the order."""
         return cancel_order(trader.account_id, self.order_id, self.client_order_id)
 
-    def find(self, node: Node, trader: Trader) -> dict[str, Any] | None:
+    def find(self, node: Node, trader: Trader) -> OrderRow | None:
         """The order as the node has it, if it is open and the trader's."""
         if self.order_id:
             row = node.order(self.order_id)

@@ -5,6 +5,7 @@ from typing import Any
 from beurs.catalogue import Instrument
 from beurs.engine import decode_events, format_amount
 from beurs.orders.schemas import ExecutionReport, Fill, MassCancelReport, Order
+from beurs.rows import OrderRow
 from beurs.timestamps import timestamp
 from beurs.web.problems import rejection
 from beurs.web.steps import Instruments, hold_text, price_text, quantity_text
@@ -80,7 +81,7 @@ def _fill(report: Any, instrument: Instrument) -> Fill:
     )
 
 
-def open_order(row: dict[str, Any], instruments: Instruments) -> Order:
+def open_order(row: OrderRow, instruments: Instruments) -> Order:
     """An order in the book, as the node gives it."""
     instrument = instruments.by_id[row["instrument_id"]]
     filled, leaves = row["filled_quantity"], row["leaves_quantity"]

@@ -49,6 +49,8 @@ TICK_EVENTS: Final = 4096
 """Events in a tick; what is left is for the next one, after the loop had a turn."""
 TICK_SECONDS_MIN: Final = 0.001
 TICK_SECONDS_MAX: Final = 0.010
+UNSEEN_SECONDS: Final = 0.1
+"""How often to look while nobody subscribes: what happened is taken in large pieces, and the loop is left to the others."""
 IDLE_SECONDS: Final = 0.005
 """How often to look when nothing happens and nobody notifies."""
 TICKER_SECONDS: Final = 0.1
@@ -223,6 +225,7 @@ class Feed:
             if topic.view is not None:
                 self._books.setdefault(key[1], []).append(topic)
         topic.subscribers[subscriber] = None
+        self.notify()  # it may be pausing, because nobody looked
         self._messages_total += 1
         return Message(self._snapshot(topic))
 
@@ -310,11 +313,12 @@ class Feed:
                 log.exception("feed: failed at sequence %d, trying again", self._position)
                 await asyncio.sleep(1.0)
                 continue
-            if busy:
+            behind = self._source.sequence - self._position
+            if busy and (self._topics or behind > TICK_EVENTS):
                 await asyncio.sleep(min(max(3 * (loop.time() - begin), TICK_SECONDS_MIN), TICK_SECONDS_MAX))
-            elif self._source.sequence == self._position:
+            elif not behind or not self._topics:
                 self._idle = loop.create_future()
-                timer = loop.call_later(IDLE_SECONDS, self.notify)
+                timer = loop.call_later(IDLE_SECONDS if self._topics else UNSEEN_SECONDS, self.notify)
                 await self._idle
                 timer.cancel()
 
@@ -398,6 +402,8 @@ class Feed:
         refresh = now - self._ticker_refresh_time >= TICKER_REFRESH_SECONDS
         if refresh:
             self._ticker_refresh_time = now
+            # Events simply end when a node has stopped; a question to its state says so.
+            self._source.assets()
             due = {key[1] for key in self._topics if key[0] == "ticker"}
         elif self._tickers_due:
             due = set(self._tickers_due)

@@ -44,7 +44,7 @@ async def read_body(receive: Receive, bytes_max: int) -> bytes:
             return body
 
 
-def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+def decode(decoder: msgspec.json.Decoder[T], body: bytes | bytearray) -> T:
     """Decodes a body into its type. Does not notice a key that stands twice: see `refuse_repeated_keys`."""
     try:
         return decoder.decode(body)
@@ -56,7 +56,7 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         raise Problem("malformed_json", "The body is nested too deeply.") from None
 
 
-def refuse_repeated_keys(body: bytes) -> None:
+def refuse_repeated_keys(body: bytes | bytearray) -> None:
     """Refuses an object in which a key stands twice. Only for a body that `decode` has accepted."""
     json.loads(body, object_pairs_hook=_once)
 

@@ -1,13 +1,47 @@
-"""HTTP/1.1 as uvicorn speaks it, with three things added: the head of a request is bounded, a request that takes too
-long to arrive is ended, and a request that is not HTTP gets the one error shape."""
+"""HTTP/1.1 as uvicorn speaks it, with four things added: the head of a request is bounded, a request that takes too
+long to arrive is ended, a request that is not HTTP gets the one error shape, and a hot route may take the body and give
+its answer without ASGI's messages, which cost it a third of its time."""
 
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from beurs.web.problems import Problem
 
 HEAD_BYTES_MAX = 32 * 1024
+EXTENSION = "beurs.cycle"
+"""Under this name the request is in `scope["extensions"]`."""
+
+
+def whole_body(cycle: RequestResponseCycle) -> bytearray | None:
+    """The request's body, if all of it is there already."""
+    return None if cycle.more_body else cycle.body
+
+
+def answer(cycle: RequestResponseCycle, status: int, headers: bytes, body: bytes) -> bool:
+    """Gives the whole answer in one write, as ASGI's two messages would.
+
+    `headers` are whole lines. False if it was not possible, because the client does not read: then `send` has to wait.
+    """
+    if cycle.disconnected:
+        return True
+    if cycle.flow.write_paused:
+        return False
+    assert not cycle.response_started
+    cycle.response_started = cycle.response_complete = True
+    content = [STATUS_LINE[status]]
+    for name, value in cycle.default_headers:
+        content += (name, b": ", value, b"\r\n")
+    content.append(headers)
+    if not cycle.keep_alive:
+        content.append(b"connection: close\r\n")
+    content += (b"content-length: %d\r\n\r\n" % len(body), body)
+    cycle.transport.write(b"".join(content))
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+    return True
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -51,6 +85,8 @@ class HttpProtocol(HttpToolsProtocol):
         if self.parser.get_http_version() not in ("1.1", "1.0"):
             raise ValueError("not HTTP/1")  # which the parser turns into its own error, and `data_received` into 400
         super().on_headers_complete()
+        if self.cycle is not None and self.cycle.scope is self.scope:
+            self.scope["extensions"] = {EXTENSION: self.cycle}
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body is there."""
