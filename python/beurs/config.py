@@ -18,7 +18,7 @@ CONFIG_VARIABLE = "BEURS_CONFIG"
 _FILE = "_file"  # under this name the file's content goes through pydantic-settings
 
 
-class SettingsInvalid(ValueError):  # noqa: N818 -- named as the package's errors are
+class SettingsInvalid(ValueError):
     """The settings cannot be used; the text says where and why, one line per fault."""
 
 
