@@ -1,6 +1,6 @@
 """The first trade: a venue in memory, two accounts, two orders.
 
-    python examples/first_trade.py
+python examples/first_trade.py
 """
 
 from beurs import Exchange, OrderRejected

@@ -8,8 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from beurs import Exchange, engine
 
+from beurs import Exchange, engine
 from tests.conftest import fill_venue
 
 LOBSTER = Path(__file__).parents[3] / "shared" / "data" / "lobster"

@@ -14,8 +14,6 @@ import pytest
 
 from tests.cli.test_local import beurs, failed
 
-pytest.importorskip("beurs.app", reason="the services are not there")
-
 
 def start(directory, port):
     """`beurs serve --demo` without the simulator, when it is ready."""
@@ -67,11 +65,8 @@ def test_instruments_are_listed(venue):
 
 def test_an_order_from_entry_to_trade(venue):
     alice, bob = venue
-    entered = json.loads(
-        ran(
-            alice, "order", "submit", "buy", "BTC-USD", "0.5", "--price", "20000", "--client-order-id", "a/b?c", "--json"
-        )
-    )
+    command = ["order", "submit", "buy", "BTC-USD", "0.5", "--price", "20000", "--client-order-id", "a/b?c"]
+    entered = json.loads(ran(alice, *command, "--json"))
     assert entered["status"] == "new"
     order_id = entered["order_id"]
     assert order_id in ran(alice, "order", "list")

@@ -37,7 +37,7 @@ Events = npt.NDArray[np.void]
 Row = tuple[Any, ...]
 
 
-class EventGap(Exception):  # noqa: N818 -- named as the package's errors are
+class EventGap(Exception):
     """Events are missing before these."""
 
     def __init__(self, position: int, sequence: int) -> None:

@@ -56,7 +56,7 @@ _STATE: Final = "store"
 _RETRY_SECONDS: Final = (0.1, 0.3, 1.0, 3.0, 5.0)
 
 
-class StoreAhead(BeursError):  # noqa: N818 -- named as the package's errors are
+class StoreAhead(BeursError):
     """The store knows events that the journal does not have: it belongs to another journal."""
 
     def __init__(self, position: int, sequence: int) -> None:

@@ -39,7 +39,7 @@ ERRORS: Final = {
 """Every error code of the stream, with its meaning."""
 
 
-class Refused(Exception):  # noqa: N818 -- an answer to the client, not a fault of the program
+class Refused(Exception):
     """A message that is answered with an error. ``close_code`` ends the connection after it."""
 
     def __init__(
