@@ -85,8 +85,10 @@ class HttpProtocol(HttpToolsProtocol):
         if self.parser.get_http_version() not in ("1.1", "1.0"):
             raise ValueError("not HTTP/1")  # which the parser turns into its own error, and `data_received` into 400
         super().on_headers_complete()
-        if self.cycle is not None and self.cycle.scope is self.scope:
-            self.scope["extensions"] = {EXTENSION: self.cycle}
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and cycle.scope is self.scope:  # else it becomes a WebSocket
+            extensions: dict[str, Any] = {EXTENSION: cycle}
+            self.scope["extensions"] = extensions
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body is there."""
