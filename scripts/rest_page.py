@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- the text is Markdown, where lines of a table cannot be broken.
 """The page docs/reference/rest.md, from the OpenAPI document and the tables of errors."""
 
 from __future__ import annotations
