@@ -261,7 +261,7 @@ async def _answer(request: Request, error: Exception) -> Response:
         # Of all routes of the path: the framework names those of the first.
         path = request.url.path
         routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
-        methods = {method for route in routes if route.path_regex.match(path) for method in route.methods}
+        methods = {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}
         headers["allow"] = ", ".join(sorted(methods or {"GET"}))
     return Response(problem.body(), problem.status, headers)
 

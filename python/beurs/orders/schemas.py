@@ -21,9 +21,11 @@ from beurs.web.words import (
 
 
 class NewOrder(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
-    """An order to enter. A limit order has `price` and `quantity`, a market order `quantity` or `quote_quantity`. What is
-    not given: `order_type` is `limit`, `time_in_force` is `gtc` for a limit order and `ioc` for a market order,
-    `post_only` is false, `self_trade_prevention` is `none`. A post-only order is refused rather than let it take."""
+    """An order to enter. A limit order has `price` and `quantity`, a market order `quantity` or `quote_quantity`.
+
+    What is not given: `order_type` is `limit`, `time_in_force` is `gtc` for a limit order and `ioc` for a market order,
+    `post_only` is false, `self_trade_prevention` is `none`. A post-only order is refused rather than let it take.
+    """
 
     symbol: str
     side: SideText
