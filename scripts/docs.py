@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import structlog
 import typer
+from rest_page import rest_page
 
 import beurs
 from beurs import records
@@ -135,6 +136,7 @@ PAGES = {
     "python.md": python_page,
     "settings.md": settings_page,
     "openapi.json": openapi_page,
+    "rest.md": lambda: rest_page(asyncio.run(_openapi())),
 }
 
 

@@ -23,6 +23,7 @@ import structlog
 import uvicorn
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -57,6 +58,14 @@ from beurs.web.steps import Instruments
 
 log = structlog.get_logger()
 
+ROUTERS: Final = (
+    orders_router,
+    trades_router,
+    instruments_router,
+    market_data_router,
+    account_router,
+    admin_router,
+)
 DESCRIPTION: Final = (
     "Prices and quantities are decimal strings, ids are strings, sequences are numbers. Every answer that is not a "
     'success is `{"error": {"code", "message", "field"?}}`.'
@@ -91,7 +100,7 @@ def open_exchange(settings: Settings) -> Iterator[OpenExchange]:
     settings.data_directory.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         node = Node(
-            str(settings.journal_directory),
+            str(settings.data_directory),
             checkpoint_interval=settings.checkpoint_interval,
             queue_capacity=settings.queue_capacity,
         )
@@ -159,7 +168,7 @@ def create_app(exchange: OpenExchange) -> Edge:
         redirect_slashes=False,
         dependencies=[Depends(only_known_parameters)],
     )
-    for router in (orders_router, trades_router, instruments_router, market_data_router, account_router, admin_router):
+    for router in ROUTERS:
         api.include_router(router)
     api.include_router(admin_router, prefix="/v1", include_in_schema=False)
     api.router.routes.append(WebSocketRoute("/ws/market-data", _Asgi(market_data)))
@@ -245,11 +254,15 @@ class HotRoutes:
         return None
 
 
-async def _answer(_request: Request, error: Exception) -> Response:
+async def _answer(request: Request, error: Exception) -> Response:
     problem = from_error(error)
     headers = {name.decode(): value.decode() for name, value in problem.headers()}
-    if isinstance(error, HTTPException) and error.headers:
-        headers |= error.headers  # Allow, of a 405
+    if problem.code == "method_not_allowed":
+        # Of all routes of the path: the framework names those of the first.
+        path = request.url.path
+        routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+        methods = {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}
+        headers["allow"] = ", ".join(sorted(methods or {"GET"}))
     return Response(problem.body(), problem.status, headers)
 
 

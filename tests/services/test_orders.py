@@ -1,5 +1,9 @@
 """Orders over REST: what goes in, the whole answer that comes out."""
 
+import gc
+import json
+import socket
+
 import httpx
 import pytest
 
@@ -215,3 +219,27 @@ def test_what_was_acknowledged_is_seen_at_once(alice: httpx.Client, bob: httpx.C
         assert alice.get(f"/v1/orders/{order_id}").json()["status"] == "filled"
         public = bob.get("/v1/market/BTC-USD/trades", params={"limit": 1}).json()["trades"]
         assert public[0]["trade_id"] == traded
+
+
+def test_a_request_leaves_nothing_for_the_garbage_collector(running: Running, alice: httpx.Client) -> None:
+    # Cycles of references would have to be found by a collector that stops the process at full load.
+    body = json.dumps(buy("1", "1")).encode()
+    headers = {"X-API-Key": running.exchange.demo_keys["alice"], "Content-Type": "application/json"}
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    request = f"POST /v1/orders HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as connection:
+
+        def send(count: int) -> None:
+            for _ in range(count):
+                connection.sendall(request)
+                assert connection.recv(65_536).startswith(b"HTTP/1.1 201")
+
+        send(10)
+        gc.collect()
+        gc.disable()
+        try:
+            send(500)
+            left = gc.collect()
+        finally:
+            gc.enable()
+    assert left < 500

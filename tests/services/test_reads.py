@@ -132,6 +132,19 @@ def test_metrics_count_orders_and_rejections(running: Running, alice: httpx.Clie
         assert after[name] >= 0
 
 
+def test_a_405_names_the_methods_that_there_are(running: Running) -> None:
+    with running.client(None) as anybody:
+        for path, methods in {
+            "/v1/orders": "DELETE, GET, POST",
+            "/v1/orders/1": "DELETE, GET, PATCH",
+            "/v1/account": "GET",
+            "/health": "GET",
+            "/v1/health": "GET",
+        }.items():
+            answer = anybody.put(path)
+            assert (answer.status_code, answer.headers["allow"]) == (405, methods), path
+
+
 def test_the_page_and_the_documentation_are_there(running: Running) -> None:
     with running.client(None) as anybody:
         assert "text/html" in anybody.get("/").headers["content-type"]

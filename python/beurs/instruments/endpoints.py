@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path
 from msgspec import Struct
 from starlette.responses import Response
 
+from beurs import catalogue
 from beurs.deps import RunningExchange, Services, answer
 from beurs.web.openapi import errors, json_of
 from beurs.web.words import DecimalText
@@ -39,13 +40,21 @@ async def _instruments(services: RunningExchange) -> dict[str, Instrument]:
     rows = await services.read(services.node.instruments)
     if len(rows) > len(services.instruments.by_id):
         await services.read(services.instruments.refresh)
-    names = Instrument.__struct_fields__[:-1]
-    return {
-        row["symbol"]: Instrument(
-            *(getattr(services.instruments.by_id[row["instrument_id"]], name) for name in names), row["status"]
-        )
-        for row in rows
-    }
+    return {row["symbol"]: _instrument(services.instruments.by_id[row["instrument_id"]], row["status"]) for row in rows}
+
+
+def _instrument(listed: catalogue.Instrument, status: str) -> Instrument:
+    return Instrument(
+        symbol=listed.symbol,
+        base=listed.base,
+        quote=listed.quote,
+        tick_size=listed.tick_size,
+        lot_size=listed.lot_size,
+        min_quantity=listed.min_quantity,
+        max_quantity=listed.max_quantity,
+        min_notional=listed.min_notional,
+        status=status,
+    )
 
 
 @router.get("", response_class=Response, responses=json_of(InstrumentList, 200, "The instruments.") | errors(422, 503))

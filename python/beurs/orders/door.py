@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from beurs.catalogue import Instrument
 from beurs.engine import EVENT_FIELDS, EVENT_SIZE
@@ -26,7 +27,7 @@ from beurs.timestamps import timestamp
 from beurs.values import ExecType
 from beurs.web.bodies import JSON, decode, read_body, refuse_repeated_keys, require_json
 from beurs.web.problems import Problem
-from beurs.web.protocol import EXTENSION, answer, whole_body
+from beurs.web.protocol import answer, whole_body
 from beurs.web.steps import Instruments, hold_text
 
 ORDERS_PATH: Final = "/v1/orders"
@@ -66,7 +67,9 @@ class OrderDoor:
         self._decoder = msgspec.json.Decoder(NewOrder)
         self._encode = msgspec.json.Encoder().encode
 
-    async def new_order(self, scope: Scope, receive: Receive, send: Send, request_id: bytes) -> None:
+    async def new_order(
+        self, scope: Scope, receive: Receive, send: Send, request_id: bytes, cycle: RequestResponseCycle | None
+    ) -> None:
         """POST /v1/orders: 201 and the execution report."""
         started = perf_counter()
         key = content_type = None
@@ -80,8 +83,6 @@ class OrderDoor:
             raise Problem("unknown_parameter", "This request takes no parameters.")
         if content_type != JSON:
             require_json(content_type)
-        extensions = scope.get("extensions")
-        cycle = extensions.get(EXTENSION) if extensions else None
         body: bytes | bytearray | None = None if cycle is None else whole_body(cycle)
         if body is None or len(body) > self._body_bytes_max:
             body = await read_body(receive, self._body_bytes_max)
@@ -97,9 +98,11 @@ class OrderDoor:
         else:
             report = self._report(events)
         self._metrics.accepted(perf_counter() - started)
-        await _answer(scope, send, 201, self._encode(report), request_id)
+        await _answer(cycle, send, 201, self._encode(report), request_id)
 
-    async def cancel_order(self, scope: Scope, receive: Receive, send: Send, request_id: bytes) -> None:
+    async def cancel_order(
+        self, scope: Scope, receive: Receive, send: Send, request_id: bytes, cycle: RequestResponseCycle | None
+    ) -> None:
         """DELETE /v1/orders/{order_id}: 200 and the execution report."""
         started = perf_counter()
         key = None
@@ -112,7 +115,7 @@ class OrderDoor:
         reference = OrderReference(scope["path"][len(ORDER_PATH) :])
         report = self._report(await self._sequencer.submit(reference.cancel(trader)))
         self._metrics.accepted(perf_counter() - started)
-        await _answer(scope, send, 200, self._encode(report), request_id)
+        await _answer(cycle, send, 200, self._encode(report), request_id)
 
     def _trader(self, key: bytes | None) -> Trader:
         if key is None:
@@ -192,9 +195,7 @@ def _canonical(decimal: str) -> str:
     return decimal.rstrip("0").rstrip(".") if "." in decimal else decimal
 
 
-async def _answer(scope: Scope, send: Send, status: int, body: bytes, request_id: bytes) -> None:
-    extensions = scope.get("extensions")
-    cycle = extensions.get(EXTENSION) if extensions else None
+async def _answer(cycle: RequestResponseCycle | None, send: Send, status: int, body: bytes, request_id: bytes) -> None:
     if cycle is not None and answer(cycle, status, _HEADERS % request_id, body):
         return
     headers = [_CONTENT_TYPE, (b"content-length", b"%d" % len(body)), (b"x-request-id", request_id)]

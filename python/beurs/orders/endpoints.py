@@ -39,7 +39,7 @@ class _Hot(Response):
         self._route = route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._route(scope, receive, send, b"-")
+        await self._route(scope, receive, send, b"-", None)
 
 
 @router.post(

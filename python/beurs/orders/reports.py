@@ -82,26 +82,24 @@ def _fill(report: Any, instrument: Instrument) -> Fill:
 
 
 def open_order(row: OrderRow, instruments: Instruments) -> Order:
-    """An order in the book, as the node gives it."""
+    """An order in the book, as the node gives it: only limit orders by quantity rest."""
     instrument = instruments.by_id[row["instrument_id"]]
-    filled, leaves = row["filled_quantity"], row["leaves_quantity"]
+    words: dict[str, Any] = {name: row[name] for name in ("side", "time_in_force", "self_trade_prevention")}
     return Order(
         order_id=str(row["order_id"]),
         client_order_id=row["client_order_id"] or None,
         symbol=instrument.symbol,
-        side=row["side"],
         order_type="limit",
-        time_in_force=row["time_in_force"],
         post_only=row["post_only"],
-        self_trade_prevention=row["self_trade_prevention"],
         price=price_text(instrument, row["price"]),
-        quantity=quantity_text(instrument, filled + leaves),
+        quantity=quantity_text(instrument, row["quantity"]),
         quote_quantity=None,
-        filled_quantity=quantity_text(instrument, filled),
-        leaves_quantity=quantity_text(instrument, leaves),
-        status="partially_filled" if filled else "new",
+        filled_quantity=quantity_text(instrument, row["filled_quantity"]),
+        leaves_quantity=quantity_text(instrument, row["leaves_quantity"]),
+        status="partially_filled" if row["filled_quantity"] else "new",
         cancel_reason=None,
         hold=hold_text(instrument, row["side"], row["hold"]),
+        **words,
     )
 
 

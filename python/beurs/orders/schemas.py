@@ -21,18 +21,18 @@ from beurs.web.words import (
 
 
 class NewOrder(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
-    """An order to enter."""
+    """An order to enter. A limit order has `price` and `quantity`, a market order `quantity` or `quote_quantity`.
+
+    What is not given: `order_type` is `limit`, `time_in_force` is `gtc` for a limit order and `ioc` for a market order,
+    `post_only` is false, `self_trade_prevention` is `none`. A post-only order is refused rather than let it take.
+    """
 
     symbol: str
     side: SideText
     order_type: OrderTypeText | UnsetType = UNSET
-    """`limit`, if it is not given."""
     time_in_force: TimeInForceText | UnsetType = UNSET
-    """`gtc` for a limit order, `ioc` for a market order, if it is not given."""
     post_only: bool | UnsetType = UNSET
-    """Refuse the order rather than let it take; false, if it is not given."""
     self_trade_prevention: SelfTradePreventionText | UnsetType = UNSET
-    """`none`, if it is not given."""
     price: DecimalText | UnsetType = UNSET
     quantity: DecimalText | UnsetType = UNSET
     quote_quantity: DecimalText | UnsetType = UNSET
@@ -46,13 +46,11 @@ class OrderBatch(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class ReplaceOrder(Struct, forbid_unknown_fields=True, frozen=True):
-    """What to change of an order; what is not given stays."""
+    """What to change of an order; what is not given stays. `quantity` is the new total, what is filled included."""
 
     price: DecimalText | UnsetType = UNSET
     quantity: DecimalText | UnsetType = UNSET
-    """The new total quantity, what is filled included."""
     client_order_id: ClientOrderId | UnsetType = UNSET
-    """A new client_order_id for the order."""
 
 
 class Fill(Struct, frozen=True, gc=False):

@@ -10,11 +10,14 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from beurs.web.bodies import ClientGone
 from beurs.web.problems import from_error, send_problem
+from beurs.web.protocol import CYCLE
 
-HotRoute = Callable[[Scope, Receive, Send, bytes], Awaitable[None]]
+HotRoute = Callable[[Scope, Receive, Send, bytes, RequestResponseCycle | None], Awaitable[None]]
+"""Serves a request of an id, with ASGI or, if there is one, with the server's own object of the request."""
 log = structlog.get_logger()
 
 
@@ -33,13 +36,15 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # Taken out of the scope, which it refers to: otherwise every request would leave a cycle of references behind.
+        cycle = scope.pop(CYCLE, None)
         request_id = self._prefix + b"%x" % self._number()
         hot = self._hot(scope["method"], scope["path"])
         if hot is None:
             await self._cold(scope, receive, send, request_id)
             return
         try:
-            await hot(scope, receive, send, request_id)
+            await hot(scope, receive, send, request_id, cycle)
         except ClientGone:
             pass
         except Exception as error:

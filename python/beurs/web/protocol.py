@@ -9,8 +9,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from beurs.web.problems import Problem
 
 HEAD_BYTES_MAX = 32 * 1024
-EXTENSION = "beurs.cycle"
-"""Under this name the request is in `scope["extensions"]`."""
+CYCLE = "beurs.cycle"
+"""Under this name uvicorn's object of the request is in the scope. The edge takes it out."""
 
 
 def whole_body(cycle: RequestResponseCycle) -> bytearray | None:
@@ -85,8 +85,10 @@ class HttpProtocol(HttpToolsProtocol):
         if self.parser.get_http_version() not in ("1.1", "1.0"):
             raise ValueError("not HTTP/1")  # which the parser turns into its own error, and `data_received` into 400
         super().on_headers_complete()
-        if self.cycle is not None and self.cycle.scope is self.scope:
-            self.scope["extensions"] = {EXTENSION: self.cycle}
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and cycle.scope is self.scope:  # else it becomes a WebSocket
+            scope: dict[str, Any] = self.scope  # type: ignore[assignment] # a key of our own
+            scope[CYCLE] = cycle
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body is there."""
