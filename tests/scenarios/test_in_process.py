@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from beurs import Exchange, engine
+from beurs import Exchange
 from beurs.exchange import Balance, Book
 from beurs.reports import ExecutionReport
 from tests.scenarios.conftest import TALLIES
