@@ -136,7 +136,7 @@ class Exchange:
         directory: str | os.PathLike[str] | None = None,
         *,
         checkpoint_interval: int = 1_000_000,
-        event_ring_bytes: int = 64 << 20,
+        event_ring_bytes: int = 8 << 20,
     ) -> None:
         self._node = engine.Node(directory, checkpoint_interval=checkpoint_interval, event_ring_bytes=event_ring_bytes)
         self._journalled = directory is not None

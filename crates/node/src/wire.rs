@@ -1200,6 +1200,22 @@ pub struct RecordSink<'a> {
     event_index: u32,
 }
 
+/// Makes room for so many records more, in large pages where the system has them: the first touch of small ones would
+/// cost as much as a command each time.
+pub fn reserve_records(records: &mut Vec<EventRecord>, additional: usize) {
+    const LARGE_PAGE: usize = 2 << 20;
+    records.reserve(additional);
+    let room = records.spare_capacity_mut();
+    let (start, bytes) = (room.as_mut_ptr() as usize, std::mem::size_of_val(room));
+    let first = start.next_multiple_of(LARGE_PAGE);
+    let last = (start + bytes) / LARGE_PAGE * LARGE_PAGE;
+    if first < last {
+        // SAFETY: advice about pages that lie wholly within the vector's own memory; it changes nothing they hold, and
+        // it is no harm if it is refused.
+        unsafe { libc::madvise(first as *mut libc::c_void, last - first, libc::MADV_HUGEPAGE) };
+    }
+}
+
 impl<'a> RecordSink<'a> {
     /// A sink for the events of one command.
     #[inline]

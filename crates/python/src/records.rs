@@ -3,7 +3,7 @@
 use std::ffi::{c_int, c_void};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use beurs_node::wire::{EventRecord, COMMAND_SIZE, EVENT_SIZE};
+use beurs_node::wire::{reserve_records, EventRecord, COMMAND_SIZE, EVENT_SIZE};
 use beurs_node::{EventSlice, NodeError, NodeHandle};
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::PyBufferError;
@@ -44,7 +44,8 @@ impl Records {
         }
         let mut events = std::mem::take(&mut *spare.lock().unwrap_or_else(PoisonError::into_inner));
         events.clear();
-        events.reserve_exact(commands.len() / COMMAND_SIZE);
+        // Two events a command is more than most inputs give.
+        reserve_records(&mut events, commands.len() / COMMAND_SIZE * 2);
         let outcome = node.execute_records_into(commands, &mut events);
         let records = Self(Held::Joined { events, spare: spare.clone() });
         outcome?;
