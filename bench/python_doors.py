@@ -1,7 +1,7 @@
 """How fast the doors of the Python package are: one call a command, and a batch of records, in memory.
 
-The workload of both: 1,000 accounts, one instrument with fees; the batch is 50 % limit orders near the touch, 40 %
-cancels of open orders and 10 % IOC orders that trade, over about 1,000 resting orders. Best of several runs.
+1,000 accounts, one instrument with fees. One call a command: limit orders that rest. The batch: see `workload`. Best of
+several runs: the machine has other things to do as well.
 
     python bench/python_doors.py [--commands 1000000] [--json FILE]
 """
@@ -18,16 +18,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from beurs import Exchange, OrderType, Side, TimeInForce, records
+from beurs import Exchange, ExecType, Side, TimeInForce, records
 from beurs.records import CommandKind, EventKind
 
 ACCOUNTS = 1_000
 MIDDLE = 2_000_000  # ticks
+RESTING = 1_000
 
 
 def venue() -> Exchange:
     """An exchange in memory with funded accounts."""
-    ex = Exchange(event_ring_bytes=8 << 20)
+    ex = Exchange(event_ring_bytes=1 << 20)
     ex.add_asset("BTC", scale=8)
     ex.add_asset("USD", scale=6)
     ex.list_instrument("BTC-USD", base="BTC", quote="USD", tick_size="0.01", lot_size="0.0001")
@@ -40,29 +41,56 @@ def venue() -> Exchange:
 
 
 def workload(count: int, seed: int = 1) -> npt.NDArray[np.void]:
-    """COMMAND records, shape (count,). A cancel names an order about 1,000 orders back: most of them are still open."""
+    """COMMAND records, shape (count,): 50 % limit orders near the touch, 40 % cancels of open orders, 10 % IOC orders
+    that trade, over 1,000 resting orders. Made by trading them once, so that every cancel names an order that is open.
+    """
     rng = np.random.default_rng(seed)
     batch = records.commands(count)
+    batch["account_id"] = rng.integers(2, ACCOUNTS + 2, count)
+    batch["side"] = rng.integers(Side.BUY.number, Side.SELL.number + 1, count)
+    away = rng.geometric(0.02, count)
+    batch["quantity"] = rng.integers(1, 100, count)
     draw = rng.random(count)
-    new, cancel = draw < 0.6, draw >= 0.6
-    aggressive = draw < 0.1
-    owner = rng.integers(2, ACCOUNTS + 2, count).astype(np.uint32)
-    side = rng.integers(Side.BUY.number, Side.SELL.number + 1, count).astype(np.uint8)
-    away = np.where(aggressive, -25, rng.geometric(0.02, count))
-    batch["kind"] = np.where(new, CommandKind.NEW_ORDER, CommandKind.CANCEL_ORDER)
-    batch["side"] = np.where(new, side, 0)
-    batch["order_type"] = np.where(new, OrderType.LIMIT.number, 0)
-    batch["time_in_force"] = np.where(new, np.where(aggressive, TimeInForce.IOC.number, TimeInForce.GTC.number), 0)
-    batch["instrument_id"] = new
-    batch["price"] = np.where(new, MIDDLE + np.where(side == Side.BUY.number, -away, away), 0)
-    batch["quantity"] = np.where(new, rng.integers(1, 100, count), 0)
-    # Every order gets the next order_id, so who owns which is known beforehand.
-    order_of_command = np.cumsum(new)
-    owners = np.concatenate(([0], owner[new]))
-    target = np.maximum(order_of_command - rng.integers(500, 1_500, count), 1)
-    known = cancel & (order_of_command > 1_500)
-    batch["order_id"] = np.where(cancel, np.where(known, target, 1), 0)
-    batch["account_id"] = np.where(new, owner, owners[np.where(known, target, 1)])
+    choice = rng.random(count).tolist()
+    resting: list[int] = []
+    place: dict[int, int] = {}
+    owner: dict[int, int] = {}
+
+    def remove(order_id: int) -> None:
+        at, last = place.pop(order_id), resting.pop()
+        if last != order_id:
+            resting[at], place[last] = last, at
+
+    with venue() as ex:
+        for at in range(count):
+            record = batch[at]
+            record["kind"], record["instrument_id"], record["order_type"] = CommandKind.NEW_ORDER, 1, 1
+            buys = record["side"] == Side.BUY.number
+            if len(resting) < RESTING or draw[at] < 0.5:
+                record["time_in_force"] = TimeInForce.GTC.number
+                record["price"] = MIDDLE + (-away[at] if buys else away[at])
+            elif draw[at] < 0.6:
+                record["time_in_force"] = TimeInForce.IOC.number
+                record["price"] = MIDDLE + (200 if buys else -200)
+            else:
+                order_id = resting[int(choice[at] * len(resting))]
+                record["kind"], record["order_id"], record["account_id"] = (
+                    CommandKind.CANCEL_ORDER,
+                    order_id,
+                    owner[order_id],
+                )
+                for name in ("side", "order_type", "instrument_id", "quantity"):
+                    record[name] = 0
+            events = ex.execute(batch[at : at + 1])
+            first = events[0]
+            if first["exec_type"] == ExecType.NEW.number and record["time_in_force"] == TimeInForce.GTC.number:
+                order_id = int(first["order_id"])
+                place[order_id], owner[order_id] = len(resting), int(record["account_id"])
+                resting.append(order_id)
+            if len(events) > 1 or first["exec_type"] == ExecType.CANCELED.number:
+                for order_id in events["order_id"][events["leaves_quantity"] == 0].tolist():
+                    if order_id in place:
+                        remove(order_id)
     return batch
 
 
@@ -95,9 +123,9 @@ def single_call_ns(count: int = 200_000) -> float:
     return best(5, run)
 
 
-def batch_rate(count: int, chunk: int) -> tuple[float, dict[str, int]]:
+def batch_rate(batch: npt.NDArray[np.void], chunk: int) -> tuple[float, dict[str, int]]:
     """Commands per second through `Exchange.execute`, in batches of `chunk`, and what the events were."""
-    batch = workload(count)
+    count = len(batch)
     counts: dict[str, int] = {}
 
     def run() -> float:
@@ -124,8 +152,9 @@ def main() -> None:
     arguments = parser.parse_args()
     figures: dict[str, object] = {"single_call_ns": round(single_call_ns(), 1)}
     print(f"single-call door      {figures['single_call_ns']:>12} ns a command")
-    for chunk in (1_024, 16_384, arguments.commands):
-        rate, counts = batch_rate(arguments.commands, chunk)
+    batch = workload(arguments.commands)
+    for chunk in (1_024, 4_096, 65_536, arguments.commands):
+        rate, counts = batch_rate(batch, chunk)
         figures[f"batch_{chunk}_per_second"] = round(rate)
         print(f"batches of {chunk:>9,}  {rate:>12,.0f} commands/s   {counts}")
     if arguments.json:

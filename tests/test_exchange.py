@@ -171,6 +171,15 @@ def test_a_mass_cancel_takes_what_it_is_told(ex):
     assert (last.account, last.symbol, last.side, last.count) == (None, None, None, 1)
 
 
+def test_the_venue_cancels_everybodys_orders_even_while_halted(ex):
+    order_id = ex.submit("alice", "BTC-USD", "buy", "0.1", price="100").order_id
+    ex.set_trading_status("BTC-USD", "halted")
+    with pytest.raises(OrderRejected, match="instrument_halted"):
+        ex.cancel("alice", order_id)
+    report = ex.cancel(None, order_id)
+    assert (report.account, report.order_id, report.cancel_reason) == ("alice", order_id, "requested")
+
+
 def test_a_trading_status_is_seen_and_obeyed(ex):
     ex.set_trading_status("BTC-USD", "halted")
     assert ex.instruments()[0].status is TradingStatus.HALTED

@@ -100,7 +100,7 @@ def open_exchange(settings: Settings) -> Iterator[OpenExchange]:
     settings.data_directory.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         node = Node(
-            str(settings.journal_directory),
+            str(settings.data_directory),
             checkpoint_interval=settings.checkpoint_interval,
             queue_capacity=settings.queue_capacity,
         )

@@ -103,9 +103,9 @@ class Settings(BaseSettings):
             raise SettingsInvalid("\n".join(_fault(fault) for fault in error.errors())) from error
 
     @property
-    def journal_directory(self) -> Path:
-        """Where the node keeps its journal and checkpoints."""
-        return self.data_directory / "journal"
+    def has_journal(self) -> bool:
+        """Whether the data directory has a journal already."""
+        return (self.data_directory / "journal").exists()
 
     @property
     def store_url(self) -> str:

@@ -354,14 +354,16 @@ class Exchange:
         return self._order(command)
 
     def cancel(
-        self, account: str | int, order_id: int | None = None, *, client_order_id: str | None = None
+        self, account: str | int | None, order_id: int | None = None, *, client_order_id: str | None = None
     ) -> ExecutionReport:
         """Cancels an open order of the account, named by either id or by both (FIX F).
+
+        None is the venue: it may cancel everybody's orders, by order_id, also while the instrument is halted.
 
         Raises OrderRejected: `unknown_order`, `order_reference_missing`, `instrument_halted`.
         """
         command = engine.cancel_order(
-            self._catalogue.account(account).account_id,
+            0 if account is None else self._catalogue.account(account).account_id,
             _order_id(order_id),
             _client_order_id("client_order_id", client_order_id),
         )

@@ -58,6 +58,8 @@ def set_up(log_format: str, level: str) -> None:
         logger = logging.getLogger(name)
         logger.handlers = []
         logger.propagate = True
+    # Where the store's schema stands is not news at every start.
+    logging.getLogger("alembic").setLevel(max(logging.WARNING, root.level))
     # Its lines about every start and stop repeat ours; its access log would be one line a request.
     logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, root.level))
     logging.getLogger("uvicorn.access").disabled = True

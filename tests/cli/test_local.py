@@ -161,3 +161,17 @@ def test_a_stream_is_replayed(day, tmp_path, grouped):
     report = json.loads(output)
     assert (code, report["different_rows"], report["missed_makers"]) == (0, 0, 0)
     assert report["rows"] > 0
+
+
+def test_a_key_is_issued_for_an_account_and_only_its_hash_is_kept(tmp_path):
+    with Exchange(tmp_path) as exchange:
+        exchange.open_account("carol")
+    code, output, errors = beurs("account", "key", "carol", "--data-directory", tmp_path)
+    assert (code, errors) == (0, "")
+    key = output.strip()
+    kept = (tmp_path / "api-keys.json").read_text()
+    assert key.startswith("beurs_")
+    assert key not in kept
+    assert "carol" in kept
+    assert "there is no such account" in failed("account", "key", "dave", "--data-directory", tmp_path)[1]
+    assert "there is no journal" in failed("account", "key", "carol", "--data-directory", tmp_path / "none")[1]

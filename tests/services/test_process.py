@@ -79,7 +79,7 @@ def running(directory: Path, **settings: str) -> Iterator[tuple[Process, httpx.C
 
 def digest(directory: Path) -> str:
     """The state in a data directory that nobody uses."""
-    node = Node(str(directory / "journal"))
+    node = Node(str(directory))
     try:
         return node.digest()
     finally:
@@ -101,7 +101,7 @@ def test_a_signal_stops_it_cleanly_and_it_goes_on_where_it_stopped(tmp_path: Pat
     log = process.log.read_text()
     assert "Traceback" not in log
     # A checkpoint was written, so that nothing has to be replayed.
-    node = Node(str(data / "journal"))
+    node = Node(str(data))
     assert node.sequence == sequence
     assert node.stats()["recovered_checkpoint_sequence"] == sequence
     node.close()

@@ -137,7 +137,8 @@ impl<const N: usize> ShortText<N> {
     #[inline]
     pub fn from_padded(bytes: &[u8; N]) -> Option<Self> {
         if N == 0 || bytes[0] == 0 {
-            return (*bytes == [0; N]).then_some(Self::EMPTY);
+            let blank = bytes.iter().fold(0, |all, byte| all | byte) == 0;
+            return blank.then_some(Self::EMPTY);
         }
         let mut bad = false;
         let mut len = 0_u8;

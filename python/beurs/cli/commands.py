@@ -111,7 +111,7 @@ def serve(
 
 @app.command()
 def verify(
-    directory: Annotated[Path, typer.Argument(help="The directory of a journal.", exists=True, file_okay=False)],
+    directory: Annotated[Path, typer.Argument(help="The data directory.", exists=True, file_okay=False)],
     json: Json = False,
 ) -> None:
     """Execute a journal again from its first command, and compare the state with every checkpoint.
@@ -265,6 +265,30 @@ def account_balances(url: Url = LOCAL, api_key: Key = None, json: Json = False) 
     output.document(answer) if json else _show_balances(answer)
 
 
+@account_app.command("key")
+def account_key(
+    account: Annotated[str, typer.Argument(help="The account's code.")],
+    data_directory: DataDirectory = None,
+    config: Config = None,
+) -> None:
+    """Make an API key for an account, on the server's machine while the server is stopped.
+
+    The key is printed once and cannot be shown again: only its hash is kept. Keys made before stay valid.
+    """
+    from beurs.keys import KeyFile
+
+    settings = _settings(config, data_directory=data_directory)
+    if not settings.has_journal:
+        _fail(f"{settings.data_directory}: there is no journal")
+    node = engine.Node(str(settings.data_directory))
+    try:
+        if account not in {known["code"] for known in node.accounts()}:
+            _fail(f"{account}: there is no such account")
+        print(KeyFile(settings.data_directory / "api-keys.json").issue(account))
+    finally:
+        node.close()
+
+
 @instrument_app.command("list")
 def instrument_list(url: Url = LOCAL, json: Json = False) -> None:
     """List every instrument."""
@@ -323,9 +347,9 @@ def store_rebuild(config: Config = None, data_directory: DataDirectory = None) -
     from beurs.store import Store, rebuild
 
     settings = _settings(config, data_directory=data_directory)
-    if not settings.journal_directory.exists():
-        _fail(f"{settings.journal_directory}: there is no journal")
-    node = engine.Node(str(settings.journal_directory))
+    if not settings.has_journal:
+        _fail(f"{settings.data_directory}: there is no journal")
+    node = engine.Node(str(settings.data_directory))
     try:
         with Store(settings.store_url) as store, output.progress("rebuilding") as report:
             position = rebuild(node, store, report)

@@ -50,7 +50,7 @@ TICK_EVENTS: Final = 4096
 TICK_SECONDS_MIN: Final = 0.001
 TICK_SECONDS_MAX: Final = 0.010
 UNSEEN_SECONDS: Final = 0.1
-"""The same while nobody subscribes: what happened is taken in large pieces, the loop is left to the others."""
+"""How often to look while nobody subscribes: events are taken in large pieces, and the loop is left to the others."""
 IDLE_SECONDS: Final = 0.005
 """How often to look when nothing happens and nobody notifies."""
 TICKER_SECONDS: Final = 0.1

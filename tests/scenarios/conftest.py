@@ -1,0 +1,16 @@
+"""Says at the end what the scenarios have checked, and what could not be said in which way."""
+
+import pytest
+
+from tests.scenarios.runner import Tally
+
+TALLIES = {"in process": Tally("in process"), "over HTTP": Tally("over HTTP")}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says it."""
+    for tally in TALLIES.values():
+        if tally.scenarios:
+            terminalreporter.write_line(f"{tally.scenarios} scenarios {tally.way}, {tally.checks} checks")
+            for reason in tally.unsaid:
+                terminalreporter.write_line(f"  not {tally.way}: {reason}")

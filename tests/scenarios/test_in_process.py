@@ -1,0 +1,64 @@
+"""The scenarios through `beurs.Exchange`."""
+
+from dataclasses import asdict
+
+from beurs import Exchange, engine
+from beurs.exchange import Balance, Book
+from beurs.reports import ExecutionReport
+from tests.scenarios.conftest import TALLIES
+from tests.scenarios.runner import (
+    Answer,
+    Door,
+    Object,
+    Runner,
+    Scenario,
+    each_scenario,
+    execute_in_process,
+    set_up,
+)
+
+
+class InProcess(Door):
+    """An exchange in memory."""
+
+    def __init__(self, ex: Exchange) -> None:
+        self.ex = ex
+        self.unsaid: list[str] = []
+
+    def execute(self, kind: str, command: Object, order_id: int | None) -> Answer:
+        return execute_in_process(self.ex, kind, command, order_id)
+
+    def order(self, report: ExecutionReport) -> Object:
+        order = self.ex.order(report.order_id)
+        if order is None:
+            assert report.status in ("filled", "canceled")
+            return {}
+        now = asdict(order)
+        assert now == {key: value for key, value in asdict(report).items() if key in now}
+        return now
+
+    def open_orders(self, account: str) -> list[int]:
+        return [order.order_id for order in self.ex.open_orders(account)]
+
+    def book(self, symbol: str) -> Book:
+        return self.ex.book(symbol, depth=1_000_000)
+
+    def balance(self, account: str, asset: str) -> Balance:
+        return self.ex.balance(account, asset)
+
+    def last_price(self, symbol: str) -> str | None:
+        (row,) = (row for row in self.ex.node.instruments() if row["symbol"] == symbol)
+        instrument = next(listed for listed in self.ex.instruments() if listed.symbol == symbol)
+        return instrument.tick.text(row["last_price"]) if row["last_price"] else None
+
+
+@each_scenario
+def test_scenario_in_process(scenario: Scenario) -> None:
+    """Every scenario comes out as written."""
+    with Exchange() as ex:
+        set_up(ex, scenario.venue)
+        runner = Runner(scenario, InProcess(ex))
+        runner.run()
+    tally = TALLIES["in process"]
+    tally.scenarios += 1
+    tally.checks += runner.checks
