@@ -47,7 +47,7 @@ class Metrics(Collector):
         self._counters.append((name, help_text, value))
 
     def powers_of_two(self, name: str, help_text: str, counts: Callable[[], list[int]]) -> None:
-        """Adds a histogram: the count at place i is of what took less than 2**i microseconds, but not less than half that.
+        """Adds a histogram: the count at place i is of what took less than 2**i microseconds, no less than half that.
 
         The sum of what was measured is not known, so it has none.
         """
