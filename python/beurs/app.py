@@ -218,9 +218,20 @@ async def _running(exchange: OpenExchange) -> AsyncIterator[RunningExchange]:
 
 
 def _measure(running: RunningExchange) -> None:
-    gauge = running.metrics.gauge
+    gauge, counter = running.metrics.gauge, running.metrics.counter
     gauge("beurs_sequence", "The sequence of the last durable command.", lambda: running.node.sequence)
     gauge("beurs_commands_under_way", "Commands that wait to be durable.", lambda: running.sequencer.depth)
+    stats = running.node.stats
+    gauge("beurs_queue_depth", "Commands that wait to be executed.", lambda: stats()["queue_depth"])
+    gauge("beurs_journal_depth", "Batches that wait to be written.", lambda: stats()["journal_depth"])
+    counter("beurs_journal_writes", "Writes to the journal, one fdatasync each.", lambda: stats()["journal_writes"])
+    counter("beurs_journal_commands", "Commands in those writes.", lambda: stats()["journal_commands"])
+    counter("beurs_journal_bytes", "Bytes in those writes.", lambda: stats()["journal_bytes"])
+    running.metrics.powers_of_two(
+        "beurs_journal_write_seconds",
+        "How long a write and its fdatasync took.",
+        lambda: stats()["journal_latency_us_log2"],
+    )
     gauge("beurs_store_lag", "Durable commands that are not in the store yet.", lambda: running.projector.lag)
     gauge("beurs_market_data_connections", "Market data clients.", lambda: running.market_data.stats()["connections"])
 

@@ -24,6 +24,7 @@ class Metrics(Collector):
         self._latency_seconds = 0.0
         self._gauges: list[tuple[str, str, Callable[[], float]]] = []
         self._counters: list[tuple[str, str, Callable[[], float]]] = []
+        self._powers: list[tuple[str, str, Callable[[], list[int]]]] = []
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -44,6 +45,13 @@ class Metrics(Collector):
     def counter(self, name: str, help_text: str, value: Callable[[], float]) -> None:
         """Adds a number that only grows and is asked for at every scrape."""
         self._counters.append((name, help_text, value))
+
+    def powers_of_two(self, name: str, help_text: str, counts: Callable[[], list[int]]) -> None:
+        """Adds a histogram: the count at place i is of what took less than 2**i microseconds, no less than half that.
+
+        The sum of what was measured is not known, so it has none.
+        """
+        self._powers.append((name, help_text, counts))
 
     def collect(self) -> Iterable[Metric]:
         """Everything, now."""
@@ -73,6 +81,15 @@ class Metrics(Collector):
             yield GaugeMetricFamily(name, help_text, value=value())
         for name, help_text, value in self._counters:
             yield CounterMetricFamily(name, help_text, value=value())
+
+        for name, help_text, counts in self._powers:
+            histogram = HistogramMetricFamily(name, help_text)
+            buckets, total = [], 0
+            for place, count in enumerate(counts()):
+                total += count
+                buckets.append((str(2**place / 1e6), total))
+            histogram.add_metric([], buckets=[*buckets, ("+Inf", total)], sum_value=None)
+            yield histogram
 
     def exposition(self) -> bytes:
         """The text that Prometheus reads."""

@@ -128,8 +128,11 @@ def test_metrics_count_orders_and_rejections(running: Running, alice: httpx.Clie
     assert after[refused] == before.get(refused, 0) + 1
     assert after["beurs_order_command_seconds_count"] == before["beurs_order_command_seconds_count"] + 1
     assert after["beurs_sequence"] == running.exchange.node.sequence
-    for name in ("beurs_store_lag", "beurs_commands_under_way", "beurs_market_data_connections"):
+    for name in ("beurs_store_lag", "beurs_commands_under_way", "beurs_market_data_connections", "beurs_queue_depth"):
         assert after[name] >= 0
+    writes = after["beurs_journal_writes_total"]
+    assert before["beurs_journal_writes_total"] < writes
+    assert after['beurs_journal_write_seconds_bucket{le="+Inf"}'] == writes
 
 
 def test_a_405_names_the_methods_that_there_are(running: Running) -> None:
