@@ -215,3 +215,13 @@ def test_what_was_acknowledged_is_seen_at_once(alice: httpx.Client, bob: httpx.C
         assert alice.get(f"/v1/orders/{order_id}").json()["status"] == "filled"
         public = bob.get("/v1/market/BTC-USD/trades", params={"limit": 1}).json()["trades"]
         assert public[0]["trade_id"] == traded
+
+
+def test_an_order_that_was_restated_has_no_cancel_reason(alice):
+    own = alice.post("/v1/orders", json=sell("100.00", "1")).json()["order_id"]
+    report = alice.post("/v1/orders", json=buy("100.00", "3", self_trade_prevention="decrement")).json()
+    assert (report["exec_type"], report["status"], report["cancel_reason"]) == ("restated", "new", "self_trade")
+    assert alice.get(f"/v1/orders/{report['order_id']}").json()["cancel_reason"] is None
+    told = {order["order_id"]: order for order in alice.get("/v1/orders", params={"status": "all"}).json()["orders"]}
+    assert told[report["order_id"]]["cancel_reason"] is None
+    assert told[own]["cancel_reason"] == "self_trade"
