@@ -13,4 +13,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if tally.scenarios:
             terminalreporter.write_line(f"{tally.scenarios} scenarios {tally.way}, {tally.checks} checks")
             for reason in tally.unsaid:
-                terminalreporter.write_line(f"  not {tally.way}: {reason}")
+                terminalreporter.write_line(f"  not said {tally.way}: {reason}")

@@ -26,7 +26,10 @@ class InProcess(Door):
         self.unsaid: list[str] = []
 
     def execute(self, kind: str, command: Object, order_id: int | None) -> Answer:
-        return execute_in_process(self.ex, kind, command, order_id)
+        answer = execute_in_process(self.ex, kind, command, order_id)
+        if answer.unsaid:
+            self.unsaid.append(f"{kind}: {answer.unsaid}")
+        return answer
 
     def order(self, report: ExecutionReport) -> Object:
         order = self.ex.order(report.order_id)
@@ -57,8 +60,10 @@ def test_scenario_in_process(scenario: Scenario) -> None:
     """Every scenario comes out as written."""
     with Exchange() as ex:
         set_up(ex, scenario.venue)
-        runner = Runner(scenario, InProcess(ex))
+        door = InProcess(ex)
+        runner = Runner(scenario, door)
         runner.run()
     tally = TALLIES["in process"]
     tally.scenarios += 1
     tally.checks += runner.checks
+    tally.unsaid += [f"{scenario.file}: {scenario.name}: {reason}" for reason in door.unsaid]

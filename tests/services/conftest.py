@@ -1,6 +1,7 @@
 """The real application on a real socket, over a real journal, in this process, so that a test can look at the node."""
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +63,8 @@ def run(settings: Settings) -> Iterator[Running]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
         try:
+            while not server.started and thread.is_alive():  # until then nothing listens
+                time.sleep(0.005)
             port = bound.getsockname()[1]
             url = f"http://127.0.0.1:{port}"
             httpx.get(f"{url}/ready", timeout=10).raise_for_status()

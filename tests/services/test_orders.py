@@ -243,3 +243,24 @@ def test_a_request_leaves_nothing_for_the_garbage_collector(running: Running, al
         finally:
             gc.enable()
     assert left < 500
+
+
+def test_an_order_that_was_restated_has_no_cancel_reason(alice):
+    own = alice.post("/v1/orders", json=sell("100.00", "1")).json()["order_id"]
+    report = alice.post("/v1/orders", json=buy("100.00", "3", self_trade_prevention="decrement")).json()
+    assert (report["exec_type"], report["status"], report["cancel_reason"]) == ("restated", "new", "self_trade")
+    assert alice.get(f"/v1/orders/{report['order_id']}").json()["cancel_reason"] is None
+    told = {order["order_id"]: order for order in alice.get("/v1/orders", params={"status": "all"}).json()["orders"]}
+    assert told[report["order_id"]]["cancel_reason"] is None
+    assert told[own]["cancel_reason"] == "self_trade"
+
+
+def test_the_engine_says_which_of_several_reasons_a_zero_is_refused_for(alice):
+    alice.post("/v1/orders", json=buy("100.00", "1", client_order_id="zero-1")).raise_for_status()
+
+    def code(**order: object) -> str:
+        return str(alice.post("/v1/orders", json=buy("0", "0", **order)).json()["error"]["code"])
+
+    assert code(client_order_id="zero-1") == "duplicate_client_order_id"
+    assert code(client_order_id="zero-2", time_in_force="ioc", post_only=True) == "invalid_post_only"
+    assert code(client_order_id="zero-2") == "invalid_price"

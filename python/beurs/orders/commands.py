@@ -38,10 +38,11 @@ def client_order_id(text: str | UnsetType) -> str:
 def new_order_command(trader: Trader, order: NewOrder, instrument: Instrument) -> bytes:
     """The command that enters an order."""
     price, quantity, quote_quantity = order.price, order.quantity, order.quote_quantity
+    market = order.order_type == "market"
     if order.time_in_force is not UNSET:
         time_in_force = _TIME_IN_FORCE[order.time_in_force]
     else:
-        time_in_force = _IOC if order.order_type == "market" else _GTC
+        time_in_force = _IOC if market else _GTC
     return new_order(
         trader.account_id,
         instrument.instrument_id,
@@ -50,8 +51,8 @@ def new_order_command(trader: Trader, order: NewOrder, instrument: Instrument) -
         time_in_force,
         order.post_only is True,
         _NONE if order.self_trade_prevention is UNSET else _SELF_TRADE_PREVENTION[order.self_trade_prevention],
-        0 if price is UNSET else ticks(instrument, price),
-        0 if quantity is UNSET else lots(instrument, quantity),
+        0 if price is UNSET else ticks(instrument, price, 1 if market else 0),
+        0 if quantity is UNSET else lots(instrument, quantity, 0 if quote_quantity is UNSET else 1),
         0 if quote_quantity is UNSET else quote_units(instrument, quote_quantity),
         client_order_id(order.client_order_id),
     )

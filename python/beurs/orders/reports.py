@@ -105,4 +105,7 @@ def open_order(row: OrderRow, instruments: Instruments) -> Order:
 
 def stored_order(row: Any, instruments: Instruments) -> Order:
     """An order as the store has it: the columns have the names of the report's fields."""
-    return Order(**_order_fields(row, instruments.by_id[row.instrument_id]))
+    fields = _order_fields(row, instruments.by_id[row.instrument_id])
+    if row.status != "canceled":
+        fields["cancel_reason"] = None  # the last report may say why the order was restated
+    return Order(**fields)

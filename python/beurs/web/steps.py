@@ -40,27 +40,31 @@ class Instruments:
         return instrument
 
 
-def ticks(instrument: Instrument, text: str) -> int:
-    """A price as a count of ticks, at least 1."""
-    return _at_least_1(parse_decimal, "price", text, instrument.tick.mantissa, instrument.tick.scale)
+# To the engine 0 is an absent number. So a 0 that was given is refused here, unless (`least` is 0) the engine refuses
+# it just as it would refuse an absent one; then it has the say, so that of several reasons it gives the right one.
 
 
-def lots(instrument: Instrument, text: str) -> int:
-    """A quantity as a count of lots, at least 1."""
-    return _at_least_1(parse_decimal, "quantity", text, instrument.lot.mantissa, instrument.lot.scale)
+def ticks(instrument: Instrument, text: str, least: int = 1) -> int:
+    """A price as a count of ticks."""
+    return _counted(least, parse_decimal, "price", text, instrument.tick.mantissa, instrument.tick.scale)
+
+
+def lots(instrument: Instrument, text: str, least: int = 1) -> int:
+    """A quantity as a count of lots."""
+    return _counted(least, parse_decimal, "quantity", text, instrument.lot.mantissa, instrument.lot.scale)
 
 
 def quote_units(instrument: Instrument, text: str) -> int:
-    """A quote quantity in the quote asset's smallest unit, at least 1."""
-    return _at_least_1(parse_amount, "quote_quantity", text, instrument.quote_unit.scale)
+    """A quote quantity in the quote asset's smallest unit."""
+    return _counted(1, parse_amount, "quote_quantity", text, instrument.quote_unit.scale)
 
 
-def _at_least_1(parse: Callable[P, int], field: str, *arguments: P.args, **named: P.kwargs) -> int:
+def _counted(least: int, parse: Callable[P, int], field: str, *arguments: P.args, **named: P.kwargs) -> int:
     try:
         count = parse(*arguments, **named)
     except DecimalError as error:
         raise Problem(error.code, f"The {field} {error.rule}.", field) from None
-    if count == 0:
+    if count < least:
         raise Problem("invalid_price" if field == "price" else "invalid_quantity", field=field)
     return count
 
