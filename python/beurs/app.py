@@ -24,6 +24,7 @@ import uvicorn
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from fastapi_offline import FastAPIOffline
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -159,7 +160,8 @@ def create_app(exchange: OpenExchange) -> Edge:
     async def market_data(scope: Scope, receive: Receive, send: Send) -> None:
         await api.state.exchange.market_data(scope, receive, send)
 
-    api = FastAPI(
+    # The page at /docs comes with what it needs, so that it works where there is no internet.
+    api = FastAPIOffline(
         title="beurs",
         version=VERSION,
         description=DESCRIPTION,

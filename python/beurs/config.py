@@ -22,6 +22,10 @@ class SettingsInvalid(ValueError):
     """The settings cannot be used; the text says where and why, one line per fault."""
 
 
+# Variables of the tests, which are not settings.
+TEST_PREFIX = f"{ENV_PREFIX}TEST_"
+
+
 class Settings(BaseSettings):
     """The settings of one exchange."""
 
@@ -91,7 +95,11 @@ class Settings(BaseSettings):
                 raise SettingsInvalid(f"{path}: {error}") from error
         known = {f"{ENV_PREFIX}{name}".upper() for name in cls.model_fields} | {CONFIG_VARIABLE}
         unknown = sorted(
-            name for name in os.environ if name.upper().startswith(ENV_PREFIX) and name.upper() not in known
+            name
+            for name in os.environ
+            if name.upper().startswith(ENV_PREFIX)
+            and not name.upper().startswith(TEST_PREFIX)
+            and name.upper() not in known
         )
         if unknown:
             raise SettingsInvalid("\n".join(f"{name}: there is no such setting" for name in unknown))
