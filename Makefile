@@ -62,7 +62,7 @@ test-python: build ## Run the Python tests only
 	$(BIN)/pytest -m "not long" $(ARGS)
 
 test-long: build ## Run the tests that take minutes, too
-	BEURS_TEST_LONG=1 cargo test --workspace --locked --release -- --include-ignored
+	BEURS_TEST_LONG=1 BEURS_KILLS=1000 BEURS_COMMANDS=20000000 cargo test --workspace --locked --release -- --include-ignored
 	BEURS_TEST_LONG=1 $(BIN)/pytest --timeout 3600 $(ARGS)
 
 bench: build ## Measure speed and memory

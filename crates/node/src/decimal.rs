@@ -38,15 +38,15 @@ impl DecimalError {
         }
     }
 
-    /// The rule that was broken, as a sentence.
+    /// The rule that was broken, as what is said of the field.
     pub const fn rule(self) -> &'static str {
         match self {
             Self::Grammar => {
-                "A decimal is a string of 1 to 18 digits without leading zeros, and perhaps a point and 1 to 18 digits."
+                "must be 1 to 18 digits without needless leading zeros, and perhaps a point and 1 to 18 digits"
             }
-            Self::NotAMultiple => "The number must be a whole number of steps.",
-            Self::TooLarge => "The number is too large.",
-            Self::InvalidStep => "A step has a mantissa of at least 1 and a scale from 0 to 18.",
+            Self::NotAMultiple => "must be a whole number of steps",
+            Self::TooLarge => "is too large",
+            Self::InvalidStep => "must have a mantissa of at least 1 and a scale from 0 to 18",
         }
     }
 }

@@ -4,15 +4,10 @@ symbol.
 What comes in is checked here once, with the field's name in the error; what goes out is canonical.
 """
 
-from collections.abc import Callable
-from typing import ParamSpec
-
 from beurs.catalogue import Asset, Catalogue, Instrument
 from beurs.engine import format_amount, format_decimal, parse_amount, parse_decimal
 from beurs.errors import DecimalError
 from beurs.web.problems import Problem
-
-P = ParamSpec("P")
 
 
 class Instruments:
@@ -46,27 +41,39 @@ class Instruments:
 
 def ticks(instrument: Instrument, text: str, least: int = 1) -> int:
     """A price as a count of ticks."""
-    return _counted(least, parse_decimal, "price", text, instrument.tick.mantissa, instrument.tick.scale)
+    return _stepped(least, "price", text, instrument.tick.mantissa, instrument.tick.scale)
 
 
 def lots(instrument: Instrument, text: str, least: int = 1) -> int:
     """A quantity as a count of lots."""
-    return _counted(least, parse_decimal, "quantity", text, instrument.lot.mantissa, instrument.lot.scale)
+    return _stepped(least, "quantity", text, instrument.lot.mantissa, instrument.lot.scale)
 
 
 def quote_units(instrument: Instrument, text: str) -> int:
     """A quote quantity in the quote asset's smallest unit."""
-    return _counted(1, parse_amount, "quote_quantity", text, instrument.quote_unit.scale)
-
-
-def _counted(least: int, parse: Callable[P, int], field: str, *arguments: P.args, **named: P.kwargs) -> int:
+    scale = instrument.quote_unit.scale
     try:
-        count = parse(*arguments, **named)
+        return _at_least(1, "quote_quantity", parse_amount(text, scale))
     except DecimalError as error:
-        raise Problem(error.code, f"The {field} {error.rule}.", field) from None
+        raise _problem(error, "quote_quantity", 1, scale) from None
+
+
+def _stepped(least: int, field: str, text: str, mantissa: int, scale: int) -> int:
+    try:
+        return _at_least(least, field, parse_decimal(text, mantissa, scale))
+    except DecimalError as error:
+        raise _problem(error, field, mantissa, scale) from None
+
+
+def _at_least(least: int, field: str, count: int) -> int:
     if count < least:
         raise Problem("invalid_price" if field == "price" else "invalid_quantity", field=field)
     return count
+
+
+def _problem(error: DecimalError, field: str, mantissa: int, scale: int) -> Problem:
+    step = f" of {format_decimal(1, mantissa, scale)}" if error.code == "not_a_multiple" else ""
+    return Problem(error.code, f"The {field} {error.rule}{step}.", field)
 
 
 def price_text(instrument: Instrument, price_ticks: int) -> str:
