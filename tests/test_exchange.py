@@ -171,6 +171,21 @@ def test_a_mass_cancel_takes_what_it_is_told(ex):
     assert (last.account, last.symbol, last.side, last.count) == (None, None, None, 1)
 
 
+@pytest.mark.parametrize("scale", [0, 2, 18])
+def test_a_balance_may_be_longer_than_any_amount_that_can_be_said(ex, scale):
+    ex.add_asset("COIN", scale=scale)
+    most = "999999999999999999"
+    assert ex.deposit("alice", "COIN", most).total == most
+    if scale == 18:
+        assert ex.deposit("bob", "COIN", "1").available == "1"
+        balance = ex.withdraw("alice", "COIN", "0.000000000000000001")
+        assert balance.available == "999999999999999998.999999999999999999"
+    else:
+        balance = ex.deposit("alice", "COIN", most)
+        assert (balance.total, balance.held, balance.available) == ("1999999999999999998", "0", "1999999999999999998")
+    assert balance == ex.balance("alice", "COIN")
+
+
 def test_the_venue_cancels_everybodys_orders_even_while_halted(ex):
     order_id = ex.submit("alice", "BTC-USD", "buy", "0.1", price="100").order_id
     ex.set_trading_status("BTC-USD", "halted")

@@ -568,7 +568,7 @@ class Exchange:
     def _post(self, command: bytes) -> Balance:
         (posted,) = _all_of(Posted, self._execute(command))
         unit = self._catalogue.asset(posted.asset).unit
-        total, held = (engine.parse_amount(text, unit.scale) for text in (posted.total, posted.held))
+        total, held = (_units(text, unit.scale) for text in (posted.total, posted.held))
         return Balance(posted.asset, posted.total, posted.held, unit.text(total - held))
 
     def _balance(self, asset: Asset, total: int, held: int) -> Balance:
@@ -607,6 +607,12 @@ def _all_of(kind: type[_ReportType], events: list[Event]) -> list[_ReportType]:
     reports: list[_ReportType] = [event for event in events if isinstance(event, kind)]
     assert len(reports) == len(events), events
     return reports
+
+
+def _units(text: str, scale: int) -> int:
+    """What the engine has said, in the smallest unit. It may be longer than what may be said to it."""
+    whole, _, fraction = text.partition(".")
+    return int(whole + fraction.ljust(scale, "0"))
 
 
 def _text(field: str, value: object) -> str:

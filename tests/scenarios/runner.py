@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -423,7 +424,7 @@ class Runner:
             for asset, fields in assets.items():
                 known_keys(fields, "total", "held")
                 balance = self.door.balance(account, asset)
-                assert Decimal(balance.available) == Decimal(balance.total) - Decimal(balance.held)
+                assert Fraction(balance.available) == Fraction(balance.total) - Fraction(balance.held)
                 for key, value in fields.items():
                     assert Decimal(getattr(balance, key)) == Decimal(value), f"{account}'s {key} {asset}"
 
