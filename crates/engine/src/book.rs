@@ -5,7 +5,7 @@
 //! half: every operation touches the order, its neighbours, its level, and at most a few words of the price index.
 
 use crate::levels::PriceIndex;
-use crate::pool::{OrderPool, NIL};
+use crate::pool::{Order, OrderPool, NIL};
 use crate::types::{PriceTicks, Side};
 
 /// The orders of one side at one price.
@@ -203,21 +203,21 @@ impl<P: PriceIndex> Book<P> {
     /// Takes an order out of its queue; an empty level goes too.
     #[inline]
     pub fn unlink(&mut self, arena: &mut Arena, slot: u32) {
-        let order = *arena.orders.get(slot);
-        let level = arena.level_mut(order.level);
-        level.quantity -= order.leaves as u128;
+        let &Order { level: number, leaves, prev, next, .. } = arena.orders.get(slot);
+        let level = arena.level_mut(number);
+        level.quantity -= leaves as u128;
         level.orders -= 1;
         if level.orders == 0 {
             let (side, price) = (level.side(), level.price);
-            self.remove_level(arena, order.level, side, price);
+            self.remove_level(arena, number, side, price);
             return;
         }
         // Where an order stands in its queue cannot be predicted, so nothing here branches on it: links to nothing are
         // written to the order that nobody is.
-        level.head = if order.prev == NIL { order.next } else { level.head };
-        level.tail = if order.next == NIL { order.prev } else { level.tail };
-        arena.orders.get_mut(order.prev).next = order.next;
-        arena.orders.get_mut(order.next).prev = order.prev;
+        level.head = if prev == NIL { next } else { level.head };
+        level.tail = if next == NIL { prev } else { level.tail };
+        arena.orders.get_mut(prev).next = next;
+        arena.orders.get_mut(next).prev = prev;
     }
 
     #[inline]

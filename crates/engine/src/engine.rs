@@ -899,11 +899,15 @@ impl Engine {
     }
 
     /// Whether the account may use this client_order_id now.
-    #[inline]
+    #[inline(always)] // Often there is nothing to do.
     fn check_client_order_id(&self, account: usize, client_order_id: &ClientOrderId) -> Result<(), RejectReason> {
         if client_order_id.is_empty() {
             return Ok(());
         }
+        self.check_name(account, client_order_id)
+    }
+
+    fn check_name(&self, account: usize, client_order_id: &ClientOrderId) -> Result<(), RejectReason> {
         let hash = client_hash(account as u32 + 1, client_order_id);
         let open = self.arena.orders.find_client(account as u32, client_order_id, hash).is_some();
         if open || self.remembered.contains(hash) {
@@ -922,6 +926,7 @@ impl Engine {
         Ok(())
     }
 
+    #[inline(always)] // It only passes on.
     fn append_to_account(&mut self, account: usize, slot: u32) {
         self.ledger.append_order(&mut self.arena, account, slot);
     }

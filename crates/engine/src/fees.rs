@@ -20,7 +20,7 @@ impl FeeSchedule {
 }
 
 /// `ceil(millionths / 10^6)`.
-#[inline]
+#[inline(always)] // A few instructions, several times in every command.
 pub(crate) fn ceil_millionths(millionths: i128) -> i128 {
     // Nearly every fee fits 64 bits, where dividing by a constant is a multiplication.
     match i64::try_from(millionths) {

@@ -56,7 +56,7 @@ impl Account {
         self.balances.get(asset).copied().unwrap_or_default()
     }
 
-    #[inline]
+    #[inline(always)] // As small as a call to it.
     pub fn balance_mut(&mut self, asset: usize) -> &mut Balance {
         if asset >= self.balances.len() {
             self.grow(asset);

@@ -297,7 +297,7 @@ impl OrderPool {
     }
 
     /// The client's id of the order in a slot; empty if it has none.
-    #[inline]
+    #[inline(always)] // Often there is nothing to do.
     pub fn client_order_id(&self, slot: u32) -> ClientOrderId {
         let flags = self.orders[slot as usize].flags;
         if !flags.has_client_order_id() {
@@ -307,11 +307,14 @@ impl OrderPool {
     }
 
     /// Gives an order without a client_order_id this one, and puts it into the index. Nothing for the empty one.
-    #[inline]
+    #[inline(always)] // Often there is nothing to do.
     pub fn set_client_order_id(&mut self, slot: u32, client_order_id: &ClientOrderId) {
-        if client_order_id.is_empty() {
-            return;
+        if !client_order_id.is_empty() {
+            self.name(slot, client_order_id);
         }
+    }
+
+    fn name(&mut self, slot: u32, client_order_id: &ClientOrderId) {
         let flag = if client_order_id.len() <= 15 {
             if self.names.short.len() <= slot as usize {
                 self.names.short.resize(self.orders.len(), [0; 16]);
@@ -329,20 +332,21 @@ impl OrderPool {
     }
 
     /// Takes an order's client_order_id away, from the index too. Returns its hash, if it had one.
-    #[inline]
+    #[inline(always)] // Often there is nothing to do.
     pub fn take_client_order_id(&mut self, slot: u32) -> Option<u64> {
+        self.orders[slot as usize].flags.has_client_order_id().then(|| self.unname(slot))
+    }
+
+    fn unname(&mut self, slot: u32) -> u64 {
         let order = &self.orders[slot as usize];
         let flags = order.flags;
-        if !flags.has_client_order_id() {
-            return None;
-        }
         let hash = client_hash(order.account + 1, &self.names.get(slot, flags));
         self.by_client.remove(&mut ByClient { orders: &mut self.orders, names: &self.names }, slot, hash);
         if flags.0 & Flags::CLIENT_LONG != 0 {
             self.names.long.remove(&slot);
         }
         self.orders[slot as usize].flags.0 &= !(Flags::CLIENT_SHORT | Flags::CLIENT_LONG);
-        Some(hash)
+        hash
     }
 
     /// The slots in use, in no particular order.

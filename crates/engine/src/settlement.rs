@@ -352,11 +352,8 @@ impl Ledger {
         let account = &mut self.accounts[account];
         account.open_orders += 1;
         let last = std::mem::replace(&mut account.last_order, slot);
-        if last == NIL {
-            account.first_order = slot;
-        } else {
-            arena.orders.get_mut(last).account_next = slot;
-        }
+        account.first_order = if last == NIL { slot } else { account.first_order };
+        arena.orders.get_mut(last).account_next = slot;
         let order = arena.orders.get_mut(slot);
         order.account_prev = last;
         order.account_next = NIL;
@@ -365,16 +362,16 @@ impl Ledger {
     /// Takes an order that is in no book any more out of its account's list and the indexes, and frees its slot.
     #[inline]
     pub fn retire(&mut self, arena: &mut Arena, remembered: &mut Remembered, slot: u32) {
-        let order = *arena.orders.get(slot);
-        let account = &mut self.accounts[order.account as usize];
+        let &Order { account: owner, account_prev: before, account_next: after, .. } = arena.orders.get(slot);
+        let account = &mut self.accounts[owner as usize];
         account.open_orders -= 1;
         // As in `Book::unlink`: no branch on where the order stands.
-        account.first_order = if order.account_prev == NIL { order.account_next } else { account.first_order };
-        account.last_order = if order.account_next == NIL { order.account_prev } else { account.last_order };
-        arena.orders.get_mut(order.account_prev).account_next = order.account_next;
-        arena.orders.get_mut(order.account_next).account_prev = order.account_prev;
+        account.first_order = if before == NIL { after } else { account.first_order };
+        account.last_order = if after == NIL { before } else { account.last_order };
+        arena.orders.get_mut(before).account_next = after;
+        arena.orders.get_mut(after).account_prev = before;
         if let Some(hash) = arena.orders.take_client_order_id(slot) {
-            self.remember(remembered, order.account as usize, hash);
+            self.remember(remembered, owner as usize, hash);
         }
         arena.orders.remove(slot);
     }
