@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import socket
 import subprocess
 import sys
 import zipfile
@@ -175,3 +176,21 @@ def test_a_key_is_issued_for_an_account_and_only_its_hash_is_kept(tmp_path):
     assert "carol" in kept
     assert "there is no such account" in failed("account", "key", "dave", "--data-directory", tmp_path)[1]
     assert "there is no journal" in failed("account", "key", "carol", "--data-directory", tmp_path / "none")[1]
+
+
+def test_a_database_that_cannot_be_used_is_one_line(tmp_path):
+    damaged = tmp_path / "damaged.sqlite"
+    damaged.write_bytes(b"not a database" * 1000)
+    for url in ("nonsense", "nothing://x", f"sqlite:///{damaged}"):
+        code, _, errors = beurs("serve", "--port", "0", "--data-directory", tmp_path / "data", BEURS_DATABASE_URL=url)
+        assert code == 1
+        assert "Traceback" not in errors
+        assert errors.splitlines()[-1].startswith("beurs: ")
+
+
+def test_a_port_that_is_taken_is_named(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, line = failed("serve", "--port", port, "--data-directory", tmp_path / "data")
+    assert code == 1
+    assert f"127.0.0.1:{port}" in line

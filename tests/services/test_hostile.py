@@ -362,6 +362,8 @@ for name, path in {
     "negative": "-1",
     "a float": "1.0",
     "with a leading zero": "01",
+    "2**63": str(2**63),
+    "2**64 - 1": str(2**64 - 1),
     "2**64": str(2**64),
     "of 40 digits": DIGITS_40,
     "a word": "abc",

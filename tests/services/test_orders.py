@@ -264,3 +264,25 @@ def test_the_engine_says_which_of_several_reasons_a_zero_is_refused_for(alice):
     assert code(client_order_id="zero-1") == "duplicate_client_order_id"
     assert code(client_order_id="zero-2", time_in_force="ioc", post_only=True) == "invalid_post_only"
     assert code(client_order_id="zero-2") == "invalid_price"
+
+
+def test_the_longest_page_has_a_next_one(alice: httpx.Client, bob: httpx.Client) -> None:
+    sell = {"symbol": "BTC-USD", "side": "sell", "price": "100", "quantity": "11"}
+    assert alice.post("/v1/orders", json=sell).json()["status"] == "new"
+    one = {"symbol": "BTC-USD", "side": "buy", "price": "100", "quantity": "0.01"}
+    for _ in range(11):
+        answer = bob.post("/v1/orders/batch", json={"orders": [one] * 100})
+        assert all("report" in result for result in answer.json()["results"])
+    try:
+        for path, key in (
+            ("/v1/trades", "trades"),
+            ("/v1/market/BTC-USD/trades", "trades"),
+            ("/v1/orders?status=closed", "orders"),
+        ):
+            page = bob.get(path, params={**dict(httpx.URL(path).params), "limit": 1000}).json()
+            assert len(page[key]) == 1000
+            assert page["next_cursor"] is not None
+            after = {**dict(httpx.URL(path).params), "limit": 1000, "cursor": page["next_cursor"]}
+            assert len(bob.get(path, params=after).json()[key]) >= 100
+    finally:
+        alice.delete("/v1/orders")

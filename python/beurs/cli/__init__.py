@@ -10,6 +10,8 @@ makes no sense, 3 something was compared and differs, 130 interrupted.
 
 import sys
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from beurs.cli.commands import app
 from beurs.errors import BeursError
 
@@ -24,6 +26,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(_failed(error))
     except (OSError, ValueError) as error:  # a file that cannot be read, settings that cannot be used
         sys.exit(_failed(error))
+    except SQLAlchemyError as error:  # a database that is not there, or is none
+        sys.exit(_failed(getattr(error, "orig", None) or error))
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -15,7 +15,7 @@ from beurs.web.steps import lots, quote_units, ticks
 
 CLIENT_ORDER_ID = re.compile(r"[!-~]{1,36}", re.ASCII)
 ORDER_ID = re.compile(r"[1-9][0-9]{0,19}", re.ASCII)
-ORDER_ID_MAX = 2**64 - 1
+ORDER_ID_MAX = 2**63 - 1  # what the store can look for
 BY_CLIENT_ORDER_ID = "client:"
 
 SIDE = {member.value: member.number for member in Side}

@@ -228,4 +228,5 @@ def _minutes(session: Session, instrument_id: int, now_ns: int) -> list[CandleVa
 
 
 def _page(limit: int) -> int:
-    return max(1, min(limit, LIMIT_MAX))
+    # One more than a client may ask for tells whether there is another page.
+    return max(1, min(limit, LIMIT_MAX + 1))
