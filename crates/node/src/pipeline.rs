@@ -30,6 +30,9 @@ const CHUNK: usize = 4096;
 /// The same without a disk, for which small batches are dear.
 const CHUNK_IN_MEMORY: usize = 512;
 
+/// Inputs of up to so many records are decoded before the first is executed; longer ones are read twice.
+const DECODED_AT_ONCE: usize = 8192;
+
 /// A running node. Clones are handles of the same node, which is closed with the last of them at the latest.
 ///
 /// Commands come in through [`execute`](Self::execute), which waits, or [`submit`](Self::submit), which does not;
@@ -351,10 +354,19 @@ impl NodeHandle {
     pub fn execute_records_with(&self, bytes: &[u8], give: impl FnMut(EventSlice)) -> Result<(), NodeError> {
         let shared = self.shared();
         let chunk_bytes = shared.chunk * COMMAND_SIZE;
-        if bytes.len() > chunk_bytes {
-            // All are looked at before one is executed; a single batch is looked at when it is decoded.
-            CommandRecord::check_all(bytes)?;
+        // All are looked at before one is executed: decoded at once if that is not too much, else looked at first.
+        if bytes.len() <= DECODED_AT_ONCE * COMMAND_SIZE {
+            let mut batches = vec![shared.pool.take()];
+            CommandRecord::for_each(bytes, |command| {
+                if batches[batches.len() - 1].len() == shared.chunk {
+                    batches.push(shared.pool.take());
+                }
+                let last = batches.len() - 1;
+                batches[last].push(command);
+            })?;
+            return shared.execute(batches.into_iter().filter(|batch| !batch.is_empty()).map(Ok), give);
         }
+        CommandRecord::check_all(bytes)?;
         let batches = bytes.chunks(chunk_bytes).map(|chunk| {
             let mut batch = shared.pool.take();
             decode_command_records(chunk, &mut batch)?;

@@ -515,7 +515,7 @@ impl CommandRecord {
 
     /// Gives the command of each record, up to the first that is none.
     #[inline]
-    fn for_each(bytes: &[u8], mut give: impl FnMut(Command)) -> Result<(), WireError> {
+    pub(crate) fn for_each(bytes: &[u8], mut give: impl FnMut(Command)) -> Result<(), WireError> {
         let count = bytes.len() / COMMAND_SIZE;
         if bytes.len() % COMMAND_SIZE != 0 {
             return Err(WireError::new("record", NOT_WHOLE).at(count));
