@@ -681,6 +681,22 @@ def test_what_is_not_http_is_refused_in_the_one_shape(ground: Ground, name: str)
     assert ground.running.state() == before
 
 
+@pytest.mark.parametrize(
+    "head",
+    [b"GET /health HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 40_000, b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\nHost: x"],
+    ids=["header", "path"],
+)
+def test_too_large_a_head_is_refused_however_few_pieces_it_comes_in(ground: Ground, head: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", ground.running.port), timeout=10) as connection:
+        connection.sendall(head + b"\r\n\r\n")
+        received = b""
+        while part := connection.recv(65_536):
+            received += part
+    status, _, body = received.partition(b"\r\n\r\n")
+    assert status.startswith(b"HTTP/1.1 431")
+    assert json.loads(body)["error"]["code"] == "headers_too_large"
+
+
 def test_half_a_request_enters_nothing(ground: Ground) -> None:
     before = ground.running.state()
     key = ground.running.exchange.demo_keys["alice"].encode()

@@ -9,6 +9,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from beurs.web.problems import Problem
 
 HEAD_BYTES_MAX = 32 * 1024
+HEAD_TOO_LARGE = Problem(
+    "headers_too_large", f"The request line and the headers are longer than {HEAD_BYTES_MAX} bytes."
+)
 CYCLE = "beurs.cycle"
 """Under this name uvicorn's object of the request is in the scope. The edge takes it out."""
 
@@ -68,11 +71,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_bytes += len(data)
         super().data_received(data)
         if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
-            self._refuse(
-                Problem(
-                    "headers_too_large", f"The request line and the headers are longer than {HEAD_BYTES_MAX} bytes."
-                )
-            )
+            self._refuse(HEAD_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         """The first byte of a request is there."""
@@ -81,6 +80,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
+        # Only bytes that came with a body, or with a later request, may be more than a head may have.
+        if self._head_bytes > HEAD_BYTES_MAX:
+            lines = sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
+            if len(self.url) + lines > HEAD_BYTES_MAX:
+                raise ValueError("too large a head")  # `send_400_response` sees why
         self._head_bytes = 0
         if self.parser.get_http_version() not in ("1.1", "1.0"):
             raise ValueError("not HTTP/1")  # which the parser turns into its own error, and `data_received` into 400
@@ -102,8 +106,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Answers to what is not HTTP."""
-        self._refuse(Problem("malformed_request", msg))
+        """Answers to what is not HTTP, or too much of it."""
+        self._refuse(HEAD_TOO_LARGE if self._head_bytes > HEAD_BYTES_MAX else Problem("malformed_request", msg))
 
     def _refuse(self, problem: Problem) -> None:
         body = problem.body()
