@@ -149,12 +149,12 @@ impl Instrument {
     }
 
     #[inline]
-    fn base_index(&self) -> usize {
+    pub(crate) fn base_index(&self) -> usize {
         self.base.0 as usize - 1
     }
 
     #[inline]
-    fn quote_index(&self) -> usize {
+    pub(crate) fn quote_index(&self) -> usize {
         self.quote.0 as usize - 1
     }
 
@@ -330,12 +330,8 @@ impl Engine {
         commands: &[Command],
         events: &mut S,
     ) {
-        // What fits the processor's cache needs no fetching.
-        let many = self.arena.orders.len() > 16_384;
         for (at, sequence) in (0..commands.len()).zip(first_sequence..) {
-            if many {
-                self.prefetch(commands, at);
-            }
+            self.prefetch(commands, at);
             self.apply(sequence, event_time_ns, &commands[at], events);
         }
     }
@@ -344,6 +340,9 @@ impl Engine {
     /// then that order's neighbours. Changes nothing.
     #[inline]
     pub fn prefetch(&self, commands: &[Command], at: usize) {
+        if self.arena.orders.len() <= 16_384 {
+            return; // What fits the processor's cache needs no fetching.
+        }
         // No branch depends on what the command is: that cannot be predicted, and fetching for order 0 does no harm.
         let order_id = |ahead: usize| match commands.get(at + ahead) {
             Some(Command::CancelOrder(cancel)) => cancel.order_id.0,
@@ -447,7 +446,7 @@ impl Engine {
             let slot = self.arena.orders.insert(taker.order);
             self.arena.orders.set_client_order_id(slot, &taker.client_order_id);
             self.books[at].rest(&mut self.arena, slot, command.side, command.price);
-            self.append_to_account(account, slot);
+            self.ledger.append_order(&mut self.arena, account, slot);
         } else {
             self.remember(account, &taker.client_order_id);
         }
@@ -924,11 +923,6 @@ impl Engine {
             return Err(RejectReason::TooManyOpenOrders);
         }
         Ok(())
-    }
-
-    #[inline(always)] // It only passes on.
-    fn append_to_account(&mut self, account: usize, slot: u32) {
-        self.ledger.append_order(&mut self.arena, account, slot);
     }
 
     /// Remembers the client_order_id of an order that closed without ever resting.

@@ -192,8 +192,8 @@ impl<S: EventSink> Desk<'_, S> {
         self.ledger.settle(Settlement {
             account: order.account as usize,
             side,
-            base: instrument.base.0 as usize - 1,
-            quote: instrument.quote.0 as usize - 1,
+            base: instrument.base_index(),
+            quote: instrument.quote_index(),
             base_amount: i128::from(fill.quantity) * i128::from(instrument.lot_units),
             notional: fill.notional,
             fee,
@@ -206,7 +206,7 @@ impl<S: EventSink> Desk<'_, S> {
     /// has paid in advance may be gone then.
     #[cold]
     fn payable_rebate(&self, fee: i128) -> i128 {
-        let quote = self.instrument.quote.0 as usize - 1;
+        let quote = self.instrument.quote_index();
         -(-fee).min(self.ledger.accounts[Ledger::VENUE].balance(quote).available())
     }
 

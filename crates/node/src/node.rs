@@ -332,13 +332,9 @@ fn run(
     records: &mut Vec<EventRecord>,
 ) -> Result<(), String> {
     guarded(|| {
-        // What fits the processor's cache needs no fetching.
-        let many = engine.open_order_count() > 16_384;
         let mut sequence = engine.sequence();
         for (at, command) in commands.iter().enumerate() {
-            if many {
-                engine.prefetch(commands, at);
-            }
+            engine.prefetch(commands, at);
             sequence += 1;
             engine.apply(sequence, event_time_ns, command, &mut RecordSink::new(records, sequence, event_time_ns));
         }
