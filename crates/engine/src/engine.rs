@@ -5,8 +5,8 @@
 
 use crate::book::{Arena, Book};
 use crate::command::{
-    AddAsset, CancelOrder, Command, Deposit, ListInstrument, MassCancel, NewOrder, OpenAccount, ReplaceOrder,
-    SetAccountGroup, SetFees, SetTradingStatus, Withdraw,
+    AddAsset, CancelOrder, Command, Deposit, InstrumentScope, ListInstrument, MassCancel, NewOrder, OpenAccount,
+    ReplaceOrder, SetAccountGroup, SetFees, SetTradingStatus, Withdraw,
 };
 use crate::event::{
     AccountGroupSet, AccountOpened, AssetAdded, Event, EventSink, FeesSet, InstrumentListed, MassCanceled, Posted,
@@ -312,6 +312,7 @@ impl Engine {
             Command::SetAccountGroup(set) => self.set_account_group(set, events),
             Command::SetFees(set) => self.set_fees(set, events),
             Command::SetTradingStatus(set) => self.set_trading_status(set, events),
+            _ => Err(RejectReason::OrderTypeNotAllowed),
         };
         if let Err(reason) = result {
             events.emit(Event::Rejected(rejected(reason, command)));
@@ -366,6 +367,7 @@ impl Engine {
             TradingStatus::PostOnly => return Err(RejectReason::InstrumentPostOnly),
             TradingStatus::CancelOnly => return Err(RejectReason::InstrumentCancelOnly),
             TradingStatus::Halted => return Err(RejectReason::InstrumentHalted),
+            _ => return Err(RejectReason::InstrumentClosed),
         }
         self.check_client_order_id(account, &command.client_order_id)?;
         check_form(command)?;
@@ -376,7 +378,7 @@ impl Engine {
             check_quantity(instrument, command.quantity)?;
             match command.order_type {
                 OrderType::Limit => check_notional(instrument, command.price, command.quantity)?,
-                OrderType::Market => 0,
+                _ => 0,
             }
         };
         let rests = command.order_type == OrderType::Limit && command.time_in_force == TimeInForce::Gtc;
@@ -423,6 +425,7 @@ impl Engine {
             (OrderType::Market, Side::Buy) => market_cost(instrument, walked, schedule),
             (OrderType::Market, Side::Sell) if by_quote => i128::from(walked.quantity) * lot_units,
             (OrderType::Market, Side::Sell) => i128::from(command.quantity.0) * lot_units,
+            _ => return Err(RejectReason::OrderTypeNotAllowed),
         };
         let hold_asset = instrument.hold_index(command.side);
         if self.ledger.accounts[account].balance(hold_asset).available() < needed {
@@ -479,6 +482,7 @@ impl Engine {
             TradingStatus::PostOnly => true,
             TradingStatus::CancelOnly => return Err(RejectReason::InstrumentCancelOnly),
             TradingStatus::Halted => return Err(RejectReason::InstrumentHalted),
+            _ => return Err(RejectReason::InstrumentClosed),
         };
         self.check_client_order_id(account, &command.client_order_id)?;
         let price = if command.price.0 == 0 { PriceTicks(level.price) } else { command.price };
@@ -846,12 +850,17 @@ impl Engine {
         command: &SetTradingStatus,
         events: &mut S,
     ) -> Result<(), RejectReason> {
-        let at = self.instrument_index(command.instrument_id)?;
+        let InstrumentScope::Instrument(instrument_id) = command.scope else {
+            return Err(RejectReason::UnknownInstrument);
+        };
+        let at = self.instrument_index(instrument_id)?;
         // After this point the status must be set.
         self.listings[at].instrument.status = command.status;
         events.emit(Event::TradingStatusSet(TradingStatusSet {
-            instrument_id: command.instrument_id,
+            instrument_id,
             status: command.status,
+            reason: command.reason,
+            end_time_ns: command.end_time_ns,
         }));
         Ok(())
     }
@@ -965,7 +974,7 @@ fn check_form(command: &NewOrder) -> Result<(), RejectReason> {
     let immediate = match command.time_in_force {
         TimeInForce::Ioc => true,
         TimeInForce::Fok => !by_quote,
-        TimeInForce::Gtc => false,
+        TimeInForce::Gtc | TimeInForce::Gtd | TimeInForce::Day => false,
     };
     if market && !immediate {
         return Err(RejectReason::InvalidTimeInForce);
@@ -1117,8 +1126,12 @@ fn rejected(reason: RejectReason, command: &Command) -> Rejected {
         Command::Withdraw(withdraw) => rejected.account_id = withdraw.account_id,
         Command::SetAccountGroup(set) => rejected.account_id = set.account_id,
         Command::SetFees(set) => rejected.instrument_id = set.instrument_id,
-        Command::SetTradingStatus(set) => rejected.instrument_id = set.instrument_id,
-        Command::AddAsset(_) | Command::ListInstrument(_) | Command::OpenAccount(_) => {}
+        Command::SetTradingStatus(set) => {
+            if let InstrumentScope::Instrument(instrument_id) = set.scope {
+                rejected.instrument_id = instrument_id;
+            }
+        }
+        _ => {}
     }
     rejected
 }

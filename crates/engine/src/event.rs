@@ -3,11 +3,12 @@
 //! Every event about an order is a complete [`ExecutionReport`], so that a reader needs no memory to understand it.
 //! A trade is two reports with one `trade_id`: first the taker's, then the maker's.
 
+use crate::command::{KillScope, Note, Terms};
 use crate::reject::RejectReason;
 use crate::types::{
-    AccountCode, AccountId, Amount, AssetCode, AssetId, CancelReason, ClientOrderId, ExecType, GroupId, InstrumentId,
-    Liquidity, Lots, OrderId, OrderStatus, OrderType, PriceTicks, SelfTradePrevention, Side, Symbol, TimeInForce,
-    TradeId, TradingStatus,
+    AccountCode, AccountId, Amount, AssetCode, AssetId, CancelReason, ClientOrderId, Contingency, ExecType, GroupId,
+    InstrumentId, KeyId, Liquidity, ListId, ListStatus, Lots, OrderId, OrderStatus, OrderType, PriceTicks,
+    SelfTradePrevention, Setting, ShortText, Side, StatusReason, Symbol, TimeInForce, TradeId, TradingStatus,
 };
 
 /// One output of the engine.
@@ -34,6 +35,30 @@ pub enum Event {
     FeesSet(FeesSet),
     /// An instrument has another status.
     TradingStatusSet(TradingStatusSet),
+    /// What an order says beyond its report; right after the `New`, `Replaced` or `Triggered` report of an order with terms.
+    Terms(OrderTerms),
+    /// An order list has another state.
+    OrderListStatus(OrderListStatus),
+    /// What an auction would give if it ended now.
+    AuctionIndication(AuctionIndication),
+    /// An auction is over; its trades come before it.
+    AuctionEnded(AuctionEnded),
+    /// The best price of a side has come to stand at a price band, or has left it.
+    LimitStateSet(LimitStateSet),
+    /// An account's dead-man timer was set.
+    CancelAllAfterSet(CancelAllAfterSet),
+    /// What was due has been done; its events come before it.
+    TimeAdvanced(TimeAdvanced),
+    /// An instrument has another mark price.
+    MarkPriceSet(MarkPriceSet),
+    /// A kill switch is engaged or released; the reports of the orders come before it.
+    KillSwitchSet(KillSwitchSet),
+    /// A setting without an event of its own has changed.
+    SettingChanged(SettingChanged),
+    /// A trade's money was moved back, or corrected; the postings come before it.
+    TradeCorrected(TradeCorrected),
+    /// Who changed something, and why; the change's events come after it.
+    Administered(Administered),
 }
 
 /// FIX 8, ExecutionReport: the whole order after what happened, and what happened.
@@ -53,17 +78,19 @@ pub struct ExecutionReport {
     pub status: OrderStatus,
     /// Buy or sell.
     pub side: Side,
-    /// Limit or market.
+    /// What it was entered as. A triggered order keeps its type.
     pub order_type: OrderType,
-    /// GTC, IOC or FOK.
+    /// How long it lives.
     pub time_in_force: TimeInForce,
     /// Whether it refuses to take.
     pub post_only: bool,
     /// Its self-trade prevention mode.
     pub self_trade_prevention: SelfTradePrevention,
-    /// Why it was canceled, or `None`. On `Restated`: `SelfTrade`.
+    /// Why it was canceled or has expired, or `None`. On a `Restated` that reduces it: `SelfTrade`.
     pub cancel_reason: CancelReason,
-    /// Its limit; 0 for a market order.
+    /// The key that it was sent with, or none.
+    pub key_id: KeyId,
+    /// Its limit; 0 for an order without one.
     pub price: PriceTicks,
     /// Its total quantity. A decrement makes it smaller. 0 for an order given by `quote_quantity`.
     pub quantity: Lots,
@@ -73,6 +100,8 @@ pub struct ExecutionReport {
     pub filled_quantity: Lots,
     /// What may still trade of it; 0 when it has ended, and for an order given by `quote_quantity`.
     pub leaves_quantity: Lots,
+    /// What of it the book shows now: 0 before it rests, while it waits, when it has ended, and if it is hidden.
+    pub displayed_quantity: Lots,
     /// The money held for it after this report, in quote for a buy and in base for a sell. Orders that cannot rest
     /// (IOC, FOK, market) hold nothing: they are checked and settled within their command.
     pub hold: Amount,
@@ -86,7 +115,7 @@ pub struct ExecutionReport {
     pub last_notional: Amount,
     /// `Trade`: what this side pays in the quote asset's smallest unit, negative for a rebate; else 0.
     pub fee: Amount,
-    /// `Trade`: maker or taker; else `None`.
+    /// `Trade`: maker, taker or auction; else `None`.
     pub liquidity: Liquidity,
     /// `Trade`: the other order; else `NONE`.
     pub counter_order_id: OrderId,
@@ -120,7 +149,7 @@ pub struct MassCanceled {
     pub count: u32,
 }
 
-/// A deposit (positive) or a withdrawal (negative).
+/// A deposit (positive), a withdrawal (negative), or a part of a trade's correction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Posted {
     /// Whose money.
@@ -195,6 +224,154 @@ pub struct TradingStatusSet {
     pub instrument_id: InstrumentId,
     /// Its status now.
     pub status: TradingStatus,
+    /// Why.
+    pub reason: StatusReason,
+    /// `Auction`: when it ends by itself; 0 for never, and for other statuses.
+    pub end_time_ns: i64,
+}
+
+/// The terms of an order, as they are now: what was entered, with the present trigger price of one that trails.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OrderTerms {
+    /// Which order.
+    pub order_id: OrderId,
+    /// Whose.
+    pub account_id: AccountId,
+    /// On what.
+    pub instrument_id: InstrumentId,
+    /// Its list, or `NONE`.
+    pub list_id: ListId,
+    /// Whether it waits: for its trigger, or for another order of its list.
+    pub waits: bool,
+    /// The terms.
+    pub terms: Terms,
+}
+
+/// The state of an order list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OrderListStatus {
+    /// Which list.
+    pub list_id: ListId,
+    /// Whose.
+    pub account_id: AccountId,
+    /// On what.
+    pub instrument_id: InstrumentId,
+    /// How its orders depend on each other.
+    pub contingency: Contingency,
+    /// Its state.
+    pub status: ListStatus,
+}
+
+/// What an auction would give.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AuctionIndication {
+    /// On which instrument.
+    pub instrument_id: InstrumentId,
+    /// The price; 0 if nothing would trade.
+    pub price: PriceTicks,
+    /// How much would trade, in lots.
+    pub volume: i128,
+    /// What would be left at that price: buys less sells, in lots.
+    pub imbalance: i128,
+}
+
+/// The result of an auction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AuctionEnded {
+    /// On which instrument.
+    pub instrument_id: InstrumentId,
+    /// The price of all its trades; 0 if there were none.
+    pub price: PriceTicks,
+    /// How much has traded, in lots.
+    pub volume: i128,
+}
+
+/// Whether a best price stands at a band.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LimitStateSet {
+    /// On which instrument.
+    pub instrument_id: InstrumentId,
+    /// The side whose best price stands at a band: a bid at the upper, an ask at the lower; `None` for neither.
+    pub side: Option<Side>,
+}
+
+/// See [`crate::command::CancelAllAfter`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CancelAllAfterSet {
+    /// Whose timer.
+    pub account_id: AccountId,
+    /// When it cancels; 0 if it is disarmed.
+    pub deadline_ns: i64,
+}
+
+/// See [`crate::command::Command::AdvanceTime`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TimeAdvanced {
+    /// How many timers were due.
+    pub count: u32,
+}
+
+/// See [`crate::command::SetMarkPrice`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MarkPriceSet {
+    /// Of which instrument.
+    pub instrument_id: InstrumentId,
+    /// The price.
+    pub price: PriceTicks,
+}
+
+/// See [`crate::command::KillSwitch`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KillSwitchSet {
+    /// What it stops.
+    pub scope: KillScope,
+    /// Whether it is engaged now.
+    pub engaged: bool,
+    /// How many orders it canceled.
+    pub count: u32,
+}
+
+/// A setting has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SettingChanged {
+    /// Which setting.
+    pub setting: Setting,
+    /// On which instrument, or `NONE`.
+    pub instrument_id: InstrumentId,
+    /// Whose, or `NONE`.
+    pub account_id: AccountId,
+    /// Of which account group; 0 also for none.
+    pub group_id: GroupId,
+    /// Of which key, or none.
+    pub key_id: KeyId,
+}
+
+/// See [`crate::command::BustTrade`] and [`crate::command::AdjustTrade`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TradeCorrected {
+    /// Which trade.
+    pub trade_id: TradeId,
+    /// On which instrument.
+    pub instrument_id: InstrumentId,
+    /// Who bought.
+    pub buyer: AccountId,
+    /// Who sold.
+    pub seller: AccountId,
+    /// The price it was settled at.
+    pub price: PriceTicks,
+    /// The price that holds; 0 if it was busted.
+    pub new_price: PriceTicks,
+    /// How much.
+    pub quantity: Lots,
+}
+
+/// See [`crate::command::Administer`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Administered {
+    /// Who.
+    pub actor: ShortText<31>,
+    /// Why.
+    pub reason: Note,
 }
 
 /// Where events go. `Vec<Event>` is one.

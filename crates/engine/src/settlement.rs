@@ -10,8 +10,8 @@ use crate::matching::{Ended, Incoming, Venue};
 use crate::pool::{Order, NIL};
 use crate::remembered::Remembered;
 use crate::types::{
-    AccountId, Amount, CancelReason, ClientOrderId, ExecType, InstrumentId, Liquidity, Lots, OrderId, OrderStatus,
-    OrderType, PriceTicks, Side, TimeInForce, TradeId,
+    AccountId, Amount, CancelReason, ClientOrderId, ExecType, InstrumentId, KeyId, Liquidity, Lots, OrderId,
+    OrderStatus, OrderType, PriceTicks, Side, TimeInForce, TradeId,
 };
 
 /// An order on its way in: what its record cannot hold while it has no level.
@@ -37,8 +37,8 @@ impl Taker {
         Incoming {
             side: self.side,
             limit: match self.order_type {
-                OrderType::Limit => self.price,
                 OrderType::Market => Incoming::any_price(self.side),
+                _ => self.price,
             },
             leaves: self.order.leaves,
             account: self.order.account,
@@ -86,7 +86,7 @@ pub(crate) fn cancel_reason(taker: &Taker, ended: Ended) -> Option<(CancelReason
         Ended::Exhausted if taker.order_type == OrderType::Market => Some((CancelReason::NoLiquidity, 0)),
         Ended::Exhausted => match taker.order.flags.time_in_force() {
             TimeInForce::Fok => Some((CancelReason::FillOrKill, 0)),
-            TimeInForce::Gtc | TimeInForce::Ioc => Some((CancelReason::ImmediateOrCancel, 0)),
+            _ => Some((CancelReason::ImmediateOrCancel, 0)),
         },
     }
 }
@@ -120,12 +120,14 @@ fn report(
         post_only: order.flags.post_only(),
         self_trade_prevention: order.flags.self_trade_prevention(),
         cancel_reason: CancelReason::None,
+        key_id: KeyId::NONE,
         price,
         // An order by quote quantity has no quantity, and leaves that mean nothing; its taker says so.
         quantity: Lots(order.filled.wrapping_add(order.leaves)),
         quote_quantity: Amount::ZERO,
         filled_quantity: Lots(order.filled),
         leaves_quantity: if exec_type == ExecType::Canceled { Lots::ZERO } else { Lots(order.leaves) },
+        displayed_quantity: Lots::ZERO,
         hold: Amount::ZERO,
         trade_id: TradeId::NONE,
         last_price: PriceTicks(0),

@@ -68,11 +68,32 @@ id!(
     /// The venue's id of a trade, numbered from 1 over all instruments (FIX TrdMatchID 880).
     TradeId(u64)
 );
+id!(
+    /// The venue's id of an order list, numbered from 1 in the order of acceptance (FIX ListID 66).
+    ListId(u64)
+);
 
 /// A group of accounts that shares a fee schedule. Group 0 is the default.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[repr(transparent)]
 pub struct GroupId(pub u16);
+
+/// A group of instruments that change their trading status together. Group 0 is the default.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(transparent)]
+pub struct InstrumentGroupId(pub u16);
+
+/// An API key of an account, numbered by the account from 1 to [`KeyId::MAX`]; 0 is no key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(transparent)]
+pub struct KeyId(pub u16);
+
+impl KeyId {
+    /// No key.
+    pub const NONE: Self = Self(0);
+    /// The greatest number of a key.
+    pub const MAX: u16 = 4_095;
+}
 
 /// A price as a count of the instrument's ticks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -313,8 +334,18 @@ wire_enum!(
     OrderType {
         /// Trades at its price or better.
         Limit = 1 => "limit",
-        /// Trades at whatever price is there; never rests.
+        /// Trades at whatever price is there; never rests in continuous trading.
         Market = 2 => "market",
+        /// Waits for its trigger price on the far side of the market, then is a market order.
+        Stop = 3 => "stop",
+        /// Waits for its trigger price on the far side of the market, then is a limit order.
+        StopLimit = 4 => "stop_limit",
+        /// Waits for its trigger price on the near side of the market, then is a market order.
+        TakeProfit = 5 => "take_profit",
+        /// Waits for its trigger price on the near side of the market, then is a limit order.
+        TakeProfitLimit = 6 => "take_profit_limit",
+        /// Trades at the best opposite price only; what is left is a limit order at that price (FIX K).
+        MarketToLimit = 7 => "market_to_limit",
     }
 );
 
@@ -327,6 +358,10 @@ wire_enum!(
         Ioc = 2 => "ioc",
         /// Fill or kill: trades whole at once, or not at all.
         Fok = 3 => "fok",
+        /// Good till its `expire_time_ns`.
+        Gtd = 4 => "gtd",
+        /// Good till its instrument closes.
+        Day = 5 => "day",
     }
 );
 
@@ -357,6 +392,12 @@ wire_enum!(
         CancelOnly = 3 => "cancel_only",
         /// Nothing but mass cancels by the venue: the book is frozen as it stands.
         Halted = 4 => "halted",
+        /// A call auction: orders are collected, and an indicative price is published.
+        Auction = 5 => "auction",
+        /// Before the auction: orders are collected.
+        PreOpen = 6 => "pre_open",
+        /// After the session: cancels only, and day orders have ended.
+        Closed = 7 => "closed",
     }
 );
 
@@ -371,6 +412,8 @@ wire_enum!(
         Filled = 3 => "filled",
         /// Ended before all of it traded.
         Canceled = 4 => "canceled",
+        /// Ended by its time in force, GTD or Day.
+        Expired = 5 => "expired",
     }
 );
 
@@ -385,8 +428,12 @@ wire_enum!(
         Canceled = 3 => "canceled",
         /// Its owner changed it.
         Replaced = 4 => "replaced",
-        /// The venue reduced it (self-trade prevention, decrement).
+        /// The venue changed it: reduced by self-trade prevention, or priced anew by its peg.
         Restated = 5 => "restated",
+        /// Its trigger price was reached; or its trailing began (FIX L).
+        Triggered = 6 => "triggered",
+        /// Its time is over (FIX C).
+        Expired = 7 => "expired",
     }
 );
 
@@ -399,6 +446,8 @@ wire_enum!(
         Maker = 1 => "maker",
         /// It came in and crossed.
         Taker = 2 => "taker",
+        /// Both orders of a trade at an auction's price.
+        Auction = 3 => "auction",
     }
 );
 
@@ -419,5 +468,167 @@ wire_enum!(
         NoLiquidity = 5 => "no_liquidity",
         /// Self-trade prevention.
         SelfTrade = 6 => "self_trade",
+        /// Its `expire_time_ns` has come.
+        Expired = 7 => "expired",
+        /// Its instrument has closed.
+        EndOfDay = 8 => "end_of_day",
+        /// Another order of its list has traded, triggered or ended.
+        OrderList = 9 => "order_list",
+        /// Less than its minimum quantity could trade at once.
+        MinimumQuantity = 10 => "minimum_quantity",
+        /// What was left would trade outside the price bands or the collar.
+        PriceBand = 11 => "price_band",
+        /// The auction for which it was entered is over.
+        AuctionEnded = 12 => "auction_ended",
+        /// What it needs when it triggers or is released is not available.
+        InsufficientFunds = 13 => "insufficient_funds",
+        /// The session it was entered in has ended.
+        Disconnected = 14 => "disconnected",
+        /// The account's cancel-all-after time has come.
+        CancelAllAfter = 15 => "cancel_all_after",
+        /// A kill switch.
+        KillSwitch = 16 => "kill_switch",
+        /// When it triggered or was released it broke a rule that it kept when it was entered.
+        Refused = 17 => "refused",
+        /// It is pegged, or a market-to-limit order, and there is no price to follow.
+        NoReferencePrice = 18 => "no_reference_price",
+    }
+);
+
+wire_enum!(
+    /// Which price triggers a conditional order (FIX TriggerPriceType 1107).
+    TriggerBy {
+        /// The price of the last trade.
+        Last = 0 => "last",
+        /// The price at which the order could trade: the best ask for a buy, the best bid for a sell.
+        Best = 1 => "best",
+        /// The mark price that the venue sets.
+        Mark = 2 => "mark",
+    }
+);
+
+wire_enum!(
+    /// What the price of an order follows (FIX PegPriceType 1094).
+    Peg {
+        /// Nothing.
+        None = 0 => "none",
+        /// The best price of its own side.
+        Primary = 1 => "primary",
+        /// The best price of the other side.
+        Market = 2 => "market",
+    }
+);
+
+wire_enum!(
+    /// How the orders of a list depend on each other (FIX ContingencyType 1385).
+    Contingency {
+        /// One cancels the other.
+        Oco = 1 => "oco",
+        /// One triggers the other.
+        Oto = 2 => "oto",
+        /// One triggers a pair of which one cancels the other.
+        Otoco = 3 => "otoco",
+    }
+);
+
+wire_enum!(
+    /// The state of an order list (FIX ListOrderStatus 431).
+    ListStatus {
+        /// Its orders are at work, or wait to be.
+        Executing = 1 => "executing",
+        /// All of its orders have ended.
+        AllDone = 2 => "all_done",
+    }
+);
+
+wire_enum!(
+    /// What a cancel-replace does when one of its halves is refused.
+    CancelReplaceMode {
+        /// The new order is entered only if the cancel succeeds.
+        StopOnFailure = 1 => "stop_on_failure",
+        /// The new order is entered whatever becomes of the cancel.
+        AllowFailure = 2 => "allow_failure",
+    }
+);
+
+wire_enum!(
+    /// Why the trading status is what it is (FIX HaltReason 327).
+    StatusReason {
+        /// The venue has asked.
+        Requested = 1 => "requested",
+        /// The schedule.
+        Schedule = 2 => "schedule",
+        /// A price band was reached.
+        PriceBand = 3 => "price_band",
+        /// More conditional orders triggered one another than may in one command.
+        TriggerCascade = 4 => "trigger_cascade",
+        /// The best price stood at a price band for too long.
+        LimitState = 5 => "limit_state",
+        /// The auction is over.
+        AuctionEnd = 6 => "auction_end",
+    }
+);
+
+wire_enum!(
+    /// What happens to an order that would trade outside the price bands.
+    BandAction {
+        /// What is left of it is canceled.
+        Cancel = 1 => "cancel",
+        /// The instrument goes to a volatility auction, with what is left of it.
+        Auction = 2 => "auction",
+    }
+);
+
+wire_enum!(
+    /// How orders at one price share what comes in.
+    MatchingAlgorithm {
+        /// The oldest first.
+        PriceTime = 1 => "price_time",
+        /// In proportion to their leaves.
+        ProRata = 2 => "pro_rata",
+    }
+);
+
+wire_enum!(
+    /// What an account may do.
+    AccountMode {
+        /// Everything.
+        Normal = 1 => "normal",
+        /// Cancels.
+        CancelOnly = 2 => "cancel_only",
+        /// Nothing: every order command of it is refused.
+        RejectOnly = 3 => "reject_only",
+    }
+);
+
+wire_enum!(
+    /// A setting whose change is told by `SettingChanged`, with the number of the command that sets it.
+    Setting {
+        /// See [`crate::command::SetInstrumentGroup`].
+        InstrumentGroup = 23 => "instrument_group",
+        /// See [`crate::command::SetMatching`].
+        Matching = 24 => "matching",
+        /// See [`crate::command::SetLeadMarketMaker`].
+        LeadMarketMaker = 25 => "lead_market_maker",
+        /// See [`crate::command::SetPriceBands`].
+        PriceBands = 26 => "price_bands",
+        /// See [`crate::command::SetFeatures`].
+        Features = 27 => "features",
+        /// See [`crate::command::SetSchedule`].
+        Schedule = 28 => "schedule",
+        /// See [`crate::command::SetRandomSeed`].
+        RandomSeed = 29 => "random_seed",
+        /// See [`crate::command::SetRiskLimits`].
+        RiskLimits = 30 => "risk_limits",
+        /// See [`crate::command::SetAccountMode`].
+        AccountMode = 31 => "account_mode",
+        /// See [`crate::command::SetTradeGroup`].
+        TradeGroup = 33 => "trade_group",
+        /// See [`crate::command::SetFeeTier`].
+        FeeTier = 34 => "fee_tier",
+        /// See [`crate::command::SetFeePromotion`].
+        FeePromotion = 35 => "fee_promotion",
+        /// See [`crate::command::SetFeeCap`].
+        FeeCap = 36 => "fee_cap",
     }
 );
