@@ -534,8 +534,8 @@ mod tests {
     ///   AuctionMatchTest). They give the surplus of each side; it is signed here.
     /// - `sgx`: SGX rulebook, practice note 8.2.1, example 1, prices in cents.
     ///
-    /// None of them comes out differently by our rules. BNB's third and fourth rule, which use a band around the reference
-    /// and the reference itself, do: but volume and surplus decide these four.
+    /// All of them come out by our rules as published. BNB's rules 3 and 4 are others than ours (a band around the
+    /// reference, and the reference itself as a price), but volume or surplus decides these four.
     const EXAMPLES: &[Example] = &[
         ("bnb-1", None, [0, 0], &[(100, 150), (98, 150)], &[(97, 50), (98, 250)], Some((98, 300, 0))),
         ("bnb-2", None, [0, 0], &[(100, 150), (99, 50), (97, 300)], &[(96, 100), (97, 200)], Some((97, 300, 200))),
