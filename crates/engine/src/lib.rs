@@ -30,6 +30,7 @@ mod remembered;
 mod settlement;
 mod snapshot;
 pub mod types;
+mod uncross;
 mod view;
 
 pub use engine::{
