@@ -25,6 +25,7 @@ pub mod levels;
 mod matching;
 pub mod order_book;
 mod pool;
+mod pro_rata;
 pub mod reject;
 mod remembered;
 mod settlement;
