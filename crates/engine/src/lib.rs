@@ -29,6 +29,7 @@ pub mod reject;
 mod remembered;
 mod settlement;
 mod snapshot;
+mod triggers;
 pub mod types;
 mod view;
 
