@@ -25,12 +25,15 @@ pub mod levels;
 mod matching;
 pub mod order_book;
 mod pool;
+mod positions;
+mod rates;
 pub mod reject;
 mod remembered;
 mod settlement;
 mod snapshot;
 pub mod types;
 mod view;
+mod volumes;
 
 pub use engine::{
     AccountInfo, Asset, Balance, Engine, EngineConfig, Instrument, OpenOrder, PriceLevel, REMEMBERED_CLIENT_ORDER_IDS,
