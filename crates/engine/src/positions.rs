@@ -94,7 +94,8 @@ impl Position {
     }
 }
 
-/// `cost × part / whole` rounded down, for 0 < part ≤ whole: the cost of a part of the lots.
+/// `cost × part / whole` rounded down, for 0 < part ≤ whole: the cost of a part of the lots. Closing everything is common
+/// and needs no division.
 #[inline]
 fn share(cost: i128, part: i128, whole: i128) -> i128 {
     if part == whole {
