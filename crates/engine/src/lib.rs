@@ -25,13 +25,18 @@ pub mod levels;
 mod matching;
 pub mod order_book;
 mod pool;
+mod positions;
+mod pro_rata;
+mod rates;
 pub mod reject;
 mod remembered;
 mod settlement;
 mod snapshot;
+mod triggers;
 pub mod types;
 mod uncross;
 mod view;
+mod volumes;
 
 pub use engine::{
     AccountInfo, Asset, Balance, Engine, EngineConfig, Instrument, OpenOrder, PriceLevel, REMEMBERED_CLIENT_ORDER_IDS,
