@@ -91,12 +91,12 @@ impl Engine {
             hold!(order.account as usize == account, "an account's list has its own orders");
             hold!(order.order_id > last, "an account's list ascends");
             hold!(self.arena.orders.find(order.order_id) == Some(slot), "an open order is found by its id");
-            hold!(order.fee_carry < 1_000_000, "a carry is less than one unit");
+            hold!(order.fee_carry() < 1_000_000, "a carry is less than one unit");
             last = order.order_id;
             count += 1;
             let fees = self.fees.get(order.fees);
             held[instrument.hold_index(level.side())] +=
-                instrument.hold(level.side(), level.price, order.leaves, fees, order.fee_carry);
+                instrument.hold(level.side(), level.price, order.leaves, fees, order.fee_carry());
         }
         let info = &self.ledger.accounts[account];
         if count == most && info.open_orders as usize > most {

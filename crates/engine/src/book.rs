@@ -63,6 +63,23 @@ impl Arena {
         &mut self.levels[level as usize]
     }
 
+    /// The instrument's place and the side of an open order, in a level or not.
+    #[inline]
+    pub fn half_of(&self, slot: u32) -> (usize, Side) {
+        let order = self.orders.get(slot);
+        let half = match order.level {
+            NIL => self.orders.extra(slot).half,
+            level => self.level(level).half,
+        };
+        ((half >> 1) as usize, if half & 1 == 0 { Side::Buy } else { Side::Sell })
+    }
+
+    /// What the book shows of an order that is in a level.
+    #[inline]
+    pub fn displayed(&self, slot: u32) -> i64 {
+        self.orders.get(slot).leaves
+    }
+
     /// The level of the order in a slot.
     #[inline]
     pub fn level_of(&self, slot: u32) -> &Level {

@@ -5,25 +5,27 @@
 
 use crate::book::{Arena, Book};
 use crate::command::{
-    AddAsset, CancelOrder, Command, Deposit, InstrumentScope, ListInstrument, MassCancel, NewOrder, OpenAccount,
-    ReplaceOrder, SetAccountGroup, SetFees, SetTradingStatus, Withdraw,
+    feature, AddAsset, Command, Deposit, InstrumentScope, ListInstrument, OpenAccount, SetAccountGroup, SetFeatures,
+    SetFees, SetMarkPrice, Withdraw,
 };
 use crate::event::{
-    AccountGroupSet, AccountOpened, AssetAdded, Event, EventSink, FeesSet, InstrumentListed, MassCanceled, Posted,
-    Rejected, TradingStatusSet,
+    AccountGroupSet, AccountOpened, AssetAdded, Event, EventSink, FeesSet, InstrumentListed, MarkPriceSet, Posted,
+    Rejected, SettingChanged,
 };
 use crate::fees::{worst_cost, FeeSchedule, FeeTable};
 use crate::ledger::{Account, Ledger};
 use crate::levels::PagedLevels;
-use crate::matching::{self, Walk};
-use crate::pool::{client_hash, Flags, Identity, Order, NIL};
+use crate::lists::Lists;
+use crate::orders::check_price;
+use crate::pool::Identity;
 use crate::reject::RejectReason;
 use crate::remembered::Remembered;
-use crate::settlement::{cancel_reason, Desk, Taker};
+use crate::timers::Timers;
+use crate::triggers::Triggers;
 use crate::types::{
-    AccountCode, AccountId, Amount, AssetCode, AssetId, CancelReason, ClientOrderId, ExecType, GroupId, InstrumentId,
-    Lots, OrderId, OrderType, PriceTicks, SelfTradePrevention, Side, Step, Symbol, TimeInForce, TradingStatus,
-    MAX_ISSUED, MAX_NOTIONAL, MAX_TICKS_OR_LOTS, PPM,
+    AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, GroupId, InstrumentId, KeyId, Lots, OrderId,
+    OrderType, PriceTicks, SelfTradePrevention, Setting, Side, Step, Symbol, TimeInForce, TradingStatus, MAX_ISSUED,
+    MAX_NOTIONAL, MAX_TICKS_OR_LOTS, PPM,
 };
 use std::collections::HashMap;
 
@@ -51,6 +53,10 @@ impl Default for EngineConfig {
     }
 }
 
+/// How many conditional orders may trigger in one command, unless set otherwise.
+const DEFAULT_MAX_TRIGGERS: u32 = 1_000;
+/// The most that can be set.
+const MAX_TRIGGERS: u32 = 100_000;
 /// The most assets, instruments and accounts that a venue can have.
 const MAX_ASSETS: usize = 1 << 16;
 const MAX_INSTRUMENTS: usize = 1 << 20;
@@ -202,8 +208,36 @@ pub struct AccountInfo {
 #[derive(Clone, Debug)]
 pub(crate) struct Listing {
     pub instrument: Instrument,
+    /// Bits of [`active`]; 0 for an instrument that is plain today.
+    pub active: u8,
     /// By group: what was set for it, as numbers of the fee table.
     pub fees: Vec<(u16, u16)>,
+    /// Bits of [`crate::command::feature`].
+    pub features: u32,
+    /// How many conditional orders may trigger in one command.
+    pub max_triggers: u32,
+    /// 0 before the first.
+    pub mark_price: i64,
+    /// The conditional orders that wait for a price.
+    pub triggers: Triggers,
+    /// The first price traded at since prices were observed last; 0 for none.
+    pub first_price: i64,
+}
+
+/// What an instrument needs beyond matching after an order's execution. One look at all bits spares plain instruments.
+pub(crate) mod active {
+    /// Conditional orders wait.
+    pub const TRIGGERS: u8 = 1;
+    /// It has price bands or a collar.
+    pub const BANDS: u8 = 2;
+    /// Pegged orders are open.
+    pub const PEGS: u8 = 4;
+    /// It is in an auction, whose indication may change.
+    pub const AUCTION: u8 = 8;
+    /// Orders at one price share in proportion.
+    pub const PRO_RATA: u8 = 16;
+    /// Orders of a list wait for others.
+    pub const LISTS: u8 = 32;
 }
 
 impl Listing {
@@ -246,6 +280,8 @@ pub struct Engine {
     pub(crate) asset_codes: HashMap<AssetCode, u32, Identity>,
     pub(crate) symbols: HashMap<Symbol, u32, Identity>,
     pub(crate) account_codes: HashMap<AccountCode, u32, Identity>,
+    pub(crate) lists: Lists,
+    pub(crate) timers: Timers,
 }
 
 impl Default for Engine {
@@ -280,6 +316,8 @@ impl Engine {
             asset_codes: HashMap::default(),
             symbols: HashMap::default(),
             account_codes: HashMap::default(),
+            lists: Lists::default(),
+            timers: Timers::default(),
         }
     }
 
@@ -312,6 +350,12 @@ impl Engine {
             Command::SetAccountGroup(set) => self.set_account_group(set, events),
             Command::SetFees(set) => self.set_fees(set, events),
             Command::SetTradingStatus(set) => self.set_trading_status(set, events),
+            Command::CancelReplace(both) => self.cancel_replace(both, events),
+            Command::NewOrderList(list) => self.new_order_list(list, events),
+            Command::CancelAllAfter(set) => self.cancel_all_after(set, events),
+            Command::AdvanceTime => self.advance_time(events),
+            Command::SetMarkPrice(set) => self.set_mark_price(set, events),
+            Command::SetFeatures(set) => self.set_features(set, events),
             _ => Err(RejectReason::OrderTypeNotAllowed),
         };
         if let Err(reason) = result {
@@ -352,297 +396,6 @@ impl Engine {
         self.arena.orders.prefetch_index(order_id(12));
         self.arena.orders.prefetch_order(order_id(8));
         self.arena.orders.prefetch_neighbours(order_id(4));
-    }
-
-    // --- orders -----------------------------------------------------------------------------------------------------
-
-    fn new_order<S: EventSink>(&mut self, command: &NewOrder, events: &mut S) -> Result<(), RejectReason> {
-        let account = self.account_index(command.account_id)?;
-        let at = self.instrument_index(command.instrument_id)?;
-        let listing = &self.listings[at];
-        let instrument = &listing.instrument;
-        match instrument.status {
-            TradingStatus::Open => {}
-            TradingStatus::PostOnly if command.post_only => {}
-            TradingStatus::PostOnly => return Err(RejectReason::InstrumentPostOnly),
-            TradingStatus::CancelOnly => return Err(RejectReason::InstrumentCancelOnly),
-            TradingStatus::Halted => return Err(RejectReason::InstrumentHalted),
-            _ => return Err(RejectReason::InstrumentClosed),
-        }
-        self.check_client_order_id(account, &command.client_order_id)?;
-        check_form(command)?;
-        let by_quote = command.quote_quantity.0 != 0;
-        let notional = if by_quote {
-            check_quote_quantity(instrument, command.quote_quantity)?
-        } else {
-            check_quantity(instrument, command.quantity)?;
-            match command.order_type {
-                OrderType::Limit => check_notional(instrument, command.price, command.quantity)?,
-                _ => 0,
-            }
-        };
-        let rests = command.order_type == OrderType::Limit && command.time_in_force == TimeInForce::Gtc;
-        if rests {
-            self.check_open_orders(account)?;
-        }
-        let book = &self.books[at];
-        if command.post_only && book.would_match(&self.arena, command.side, command.price) {
-            return Err(RejectReason::PostOnlyWouldMatch);
-        }
-        let fees = listing.fees_of(self.ledger.accounts[account].group);
-        let flags = Flags::new(command.self_trade_prevention, command.post_only, command.time_in_force);
-        let leaves = if by_quote { i64::MAX } else { command.quantity.0 };
-        let mut taker = Taker {
-            order: Order::new(self.last_order_id + 1, account as u32, leaves, fees, flags),
-            client_order_id: command.client_order_id,
-            side: command.side,
-            order_type: command.order_type,
-            price: command.price,
-            quote_quantity: command.quote_quantity,
-            quote_left: command.quote_quantity.0,
-            rests,
-            hold: 0,
-        };
-        let fill_or_kill = command.time_in_force == TimeInForce::Fok;
-        let market = command.order_type == OrderType::Market;
-        let walked = if fill_or_kill || market && (command.side == Side::Buy) != by_quote {
-            let most = by_quote.then(|| command.quote_quantity.0 / i128::from(instrument.tick_lot_units));
-            matching::walk(&self.arena, book, &taker.incoming(), most)
-        } else {
-            Walk::default()
-        };
-        let killed = fill_or_kill && walked.quantity < command.quantity.0;
-        let schedule = self.fees.get(fees);
-        let lot_units = i128::from(instrument.lot_units);
-        let needed = match (command.order_type, command.side) {
-            // Both sides are computed, because which one it will be cannot be predicted.
-            (OrderType::Limit, side) => {
-                let cost = worst_cost(notional, schedule.worst_ppm(), 0);
-                [cost, i128::from(command.quantity.0) * lot_units][side.index()]
-            }
-            (OrderType::Market, Side::Buy) if by_quote => worst_cost(notional, schedule.worst_ppm(), 0),
-            (OrderType::Market, Side::Buy) if killed => 0,
-            (OrderType::Market, Side::Buy) => market_cost(instrument, walked, schedule),
-            (OrderType::Market, Side::Sell) if by_quote => i128::from(walked.quantity) * lot_units,
-            (OrderType::Market, Side::Sell) => i128::from(command.quantity.0) * lot_units,
-            _ => return Err(RejectReason::OrderTypeNotAllowed),
-        };
-        let hold_asset = instrument.hold_index(command.side);
-        if self.ledger.accounts[account].balance(hold_asset).available() < needed {
-            return Err(RejectReason::InsufficientFunds);
-        }
-        // After this point the order must succeed.
-
-        self.last_order_id += 1;
-        if rests {
-            taker.hold = needed;
-            self.ledger.balance_mut(account, hold_asset).held += needed;
-        }
-        events.emit(Event::Execution(taker.report(command.instrument_id, ExecType::New, CancelReason::None)));
-        if killed {
-            self.cancel_taker(at, &mut taker, CancelReason::FillOrKill, 0, events);
-            self.remember(account, &taker.client_order_id);
-            return Ok(());
-        }
-        let meets_nobody = rests && !self.books[at].would_match(&self.arena, command.side, command.price);
-        if meets_nobody || self.match_taker(at, &mut taker, events) {
-            let slot = self.arena.orders.insert(taker.order);
-            self.arena.orders.set_client_order_id(slot, &taker.client_order_id);
-            self.books[at].rest(&mut self.arena, slot, command.side, command.price);
-            self.ledger.append_order(&mut self.arena, account, slot);
-        } else {
-            self.remember(account, &taker.client_order_id);
-        }
-        Ok(())
-    }
-
-    fn cancel_order<S: EventSink>(&mut self, command: &CancelOrder, events: &mut S) -> Result<(), RejectReason> {
-        let slot = self.find_order(command.account_id, command.order_id, &command.client_order_id)?;
-        let at = self.arena.level_of(slot).instrument();
-        if self.listings[at].instrument.status == TradingStatus::Halted && !command.account_id.is_none() {
-            return Err(RejectReason::InstrumentHalted);
-        }
-        // After this point the cancel must succeed.
-        self.cancel_resting(slot, CancelReason::Requested, events);
-        Ok(())
-    }
-
-    fn replace_order<S: EventSink>(&mut self, command: &ReplaceOrder, events: &mut S) -> Result<(), RejectReason> {
-        if command.account_id.is_none() {
-            return Err(RejectReason::UnknownAccount);
-        }
-        let slot = self.find_order(command.account_id, command.order_id, &command.original_client_order_id)?;
-        let order = *self.arena.orders.get(slot);
-        let account = order.account as usize;
-        let level = *self.arena.level_of(slot);
-        let (at, side) = (level.instrument(), level.side());
-        let instrument = &self.listings[at].instrument;
-        let post_only = match instrument.status {
-            TradingStatus::Open => order.flags.post_only(),
-            TradingStatus::PostOnly => true,
-            TradingStatus::CancelOnly => return Err(RejectReason::InstrumentCancelOnly),
-            TradingStatus::Halted => return Err(RejectReason::InstrumentHalted),
-            _ => return Err(RejectReason::InstrumentClosed),
-        };
-        self.check_client_order_id(account, &command.client_order_id)?;
-        let price = if command.price.0 == 0 { PriceTicks(level.price) } else { command.price };
-        check_price(price)?;
-        let old_quantity = order.filled + order.leaves;
-        let quantity = if command.quantity.0 == 0 { Lots(old_quantity) } else { command.quantity };
-        check_quantity(instrument, quantity)?;
-        if quantity.0 <= order.filled {
-            return Err(RejectReason::QuantityNotAboveFilled);
-        }
-        check_notional(instrument, price, quantity)?;
-        let keeps_place = price.0 == level.price && quantity.0 <= old_quantity;
-        if post_only && !keeps_place && self.books[at].would_match(&self.arena, side, price) {
-            return Err(RejectReason::PostOnlyWouldMatch);
-        }
-        let schedule = self.fees.get(order.fees);
-        let leaves = quantity.0 - order.filled;
-        let old_hold = instrument.hold(side, level.price, order.leaves, schedule, order.fee_carry);
-        let hold = instrument.hold(side, price.0, leaves, schedule, order.fee_carry);
-        let hold_asset = instrument.hold_index(side);
-        if self.ledger.accounts[account].balance(hold_asset).available() < hold - old_hold {
-            return Err(RejectReason::InsufficientFunds);
-        }
-        // After this point the replace must succeed.
-
-        let instrument_id = instrument.instrument_id;
-        self.ledger.balance_mut(account, hold_asset).held += hold - old_hold;
-        if !command.client_order_id.is_empty() {
-            if let Some(hash) = self.arena.orders.take_client_order_id(slot) {
-                self.ledger.remember(&mut self.remembered, account, hash);
-            }
-            self.arena.orders.set_client_order_id(slot, &command.client_order_id);
-        }
-        if !keeps_place {
-            self.books[at].unlink(&mut self.arena, slot);
-            self.arena.orders.get_mut(slot).leaves = leaves;
-        } else if leaves < order.leaves {
-            self.arena.reduce(slot, order.leaves - leaves);
-        }
-        let mut taker = Taker {
-            order: *self.arena.orders.get(slot),
-            client_order_id: self.arena.orders.client_order_id(slot),
-            side,
-            order_type: OrderType::Limit,
-            price,
-            quote_quantity: Amount::ZERO,
-            quote_left: 0,
-            rests: true,
-            hold,
-        };
-        events.emit(Event::Execution(taker.report(instrument_id, ExecType::Replaced, CancelReason::None)));
-        if keeps_place {
-            return Ok(());
-        }
-        let rests = self.match_taker(at, &mut taker, events);
-        // The order kept its slot, and its links there may have changed: only what matching changes is written back.
-        let place = self.arena.orders.get_mut(slot);
-        place.filled = taker.order.filled;
-        place.leaves = taker.order.leaves;
-        place.fee_carry = taker.order.fee_carry;
-        if rests {
-            self.books[at].rest(&mut self.arena, slot, side, price);
-        } else {
-            self.ledger.retire(&mut self.arena, &mut self.remembered, slot);
-        }
-        Ok(())
-    }
-
-    fn mass_cancel<S: EventSink>(&mut self, command: &MassCancel, events: &mut S) -> Result<(), RejectReason> {
-        let by_venue = command.account_id.is_none();
-        if !by_venue {
-            self.account_index(command.account_id)?;
-        }
-        if !command.instrument_id.is_none() {
-            let at = self.instrument_index(command.instrument_id)?;
-            if !by_venue && self.listings[at].instrument.status == TradingStatus::Halted {
-                return Err(RejectReason::InstrumentHalted);
-            }
-        }
-        // After this point the mass cancel must succeed.
-
-        let mut slots: Vec<u32> = match (command.account_id.index(), command.instrument_id.index()) {
-            (Some(account), _) => self.account_slots(account).collect(),
-            (None, Some(at)) => {
-                let book = &self.books[at];
-                let queue = |side| book.queue(&self.arena, side);
-                queue(Side::Buy).chain(queue(Side::Sell)).collect()
-            }
-            (None, None) => self.arena.orders.slots().collect(),
-        };
-        slots.retain(|&slot| {
-            let level = self.arena.level_of(slot);
-            let instrument = &self.listings[level.instrument()].instrument;
-            (command.instrument_id.is_none() || command.instrument_id == instrument.instrument_id)
-                && command.side.is_none_or(|side| side == level.side())
-                && (by_venue || instrument.status != TradingStatus::Halted)
-        });
-        slots.sort_unstable_by_key(|&slot| self.arena.orders.get(slot).order_id);
-        for &slot in &slots {
-            self.cancel_resting(slot, CancelReason::MassCancel, events);
-        }
-        events.emit(Event::MassCanceled(MassCanceled {
-            account_id: command.account_id,
-            instrument_id: command.instrument_id,
-            side: command.side,
-            count: slots.len() as u32,
-        }));
-        Ok(())
-    }
-
-    /// Matches a taker, and cancels what is left of it if it does not rest. Returns whether it has leaves to rest.
-    fn match_taker<S: EventSink>(&mut self, at: usize, taker: &mut Taker, events: &mut S) -> bool {
-        let mut incoming = taker.incoming();
-        let mut desk = Desk {
-            ledger: &mut self.ledger,
-            remembered: &mut self.remembered,
-            fees: &self.fees,
-            instrument: &mut self.listings[at].instrument,
-            last_trade_id: &mut self.last_trade_id,
-            taker,
-            events,
-        };
-        let ended = matching::run(&mut self.arena, &mut self.books[at], &mut incoming, &mut desk);
-        taker.order.leaves = incoming.leaves;
-        match cancel_reason(taker, ended) {
-            Some((reason, decremented)) => {
-                self.cancel_taker(at, taker, reason, decremented, events);
-                false
-            }
-            None => taker.rests && taker.order.leaves > 0,
-        }
-    }
-
-    /// Reports the end of a taker that is in no book, and releases its hold. `decremented` lots were just taken off it.
-    fn cancel_taker<S: EventSink>(
-        &mut self,
-        at: usize,
-        taker: &mut Taker,
-        reason: CancelReason,
-        decremented: i64,
-        events: &mut S,
-    ) {
-        let instrument = &self.listings[at].instrument;
-        if taker.hold != 0 {
-            let hold_asset = instrument.hold_index(taker.side);
-            self.ledger.balance_mut(taker.order.account as usize, hold_asset).held -= taker.hold;
-            taker.hold = 0;
-        }
-        taker.order.leaves += decremented;
-        events.emit(Event::Execution(taker.report(instrument.instrument_id, ExecType::Canceled, reason)));
-    }
-
-    /// Cancels an order that is in a book.
-    fn cancel_resting<S: EventSink>(&mut self, slot: u32, reason: CancelReason, events: &mut S) {
-        let at = self.arena.level_of(slot).instrument();
-        let instrument = &self.listings[at].instrument;
-        let report = self.ledger.cancel_maker(&self.arena, instrument, &self.fees, slot, reason, 0);
-        events.emit(Event::Execution(report));
-        self.books[at].unlink(&mut self.arena, slot);
-        self.ledger.retire(&mut self.arena, &mut self.remembered, slot);
     }
 
     // --- money and administration -----------------------------------------------------------------------------------
@@ -766,7 +519,16 @@ impl Engine {
     pub(crate) fn add_listing(&mut self, instrument: Instrument, fees: Vec<(u16, u16)>) {
         self.symbols.insert(instrument.symbol, instrument.instrument_id.0);
         self.books.push(LiveBook::new(self.listings.len() as u32));
-        self.listings.push(Listing { instrument, fees });
+        self.listings.push(Listing {
+            instrument,
+            active: 0,
+            fees,
+            features: feature::ALL,
+            max_triggers: DEFAULT_MAX_TRIGGERS,
+            mark_price: 0,
+            triggers: Triggers::default(),
+            first_price: 0,
+        });
     }
 
     fn open_account<S: EventSink>(&mut self, command: &OpenAccount, events: &mut S) -> Result<(), RejectReason> {
@@ -785,6 +547,28 @@ impl Engine {
         let account_id = AccountId(self.ledger.accounts.len() as u32);
         self.account_codes.insert(code, account_id.0);
         account_id
+    }
+
+    fn set_mark_price<S: EventSink>(&mut self, command: &SetMarkPrice, events: &mut S) -> Result<(), RejectReason> {
+        let at = self.instrument_index(command.instrument_id)?;
+        check_price(command.price)?;
+        // After this point the mark price must be set.
+        self.listings[at].mark_price = command.price.0;
+        events.emit(Event::MarkPriceSet(MarkPriceSet { instrument_id: command.instrument_id, price: command.price }));
+        self.after_execution(at, events);
+        Ok(())
+    }
+
+    fn set_features<S: EventSink>(&mut self, command: &SetFeatures, events: &mut S) -> Result<(), RejectReason> {
+        let at = self.instrument_index(command.instrument_id)?;
+        if command.features & !feature::ALL != 0 || !(1..=MAX_TRIGGERS).contains(&command.max_triggers) {
+            return Err(RejectReason::InvalidFeatures);
+        }
+        // After this point the features must be set.
+        self.listings[at].features = command.features;
+        self.listings[at].max_triggers = command.max_triggers;
+        events.emit(Event::SettingChanged(SettingChanged::of_instrument(Setting::Features, command.instrument_id)));
+        Ok(())
     }
 
     fn set_account_group<S: EventSink>(
@@ -844,116 +628,6 @@ impl Engine {
         }
         self.fees = table;
     }
-
-    fn set_trading_status<S: EventSink>(
-        &mut self,
-        command: &SetTradingStatus,
-        events: &mut S,
-    ) -> Result<(), RejectReason> {
-        let InstrumentScope::Instrument(instrument_id) = command.scope else {
-            return Err(RejectReason::UnknownInstrument);
-        };
-        let at = self.instrument_index(instrument_id)?;
-        // After this point the status must be set.
-        self.listings[at].instrument.status = command.status;
-        events.emit(Event::TradingStatusSet(TradingStatusSet {
-            instrument_id,
-            status: command.status,
-            reason: command.reason,
-            end_time_ns: command.end_time_ns,
-        }));
-        Ok(())
-    }
-
-    // --- checks and look-ups ----------------------------------------------------------------------------------------
-
-    #[inline]
-    fn account_index(&self, account_id: AccountId) -> Result<usize, RejectReason> {
-        account_id.index().filter(|&at| at < self.ledger.accounts.len()).ok_or(RejectReason::UnknownAccount)
-    }
-
-    #[inline]
-    fn asset_index(&self, asset_id: AssetId) -> Result<usize, RejectReason> {
-        asset_id.index().filter(|&at| at < self.assets.len()).ok_or(RejectReason::UnknownAsset)
-    }
-
-    #[inline]
-    fn instrument_index(&self, instrument_id: InstrumentId) -> Result<usize, RejectReason> {
-        instrument_id.index().filter(|&at| at < self.listings.len()).ok_or(RejectReason::UnknownInstrument)
-    }
-
-    /// The slot of an open order of this account, or of any account for the venue.
-    #[inline]
-    fn find_order(
-        &self,
-        account_id: AccountId,
-        order_id: OrderId,
-        client_order_id: &ClientOrderId,
-    ) -> Result<u32, RejectReason> {
-        let account = if account_id.is_none() { None } else { Some(self.account_index(account_id)? as u32) };
-        if order_id.is_none() {
-            let account = account.filter(|_| !client_order_id.is_empty()).ok_or(RejectReason::OrderReferenceMissing)?;
-            let hash = client_hash(account_id.0, client_order_id);
-            return self.arena.orders.find_client(account, client_order_id, hash).ok_or(RejectReason::UnknownOrder);
-        }
-        let slot = self.arena.orders.find(order_id.0).ok_or(RejectReason::UnknownOrder)?;
-        let owned = account.is_none_or(|account| self.arena.orders.get(slot).account == account);
-        let named = client_order_id.is_empty() || self.arena.orders.client_order_id(slot) == *client_order_id;
-        if owned && named {
-            Ok(slot)
-        } else {
-            Err(RejectReason::UnknownOrder)
-        }
-    }
-
-    /// Whether the account may use this client_order_id now.
-    #[inline(always)] // Often there is nothing to do.
-    fn check_client_order_id(&self, account: usize, client_order_id: &ClientOrderId) -> Result<(), RejectReason> {
-        if client_order_id.is_empty() {
-            return Ok(());
-        }
-        self.check_name(account, client_order_id)
-    }
-
-    fn check_name(&self, account: usize, client_order_id: &ClientOrderId) -> Result<(), RejectReason> {
-        let hash = client_hash(account as u32 + 1, client_order_id);
-        let open = self.arena.orders.find_client(account as u32, client_order_id, hash).is_some();
-        if open || self.remembered.contains(hash) {
-            return Err(RejectReason::DuplicateClientOrderId);
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn check_open_orders(&self, account: usize) -> Result<(), RejectReason> {
-        let at_venue = self.arena.orders.len() >= self.config.max_open_orders;
-        let own = self.ledger.accounts[account].open_orders >= self.config.max_open_orders_per_account;
-        if at_venue || own {
-            return Err(RejectReason::TooManyOpenOrders);
-        }
-        Ok(())
-    }
-
-    /// Remembers the client_order_id of an order that closed without ever resting.
-    fn remember(&mut self, account: usize, client_order_id: &ClientOrderId) {
-        if !client_order_id.is_empty() {
-            let hash = client_hash(account as u32 + 1, client_order_id);
-            self.ledger.remember(&mut self.remembered, account, hash);
-        }
-    }
-
-    /// The slots of an account's open orders by ascending order_id.
-    pub(crate) fn account_slots(&self, account: usize) -> impl Iterator<Item = u32> + '_ {
-        let mut at = self.ledger.accounts[account].first_order;
-        std::iter::from_fn(move || {
-            let slot = at;
-            if slot == NIL {
-                return None;
-            }
-            at = self.arena.orders.get(slot).account_next;
-            Some(slot)
-        })
-    }
 }
 
 impl Listing {
@@ -963,98 +637,6 @@ impl Listing {
             Ok(at) => self.fees[at].1 = number,
             Err(at) => self.fees.insert(at, (group, number)),
         }
-    }
-}
-
-/// Type, time in force, price and kind of quantity go together.
-#[inline]
-fn check_form(command: &NewOrder) -> Result<(), RejectReason> {
-    let market = command.order_type == OrderType::Market;
-    let by_quote = command.quote_quantity.0 != 0;
-    let immediate = match command.time_in_force {
-        TimeInForce::Ioc => true,
-        TimeInForce::Fok => !by_quote,
-        TimeInForce::Gtc | TimeInForce::Gtd | TimeInForce::Day => false,
-    };
-    if market && !immediate {
-        return Err(RejectReason::InvalidTimeInForce);
-    }
-    if command.post_only && (market || command.time_in_force != TimeInForce::Gtc) {
-        return Err(RejectReason::InvalidPostOnly);
-    }
-    if market {
-        if command.price.0 != 0 {
-            return Err(RejectReason::PriceNotAllowed);
-        }
-    } else {
-        check_price(command.price)?;
-    }
-    if by_quote && (!market || command.quantity.0 != 0) {
-        return Err(RejectReason::QuoteQuantityNotAllowed);
-    }
-    Ok(())
-}
-
-#[inline]
-fn check_price(price: PriceTicks) -> Result<(), RejectReason> {
-    if (1..=MAX_TICKS_OR_LOTS).contains(&price.0) {
-        Ok(())
-    } else {
-        Err(RejectReason::InvalidPrice)
-    }
-}
-
-#[inline]
-fn check_quantity(instrument: &Instrument, quantity: Lots) -> Result<(), RejectReason> {
-    if !(1..=MAX_TICKS_OR_LOTS).contains(&quantity.0) {
-        return Err(RejectReason::InvalidQuantity);
-    }
-    if quantity < instrument.min_quantity {
-        return Err(RejectReason::QuantityBelowMinimum);
-    }
-    if quantity > instrument.max_quantity {
-        return Err(RejectReason::QuantityAboveMaximum);
-    }
-    Ok(())
-}
-
-/// The notional of a limit order.
-#[inline]
-fn check_notional(instrument: &Instrument, price: PriceTicks, quantity: Lots) -> Result<i128, RejectReason> {
-    let notional = instrument.notional(price, quantity).ok_or(RejectReason::NotionalOverflow)?;
-    if notional < instrument.min_notional.0 {
-        return Err(RejectReason::NotionalBelowMinimum);
-    }
-    Ok(notional)
-}
-
-/// The notional of an order given by quote quantity.
-#[inline]
-fn check_quote_quantity(instrument: &Instrument, quote_quantity: Amount) -> Result<i128, RejectReason> {
-    let notional = quote_quantity.0;
-    if notional < 1 {
-        return Err(RejectReason::InvalidQuantity);
-    }
-    if notional > MAX_NOTIONAL {
-        return Err(RejectReason::NotionalOverflow);
-    }
-    if notional < instrument.min_notional.0 {
-        return Err(RejectReason::NotionalBelowMinimum);
-    }
-    Ok(notional)
-}
-
-/// What a market buy pays for what it walked over; more than anybody can have if it is out of range.
-fn market_cost(instrument: &Instrument, walked: Walk, schedule: FeeSchedule) -> i128 {
-    // Nobody has more than MAX_ISSUED, so a larger notional need not be computed.
-    match walked.tick_lots.checked_mul(i128::from(instrument.tick_lot_units)) {
-        Some(notional) if notional <= MAX_ISSUED => {
-            let parts = notional / PPM;
-            let rest = notional % PPM;
-            let rate = i128::from(schedule.taker_ppm);
-            notional + parts * rate + crate::fees::ceil_millionths(rest * rate)
-        }
-        _ => i128::MAX,
     }
 }
 

@@ -348,6 +348,13 @@ pub struct SettingChanged {
     pub key_id: KeyId,
 }
 
+impl SettingChanged {
+    /// A setting of an instrument.
+    pub(crate) const fn of_instrument(setting: Setting, instrument_id: InstrumentId) -> Self {
+        Self { setting, instrument_id, account_id: AccountId::NONE, group_id: GroupId(0), key_id: KeyId::NONE }
+    }
+}
+
 /// See [`crate::command::BustTrade`] and [`crate::command::AdjustTrade`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TradeCorrected {

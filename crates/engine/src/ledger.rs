@@ -36,6 +36,8 @@ pub(crate) struct Account {
     /// The client_order_ids of closed orders.
     pub remembered: List,
     pub code: AccountCode,
+    /// When all its orders are canceled; 0 for never.
+    pub deadline_ns: i64,
 }
 
 impl Account {
@@ -48,6 +50,7 @@ impl Account {
             group,
             remembered: List::EMPTY,
             code,
+            deadline_ns: 0,
         }
     }
 

@@ -13,25 +13,35 @@
 //! assert!(engine.apply(1, 0, &Command::AddAsset(AddAsset { code, scale: 8 }), &mut events));
 //! ```
 
+mod auction;
 mod audit;
+mod bands;
 mod book;
 pub mod command;
+mod conditional;
 mod engine;
 pub mod event;
+mod extra;
 mod fees;
 mod index;
 mod ledger;
 pub mod levels;
+mod lists;
 mod matching;
 pub mod order_book;
+mod orders;
 mod pool;
 mod positions;
 mod pro_rata;
 mod rates;
 pub mod reject;
 mod remembered;
+mod risk;
 mod settlement;
 mod snapshot;
+mod status;
+mod terms;
+mod timers;
 mod triggers;
 pub mod types;
 mod uncross;

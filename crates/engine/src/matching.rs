@@ -45,8 +45,8 @@ pub(crate) trait Venue<P: PriceIndex> {
     fn maker_decremented(&mut self, arena: &mut Arena, maker: u32, quantity: i64);
     /// The taker was reduced by `quantity` without a trade, and has leaves.
     fn taker_decremented(&mut self, arena: &mut Arena, incoming: &Incoming, quantity: i64);
-    /// A maker has left the book, filled or canceled: take it out of every other list and free its slot.
-    fn removed(&mut self, arena: &mut Arena, maker: u32);
+    /// A maker has left the book, `filled` or canceled: take it out of every other list and free its slot.
+    fn removed(&mut self, arena: &mut Arena, maker: u32, filled: bool);
 }
 
 /// How matching ended.
@@ -97,7 +97,7 @@ pub(crate) fn run<P: PriceIndex, V: Venue<P>>(
         venue.traded(arena, incoming, maker, price, quantity);
         if arena.orders.get(maker).leaves == 0 {
             book.unlink(arena, maker);
-            venue.removed(arena, maker);
+            venue.removed(arena, maker, true);
         }
         if incoming.leaves == 0 {
             return Ended::Filled;
@@ -117,7 +117,7 @@ fn prevent<P: PriceIndex, V: Venue<P>>(
     let mut cancel_maker = |arena: &mut Arena, venue: &mut V, decremented| {
         venue.maker_canceled(arena, maker, decremented);
         book.unlink(arena, maker);
-        venue.removed(arena, maker);
+        venue.removed(arena, maker, false);
     };
     match incoming.self_trade_prevention {
         SelfTradePrevention::None | SelfTradePrevention::ExpireTaker => Some(Ended::SelfTrade { decremented: 0 }),

@@ -112,7 +112,7 @@ impl<P: PriceIndex, R: FnMut(Report)> Venue<P> for Teller<'_, R> {
     fn taker_decremented(&mut self, _arena: &mut Arena, _incoming: &Incoming, _quantity: i64) {}
 
     #[inline]
-    fn removed(&mut self, arena: &mut Arena, maker: u32) {
+    fn removed(&mut self, arena: &mut Arena, maker: u32, _filled: bool) {
         arena.orders.remove(maker);
     }
 }

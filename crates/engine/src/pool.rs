@@ -3,8 +3,9 @@
 //! Invariants: a record is one cache line; a slot is either in use (`order_id != 0`) or on the free list; a slot is
 //! found again only by comparing the whole id, so a reused slot never answers to a stale one.
 
+use crate::extra::Extra;
 use crate::index::{Buckets, Chained};
-use crate::types::ClientOrderId;
+use crate::types::{ClientOrderId, KeyId};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -29,8 +30,9 @@ pub(crate) struct Order {
     id_next: u32,
     /// The same, of the index by client_order_id.
     client_next: u32,
-    /// What was paid too much in fees, in millionths of the quote unit; below 10^6.
-    pub fee_carry: u32,
+    /// What was paid too much in fees, in millionths of the quote unit, below 10^6, in the lower 20 bits; the number of the
+    /// key that it was sent with in the others.
+    carry_and_key: u32,
     /// Which fee schedule, as interned by the engine.
     pub fees: u16,
     pub flags: Flags,
@@ -48,6 +50,8 @@ impl Flags {
     const TIME_IN_FORCE_SHIFT: u32 = 4;
     const CLIENT_SHORT: u16 = 1 << 8;
     const CLIENT_LONG: u16 = 1 << 9;
+    const SPECIAL: u16 = 1 << 10;
+    const HIDDEN: u16 = 1 << 11;
 
     pub fn new(
         self_trade_prevention: crate::types::SelfTradePrevention,
@@ -78,6 +82,18 @@ impl Flags {
             .unwrap_or(crate::types::TimeInForce::Gtc)
     }
 
+    /// Whether it has an [`Extra`].
+    #[inline]
+    pub fn special(self) -> bool {
+        self.0 & Self::SPECIAL != 0
+    }
+
+    /// Whether nothing of it is shown.
+    #[inline]
+    pub fn hidden(self) -> bool {
+        self.0 & Self::HIDDEN != 0
+    }
+
     #[inline]
     pub fn has_client_order_id(self) -> bool {
         self.0 & (Self::CLIENT_SHORT | Self::CLIENT_LONG) != 0
@@ -99,11 +115,39 @@ impl Order {
             account_prev: NIL,
             id_next: NIL,
             client_next: NIL,
-            fee_carry: 0,
+            carry_and_key: 0,
             fees,
             flags,
         }
     }
+
+    /// What was paid too much in fees, in millionths of the quote unit; below 10^6.
+    #[inline]
+    pub fn fee_carry(&self) -> u32 {
+        self.carry_and_key & Self::CARRY
+    }
+
+    #[inline]
+    pub fn set_fee_carry(&mut self, carry: u32) {
+        debug_assert!(carry < 1_000_000);
+        self.carry_and_key = (self.carry_and_key & !Self::CARRY) | carry;
+    }
+
+    /// The key that it was sent with.
+    #[inline]
+    pub fn key_id(&self) -> KeyId {
+        KeyId((self.carry_and_key >> Self::KEY_SHIFT) as u16)
+    }
+
+    /// Sets the key of a new order, at most [`KeyId::MAX`].
+    #[inline]
+    pub fn set_key_id(&mut self, key_id: KeyId) {
+        debug_assert!(key_id.0 <= KeyId::MAX);
+        self.carry_and_key = (self.carry_and_key & Self::CARRY) | u32::from(key_id.0) << Self::KEY_SHIFT;
+    }
+
+    const KEY_SHIFT: u32 = 20;
+    const CARRY: u32 = (1 << Self::KEY_SHIFT) - 1;
 }
 
 /// A hasher that takes a 64-bit hash as it is. Deterministic; nothing depends on a map's order anyway.
@@ -205,6 +249,7 @@ pub(crate) struct OrderPool {
     by_id: Buckets,
     by_client: Buckets,
     names: Names,
+    extras: HashMap<u32, Extra, Identity>,
 }
 
 impl OrderPool {
@@ -217,6 +262,42 @@ impl OrderPool {
             by_id: Buckets::new(),
             by_client: Buckets::new(),
             names: Names::default(),
+            extras: HashMap::default(),
+        }
+    }
+
+    /// Makes an order special.
+    pub fn set_extra(&mut self, slot: u32, extra: Extra) {
+        let flags = &mut self.orders[slot as usize].flags;
+        flags.0 |= Flags::SPECIAL;
+        if extra.terms.hidden {
+            flags.0 |= Flags::HIDDEN;
+        }
+        self.extras.insert(slot, extra);
+    }
+
+    /// What a special order has beyond its record.
+    ///
+    /// # Panics
+    /// If the order is not special.
+    #[inline]
+    pub fn extra(&self, slot: u32) -> &Extra {
+        self.extras.get(&slot).expect("a special order has an extra") // An invariant: see `crate::extra`.
+    }
+
+    /// As [`Self::extra`], to change.
+    #[inline]
+    pub fn extra_mut(&mut self, slot: u32) -> &mut Extra {
+        self.extras.get_mut(&slot).expect("a special order has an extra") // As above.
+    }
+
+    /// The extra of an order that may be plain.
+    #[inline]
+    pub fn some_extra(&self, slot: u32) -> Option<&Extra> {
+        if self.orders[slot as usize].flags.special() {
+            Some(self.extra(slot))
+        } else {
+            None
         }
     }
 
@@ -260,8 +341,12 @@ impl OrderPool {
         debug_assert!(!order.flags.has_client_order_id(), "the client_order_id is taken away first");
         let order_id = std::mem::replace(&mut order.order_id, 0);
         order.next = self.free;
+        let special = order.flags.special();
         self.free = slot;
         self.in_use -= 1;
+        if special {
+            self.extras.remove(&slot);
+        }
         self.by_id.remove(&mut ById(&mut self.orders), slot, order_id);
     }
 
@@ -380,6 +465,7 @@ impl OrderPool {
         self.orders.len() * size_of::<Order>()
             + self.names.short.len() * size_of::<[u8; 16]>()
             + self.names.long.capacity() * (size_of::<(u32, ClientOrderId)>() + 1)
+            + self.extras.capacity() * (size_of::<(u32, Extra)>() + 1)
             + self.by_id.memory_bytes()
             + self.by_client.memory_bytes()
     }

@@ -1,8 +1,10 @@
 //! What a match means: money moves, holds shrink, reports are made, and what has ended is taken out of every list.
 
 use crate::book::Arena;
+use crate::conditional::Floor;
 use crate::engine::{Instrument, REMEMBERED_CLIENT_ORDER_IDS};
 use crate::event::{Event, EventSink, ExecutionReport};
+use crate::extra::Stand;
 use crate::fees::{fill_fee, FeeSchedule, FeeTable};
 use crate::ledger::{Ledger, Settlement};
 use crate::levels::PriceIndex;
@@ -22,12 +24,20 @@ pub(crate) struct Taker {
     pub side: Side,
     pub order_type: OrderType,
     pub price: PriceTicks,
+    /// The worst price it may trade at now: its limit, or closer.
+    pub bound: PriceTicks,
+    /// Whether it trades at any price: a market order, or what a stop order has become.
+    pub market: bool,
     pub quote_quantity: Amount,
     /// What of the quote quantity has not been traded.
     pub quote_left: i128,
     /// Whether it may rest, and so holds money.
     pub rests: bool,
     pub hold: i128,
+    /// Its record, if it has one already, or NIL.
+    pub slot: u32,
+    /// The first price that it traded at; 0 for none.
+    pub first_price: i64,
 }
 
 impl Taker {
@@ -36,10 +46,7 @@ impl Taker {
     pub fn incoming(&self) -> Incoming {
         Incoming {
             side: self.side,
-            limit: match self.order_type {
-                OrderType::Market => Incoming::any_price(self.side),
-                _ => self.price,
-            },
+            limit: self.bound,
             leaves: self.order.leaves,
             account: self.order.account,
             self_trade_prevention: match self.order.flags.self_trade_prevention() {
@@ -49,6 +56,15 @@ impl Taker {
                 }
                 mode => mode,
             },
+        }
+    }
+
+    /// Whether nothing of it is left to trade.
+    pub fn is_filled(&self) -> bool {
+        if self.by_quote() {
+            self.quote_left == 0
+        } else {
+            self.order.leaves == 0
         }
     }
 
@@ -83,7 +99,7 @@ pub(crate) fn cancel_reason(taker: &Taker, ended: Ended) -> Option<(CancelReason
         Ended::Filled => None,
         Ended::SelfTrade { decremented } => Some((CancelReason::SelfTrade, decremented)),
         Ended::Exhausted if taker.rests || taker.by_quote() && taker.quote_left == 0 => None,
-        Ended::Exhausted if taker.order_type == OrderType::Market => Some((CancelReason::NoLiquidity, 0)),
+        Ended::Exhausted if taker.market => Some((CancelReason::NoLiquidity, 0)),
         Ended::Exhausted => match taker.order.flags.time_in_force() {
             TimeInForce::Fok => Some((CancelReason::FillOrKill, 0)),
             _ => Some((CancelReason::ImmediateOrCancel, 0)),
@@ -103,6 +119,7 @@ fn report(
 ) -> ExecutionReport {
     let status = match exec_type {
         ExecType::Canceled => OrderStatus::Canceled,
+        ExecType::Expired => OrderStatus::Expired,
         _ if order.leaves == 0 => OrderStatus::Filled,
         _ if order.filled > 0 => OrderStatus::PartiallyFilled,
         _ => OrderStatus::New,
@@ -120,13 +137,16 @@ fn report(
         post_only: order.flags.post_only(),
         self_trade_prevention: order.flags.self_trade_prevention(),
         cancel_reason: CancelReason::None,
-        key_id: KeyId::NONE,
+        key_id: order.key_id(),
         price,
         // An order by quote quantity has no quantity, and leaves that mean nothing; its taker says so.
         quantity: Lots(order.filled.wrapping_add(order.leaves)),
         quote_quantity: Amount::ZERO,
         filled_quantity: Lots(order.filled),
-        leaves_quantity: if exec_type == ExecType::Canceled { Lots::ZERO } else { Lots(order.leaves) },
+        leaves_quantity: match exec_type {
+            ExecType::Canceled | ExecType::Expired => Lots::ZERO,
+            _ => Lots(order.leaves),
+        },
         displayed_quantity: Lots::ZERO,
         hold: Amount::ZERO,
         trade_id: TradeId::NONE,
@@ -139,15 +159,50 @@ fn report(
     }
 }
 
+/// Adds to a report what the order's record does not hold: what it was entered as, and what the book shows of it.
+#[inline]
+pub(crate) fn dress(arena: &Arena, slot: u32, report: &mut ExecutionReport) {
+    let ended = matches!(report.exec_type, ExecType::Canceled | ExecType::Expired);
+    let order = arena.orders.get(slot);
+    report.displayed_quantity = if ended || order.level == NIL { Lots::ZERO } else { Lots(arena.displayed(slot)) };
+    if let Some(extra) = arena.orders.some_extra(slot) {
+        report.order_type = extra.order_type;
+        if extra.quote_quantity != 0 {
+            report.quote_quantity = Amount(extra.quote_quantity);
+            report.quantity = Lots::ZERO;
+            report.leaves_quantity = Lots::ZERO;
+        }
+    }
+}
+
+/// A report of an order that is open, in the book or not. What it holds is left to the caller.
+pub(crate) fn open_report(arena: &Arena, instrument: &Instrument, slot: u32, exec_type: ExecType) -> ExecutionReport {
+    let order = arena.orders.get(slot);
+    let (_, side) = arena.half_of(slot);
+    let price = match arena.orders.some_extra(slot) {
+        Some(extra) if order.level == NIL && extra.stand == Stand::AuctionMarket => 0,
+        Some(extra) if order.level == NIL => extra.limit,
+        _ => arena.level_of(slot).price,
+    };
+    let client_order_id = arena.orders.client_order_id(slot);
+    let mut report = report(order, client_order_id, instrument.instrument_id, side, PriceTicks(price), exec_type);
+    dress(arena, slot, &mut report);
+    report
+}
+
+/// The last report of an order that is canceled or expires.
+pub(crate) fn ended_report(arena: &Arena, instrument: &Instrument, slot: u32, reason: CancelReason) -> ExecutionReport {
+    let expired = matches!(reason, CancelReason::Expired | CancelReason::EndOfDay);
+    let mut report = open_report(arena, instrument, slot, if expired { ExecType::Expired } else { ExecType::Canceled });
+    report.cancel_reason = reason;
+    report
+}
+
 /// What the engine does about a match.
 pub(crate) struct Desk<'a, S> {
-    pub ledger: &'a mut Ledger,
-    pub remembered: &'a mut Remembered,
-    pub fees: &'a FeeTable,
-    pub instrument: &'a mut Instrument,
+    pub floor: Floor<'a, S>,
     pub last_trade_id: &'a mut u64,
     pub taker: &'a mut Taker,
-    pub events: &'a mut S,
 }
 
 /// A fill of one order, as both its sides need it.
@@ -173,11 +228,11 @@ impl<S: EventSink> Desk<'_, S> {
         rate_ppm: i32,
         fill: Fill,
     ) -> (i128, i128) {
-        let instrument = &*self.instrument;
+        let instrument = &self.floor.listing.instrument;
         let before = order.leaves + fill.quantity;
-        let old_carry = order.fee_carry;
+        let old_carry = order.fee_carry();
         let (mut fee, carry) = fill_fee(fill.notional, rate_ppm, old_carry);
-        order.fee_carry = carry;
+        order.set_fee_carry(carry);
         order.filled += fill.quantity;
         if fee < 0 {
             fee = self.payable_rebate(fee);
@@ -191,7 +246,7 @@ impl<S: EventSink> Desk<'_, S> {
         } else {
             (0, 0)
         };
-        self.ledger.settle(Settlement {
+        self.floor.ledger.settle(Settlement {
             account: order.account as usize,
             side,
             base: instrument.base_index(),
@@ -208,8 +263,8 @@ impl<S: EventSink> Desk<'_, S> {
     /// has paid in advance may be gone then.
     #[cold]
     fn payable_rebate(&self, fee: i128) -> i128 {
-        let quote = self.instrument.quote_index();
-        -(-fee).min(self.ledger.accounts[Ledger::VENUE].balance(quote).available())
+        let quote = self.floor.listing.instrument.quote_index();
+        -(-fee).min(self.floor.ledger.accounts[Ledger::VENUE].balance(quote).available())
     }
 
     #[inline(always)] // As `Taker::report`.
@@ -230,21 +285,27 @@ impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
         if !self.taker.by_quote() {
             return available;
         }
-        let lots = self.taker.quote_left / self.instrument.known_notional(price.0, 1);
+        let lots = self.taker.quote_left / self.floor.listing.instrument.known_notional(price.0, 1);
         i64::try_from(lots).map_or(available, |lots| lots.min(available))
     }
 
     #[inline]
     fn traded(&mut self, arena: &mut Arena, incoming: &Incoming, maker: u32, price: PriceTicks, quantity: i64) {
         *self.last_trade_id += 1;
-        self.instrument.last_price = price;
-        let instrument_id = self.instrument.instrument_id;
-        let notional = self.instrument.known_notional(price.0, quantity);
+        self.floor.listing.instrument.last_price = price;
+        let instrument_id = self.floor.listing.instrument.instrument_id;
+        if self.taker.first_price == 0 {
+            self.taker.first_price = price.0;
+        }
+        let notional = self.floor.listing.instrument.known_notional(price.0, quantity);
+        let taker_slot = self.taker.slot;
+        let special = taker_slot != NIL || arena.orders.get(maker).flags.special();
+        let others = if special { self.dissolve_pairs(arena, taker_slot, maker) } else { [None; 2] };
         let fill = Fill { trade_id: TradeId(*self.last_trade_id), price, quantity, notional };
 
         let mut taker = self.taker.order;
         taker.leaves = incoming.leaves;
-        let schedule = self.fees.get(taker.fees);
+        let schedule = self.floor.fees.get(taker.fees);
         let taker_ppm = schedule.taker_ppm;
         let (side, limit, rests) = (self.taker.side, self.taker.price, self.taker.rests);
         let (fee, hold) = self.settle(&mut taker, side, limit, rests, schedule, taker_ppm, fill);
@@ -256,67 +317,102 @@ impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
         let counter = arena.orders.get(maker).order_id;
         let mut report = self.taker.report(instrument_id, ExecType::Trade, CancelReason::None);
         Self::complete(&mut report, fill, fee, Liquidity::Taker, counter);
-        self.events.emit(Event::Execution(report));
+        self.floor.events.emit(Event::Execution(report));
 
         let mut order = *arena.orders.get(maker);
-        let schedule = self.fees.get(order.fees);
+        let schedule = self.floor.fees.get(order.fees);
         // A rebate never exceeds what the taker pays in the same trade.
         let maker_ppm = schedule.maker_ppm.max(-taker_ppm);
         let (fee, hold) = self.settle(&mut order, side.opposite(), price, true, schedule, maker_ppm, fill);
         let place = arena.orders.get_mut(maker);
         place.filled = order.filled;
-        place.fee_carry = order.fee_carry;
+        place.set_fee_carry(order.fee_carry());
         let client_order_id = arena.orders.client_order_id(maker);
         let mut report = self::report(&order, client_order_id, instrument_id, side.opposite(), price, ExecType::Trade);
         report.hold = Amount(hold);
+        if special {
+            self::dress(arena, maker, &mut report);
+        }
         Self::complete(&mut report, fill, fee, Liquidity::Maker, taker.order_id);
-        self.events.emit(Event::Execution(report));
+        self.floor.events.emit(Event::Execution(report));
+        for slot in others.into_iter().flatten() {
+            self.floor.end_waiting(arena, slot, CancelReason::OrderList);
+        }
     }
 
     fn maker_canceled(&mut self, arena: &mut Arena, maker: u32, decremented: i64) {
-        let instrument = &*self.instrument;
+        let other = self.floor.dissolve_pair(arena, maker);
+        let instrument = &self.floor.listing.instrument;
+        let fees = self.floor.fees;
         let report =
-            self.ledger.cancel_maker(arena, instrument, self.fees, maker, CancelReason::SelfTrade, decremented);
-        self.events.emit(Event::Execution(report));
+            self.floor.ledger.cancel_maker(arena, instrument, fees, maker, CancelReason::SelfTrade, decremented);
+        self.floor.events.emit(Event::Execution(report));
+        if let Some(other) = other {
+            self.floor.end_waiting(arena, other, CancelReason::OrderList);
+        }
     }
 
     fn maker_decremented(&mut self, arena: &mut Arena, maker: u32, quantity: i64) {
+        let other = self.floor.dissolve_pair(arena, maker);
         let order = *arena.orders.get(maker);
         let level = arena.level_of(maker);
         let (side, price) = (level.side(), PriceTicks(level.price));
         let hold = self.restate(&order, side, price, quantity);
         let client_order_id = arena.orders.client_order_id(maker);
-        let mut report =
-            self::report(&order, client_order_id, self.instrument.instrument_id, side, price, ExecType::Restated);
+        let mut report = self::report(
+            &order,
+            client_order_id,
+            self.floor.listing.instrument.instrument_id,
+            side,
+            price,
+            ExecType::Restated,
+        );
         report.hold = Amount(hold);
         report.cancel_reason = CancelReason::SelfTrade;
-        self.events.emit(Event::Execution(report));
+        self::dress(arena, maker, &mut report);
+        self.floor.events.emit(Event::Execution(report));
+        if let Some(other) = other {
+            self.floor.end_waiting(arena, other, CancelReason::OrderList);
+        }
     }
 
-    fn taker_decremented(&mut self, _arena: &mut Arena, incoming: &Incoming, quantity: i64) {
+    fn taker_decremented(&mut self, arena: &mut Arena, incoming: &Incoming, quantity: i64) {
+        let slot = self.taker.slot;
+        let other = if slot == NIL { None } else { self.floor.dissolve_pair(arena, slot) };
         self.taker.order.leaves = incoming.leaves;
         if self.taker.rests {
             let order = self.taker.order;
             self.taker.hold = self.restate(&order, self.taker.side, self.taker.price, quantity);
         }
-        let report = self.taker.report(self.instrument.instrument_id, ExecType::Restated, CancelReason::SelfTrade);
-        self.events.emit(Event::Execution(report));
+        let instrument_id = self.floor.listing.instrument.instrument_id;
+        let report = self.taker.report(instrument_id, ExecType::Restated, CancelReason::SelfTrade);
+        self.floor.events.emit(Event::Execution(report));
+        if let Some(other) = other {
+            self.floor.end_waiting(arena, other, CancelReason::OrderList);
+        }
     }
 
     #[inline]
-    fn removed(&mut self, arena: &mut Arena, maker: u32) {
-        self.ledger.retire(arena, self.remembered, maker);
+    fn removed(&mut self, arena: &mut Arena, maker: u32, filled: bool) {
+        self.floor.retire(arena, maker, filled);
     }
 }
 
 impl<S: EventSink> Desk<'_, S> {
+    /// Two orders are about to trade: the other ones of their live pairs, to be ended when the trade is told.
+    #[cold]
+    fn dissolve_pairs(&mut self, arena: &mut Arena, taker: u32, maker: u32) -> [Option<u32>; 2] {
+        let of_taker = if taker == NIL { None } else { self.floor.dissolve_pair(arena, taker) };
+        [of_taker, self.floor.dissolve_pair(arena, maker)]
+    }
+
     /// Shrinks the hold of an order that was just reduced by `quantity` without a trade. Returns what it holds now.
     fn restate(&mut self, order: &Order, side: Side, price: PriceTicks, quantity: i64) -> i128 {
-        let instrument = &*self.instrument;
-        let schedule = self.fees.get(order.fees);
-        let hold = instrument.hold(side, price.0, order.leaves, schedule, order.fee_carry);
-        let before = instrument.hold(side, price.0, order.leaves + quantity, schedule, order.fee_carry);
-        let balance = self.ledger.balance_mut(order.account as usize, instrument.hold_index(side));
+        let instrument = &self.floor.listing.instrument;
+        let schedule = self.floor.fees.get(order.fees);
+        let hold = instrument.hold(side, price.0, order.leaves, schedule, order.fee_carry());
+        let before = instrument.hold(side, price.0, order.leaves + quantity, schedule, order.fee_carry());
+        let balance = self.floor.ledger.balance_mut(order.account as usize, instrument.hold_index(side));
         balance.held -= before - hold;
         hold
     }
@@ -338,13 +434,14 @@ impl Ledger {
         let mut order = *arena.orders.get(slot);
         let level = arena.level_of(slot);
         order.leaves += decremented;
-        let hold = instrument.hold(level.side(), level.price, order.leaves, fees.get(order.fees), order.fee_carry);
+        let hold = instrument.hold(level.side(), level.price, order.leaves, fees.get(order.fees), order.fee_carry());
         self.balance_mut(order.account as usize, instrument.hold_index(level.side())).held -= hold;
         let client_order_id = arena.orders.client_order_id(slot);
         let price = PriceTicks(level.price);
         let mut report =
             report(&order, client_order_id, instrument.instrument_id, level.side(), price, ExecType::Canceled);
         report.cancel_reason = reason;
+        dress(arena, slot, &mut report);
         report
     }
 

@@ -93,7 +93,7 @@ impl Engine {
                     put!(out, order.order_id, (order.account + 1), order.flags.time_in_force() as u8);
                     put!(out, order.flags.self_trade_prevention() as u8, u8::from(order.flags.post_only()));
                     put!(out, self.arena.level(order.level).price, order.filled, order.leaves);
-                    put!(out, schedule.maker_ppm, schedule.taker_ppm, order.fee_carry);
+                    put!(out, schedule.maker_ppm, schedule.taker_ppm, order.fee_carry());
                     put_text(out, &self.arena.orders.client_order_id(slot));
                     count += 1;
                 }
@@ -317,7 +317,7 @@ impl Reader<'_> {
         let flags = Flags::new(mode, post_only != 0, time_in_force);
         let mut order = Order::new(order_id, account - 1, leaves, number, flags);
         order.filled = filled;
-        order.fee_carry = fee_carry;
+        order.set_fee_carry(fee_carry);
         let slot = engine.arena.orders.insert(order);
         engine.arena.orders.set_client_order_id(slot, &client_order_id);
         engine.books[at].rest(&mut engine.arena, slot, side, price);

@@ -128,8 +128,8 @@ impl Engine {
             leaves_quantity: Lots(order.leaves),
             maker_ppm: schedule.maker_ppm,
             taker_ppm: schedule.taker_ppm,
-            fee_carry: order.fee_carry,
-            hold: Amount(instrument.hold(level.side(), level.price, order.leaves, schedule, order.fee_carry)),
+            fee_carry: order.fee_carry(),
+            hold: Amount(instrument.hold(level.side(), level.price, order.leaves, schedule, order.fee_carry())),
         }
     }
 }

@@ -1,0 +1,75 @@
+//! What an order is beyond its record: terms, a list, what it waits for.
+//!
+//! Invariant: an order has an [`Extra`] exactly while its flags say `special`; an order that is not `Working` is in no
+//! level of its book.
+
+use crate::command::{NewOrder, Terms};
+use crate::types::{ListId, OrderType};
+
+/// Where an order stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stand {
+    /// In the book, or on its way into it.
+    Working,
+    /// Waits for its trigger price.
+    Trigger,
+    /// Waits for the price at which it begins to trail.
+    Activation,
+    /// Trails, and waits for its trigger price.
+    Trail,
+    /// Waits for another order of its list.
+    List,
+    /// A market order in an auction.
+    AuctionMarket,
+}
+
+impl Stand {
+    /// Whether it waits for something before it can trade.
+    pub const fn waits(self) -> bool {
+        matches!(self, Self::Trigger | Self::Activation | Self::Trail | Self::List)
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Extra {
+    pub terms: Terms,
+    pub order_type: OrderType,
+    pub stand: Stand,
+    /// `instrument * 2 + side` while it is in no level.
+    pub half: u32,
+    /// The limit, in ticks: of one that is in no level; of a pegged order the worst price; of a market order in an auction
+    /// the price as at which it holds. 0 for none.
+    pub limit: i64,
+    pub quote_quantity: i128,
+    pub list_id: ListId,
+    /// What the book shows of an iceberg order.
+    pub peak: i64,
+    /// Whether it has been executed once, so that its minimum quantity is done with.
+    pub entered: bool,
+}
+
+impl NewOrder {
+    /// Whether it is more than a plain order.
+    #[inline]
+    pub(crate) fn is_special(&self) -> bool {
+        self.terms.is_some() || !matches!(self.order_type, OrderType::Limit | OrderType::Market)
+    }
+
+    /// Its terms.
+    pub(crate) fn terms(&self) -> Terms {
+        self.terms.as_deref().copied().unwrap_or(Terms::NONE)
+    }
+}
+
+impl OrderType {
+    /// Whether it waits for a trigger price.
+    pub const fn is_conditional(self) -> bool {
+        matches!(self, Self::Stop | Self::StopLimit | Self::TakeProfit | Self::TakeProfitLimit)
+    }
+
+    /// Whether its price is given.
+    pub const fn has_limit(self) -> bool {
+        matches!(self, Self::Limit | Self::StopLimit | Self::TakeProfitLimit)
+    }
+}

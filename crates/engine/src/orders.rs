@@ -1,0 +1,737 @@
+//! What clients ask for: new orders, cancels, replaces, mass cancels.
+//!
+//! A plain order (limit or market, no terms) takes the short way: it gets a record only when it comes to rest. A special one
+//! gets its record and its `Extra` first, and is executed from there; so is a conditional order when it triggers.
+
+use crate::command::{CancelOrder, CancelReplace, MassCancel, NewOrder, ReplaceOrder};
+use crate::conditional::Floor;
+use crate::engine::{active, Engine, Instrument, Listing};
+use crate::event::{Event, EventSink, MassCanceled, Rejected};
+use crate::extra::Stand;
+use crate::fees::{worst_cost, FeeSchedule};
+use crate::matching::{self, Incoming, Walk};
+use crate::pool::{client_hash, Flags, Order, NIL};
+use crate::reject::RejectReason;
+use crate::risk::Asked;
+use crate::settlement::{cancel_reason, Desk, Taker};
+use crate::terms::check_terms;
+use crate::types::{
+    AccountId, Amount, AssetId, CancelReason, CancelReplaceMode, ClientOrderId, ExecType, InstrumentId, KeyId, ListId,
+    Lots, OrderId, OrderType, Peg, PriceTicks, Side, TimeInForce, TradingStatus, MAX_ISSUED, MAX_NOTIONAL,
+    MAX_TICKS_OR_LOTS, PPM,
+};
+
+/// When an order begins to work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Entering {
+    /// On entry; a conditional order begins to wait for its price.
+    Now,
+    /// When another order of its list has been filled.
+    Later,
+}
+
+/// What is known of a new order that has passed every check.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub account: usize,
+    pub at: usize,
+    /// Its fee schedule.
+    pub fees: u16,
+    /// Its price, which a slide, a peg or the book may have decided; 0 for none.
+    pub price: PriceTicks,
+    /// What it holds if it comes to rest or waits, or what it costs.
+    pub needed: i128,
+    /// A FOK order that cannot trade whole.
+    pub killed: bool,
+    /// Orders are collected for an auction.
+    pub collects: bool,
+}
+
+/// The refusal of a cancel.
+pub(crate) fn rejected_cancel(reason: RejectReason, cancel: &CancelOrder) -> Rejected {
+    Rejected {
+        reason,
+        account_id: cancel.account_id,
+        instrument_id: InstrumentId::NONE,
+        order_id: cancel.order_id,
+        client_order_id: cancel.client_order_id,
+    }
+}
+
+/// The refusal of a new order.
+pub(crate) fn rejected_new_order(reason: RejectReason, order: &NewOrder) -> Rejected {
+    Rejected {
+        reason,
+        account_id: order.account_id,
+        instrument_id: order.instrument_id,
+        order_id: OrderId::NONE,
+        client_order_id: order.client_order_id,
+    }
+}
+
+/// Whether an order of this kind may come to rest.
+#[inline]
+pub(crate) fn rests(order_type: OrderType, time_in_force: TimeInForce) -> bool {
+    let lasting = !matches!(time_in_force, TimeInForce::Ioc | TimeInForce::Fok);
+    lasting && (order_type.has_limit() || order_type == OrderType::MarketToLimit)
+}
+
+impl Engine {
+    pub(crate) fn new_order<S: EventSink>(&mut self, command: &NewOrder, events: &mut S) -> Result<(), RejectReason> {
+        let entry = self.check_new_order(command, Entering::Now)?;
+        // After this point the order must succeed.
+        if command.is_special() {
+            let slot = self.enter_special(command, &entry, None, events);
+            self.work(slot, events);
+        } else {
+            self.enter_plain(command, &entry, events);
+        }
+        self.after_execution(entry.at, events);
+        Ok(())
+    }
+
+    /// Everything that may be against a new order, in the order of the reasons' numbers.
+    #[inline(always)] // The way of nearly every command; it has two other callers, which are rare.
+    pub(crate) fn check_new_order(&self, command: &NewOrder, entering: Entering) -> Result<Entry, RejectReason> {
+        let account = self.account_index(command.account_id)?;
+        let at = self.instrument_index(command.instrument_id)?;
+        let listing = &self.listings[at];
+        let instrument = &listing.instrument;
+        let collects = self.check_status(listing, command)?;
+        self.check_authority(account, at, command.key_id)?;
+        self.check_client_order_id(account, &command.client_order_id)?;
+        check_form(command)?;
+        let by_quote = command.quote_quantity.0 != 0;
+        let notional = if by_quote {
+            check_quote_quantity(instrument, command.quote_quantity)?
+        } else {
+            check_quantity(instrument, command.quantity)?;
+            match command.order_type.has_limit() {
+                true => check_notional(instrument, command.price, command.quantity)?,
+                false => 0,
+            }
+        };
+        let special = command.is_special();
+        if special {
+            check_terms(listing, command, self.event_time_ns)?;
+        }
+        if command.key_id.0 > KeyId::MAX {
+            return Err(RejectReason::InvalidKey);
+        }
+        let fees = self.fees_for(listing, account);
+        let waits = command.order_type.is_conditional() || entering == Entering::Later;
+        let mut entry = Entry { account, at, fees, price: command.price, needed: 0, killed: false, collects };
+        if listing.active & active::BANDS != 0 && entering == Entering::Now {
+            self.check_static_band(listing, command.side, command.order_type, command.price)?;
+        }
+        if entering == Entering::Now {
+            self.check_risk(account, at, &Asked::of_new_order(command))?;
+        }
+        if special && !waits && !collects {
+            entry.price = self.entry_price(at, command)?;
+        }
+        if command.order_type != OrderType::Market && (waits || rests(command.order_type, command.time_in_force)) {
+            self.check_open_orders(account)?;
+        }
+        if entering == Entering::Later {
+            return Ok(entry);
+        }
+        let book = &self.books[at];
+        let would_match = |price| book.would_match(&self.arena, command.side, price);
+        if command.post_only && !waits && !collects && would_match(entry.price) {
+            return Err(RejectReason::PostOnlyWouldMatch);
+        }
+        let schedule = self.fees.get(fees);
+        let lot_units = i128::from(instrument.lot_units);
+        let needed = if waits || collects {
+            listing.waiting_hold(command, schedule)?
+        } else if command.order_type == OrderType::MarketToLimit {
+            let notional = check_notional(instrument, entry.price, command.quantity)?;
+            [worst_cost(notional, schedule.worst_ppm(), 0), i128::from(command.quantity.0) * lot_units]
+                [command.side.index()]
+        } else {
+            let fill_or_kill = command.time_in_force == TimeInForce::Fok;
+            let market = command.order_type == OrderType::Market;
+            let walked = if fill_or_kill || market && (command.side == Side::Buy) != by_quote {
+                let mut taker = self.taker(command, &entry);
+                taker.bound = self.trading_bound(at, &taker);
+                let most = by_quote.then(|| command.quote_quantity.0 / i128::from(instrument.tick_lot_units));
+                matching::walk(&self.arena, book, &taker.incoming(), most)
+            } else {
+                Walk::default()
+            };
+            entry.killed = fill_or_kill && walked.quantity < command.quantity.0;
+            match (command.order_type, command.side) {
+                // Both sides are computed, because which one it will be cannot be predicted.
+                (OrderType::Limit, side) => {
+                    let cost = worst_cost(notional, schedule.worst_ppm(), 0);
+                    [cost, i128::from(command.quantity.0) * lot_units][side.index()]
+                }
+                (_, Side::Buy) if by_quote => worst_cost(notional, schedule.worst_ppm(), 0),
+                (_, Side::Buy) if entry.killed => 0,
+                (_, Side::Buy) => market_cost(instrument, walked, schedule),
+                (_, Side::Sell) if by_quote => i128::from(walked.quantity) * lot_units,
+                (_, Side::Sell) => i128::from(command.quantity.0) * lot_units,
+            }
+        };
+        if self.ledger.accounts[account].balance(instrument.hold_index(command.side)).available() < needed {
+            return Err(RejectReason::InsufficientFunds);
+        }
+        entry.needed = needed;
+        Ok(entry)
+    }
+
+    /// The order of a command on its way in.
+    #[inline]
+    pub(crate) fn taker(&self, command: &NewOrder, entry: &Entry) -> Taker {
+        let flags = Flags::new(command.self_trade_prevention, command.post_only, command.time_in_force);
+        let leaves = if command.quote_quantity.0 != 0 { i64::MAX } else { command.quantity.0 };
+        let mut order = Order::new(self.last_order_id + 1, entry.account as u32, leaves, entry.fees, flags);
+        order.set_key_id(command.key_id);
+        let market = command.order_type == OrderType::Market;
+        Taker {
+            order,
+            client_order_id: command.client_order_id,
+            side: command.side,
+            order_type: command.order_type,
+            price: entry.price,
+            bound: if market { Incoming::any_price(command.side) } else { entry.price },
+            market,
+            quote_quantity: command.quote_quantity,
+            quote_left: command.quote_quantity.0,
+            rests: rests(command.order_type, command.time_in_force),
+            hold: 0,
+            slot: NIL,
+            first_price: 0,
+        }
+    }
+
+    /// Enters a plain limit or market order: it gets a record only if it comes to rest.
+    #[inline(always)] // As `check_new_order`.
+    fn enter_plain<S: EventSink>(&mut self, command: &NewOrder, entry: &Entry, events: &mut S) {
+        let (account, at) = (entry.account, entry.at);
+        let mut taker = self.taker(command, entry);
+        self.last_order_id += 1;
+        self.note_order(account, at, command);
+        if taker.rests {
+            taker.hold = entry.needed;
+            let hold_asset = self.listings[at].instrument.hold_index(command.side);
+            self.ledger.balance_mut(account, hold_asset).held += entry.needed;
+        }
+        events.emit(Event::Execution(taker.report(command.instrument_id, ExecType::New, CancelReason::None)));
+        if entry.killed {
+            self.cancel_taker(at, &mut taker, CancelReason::FillOrKill, 0, events);
+            self.remember(account, &taker.client_order_id);
+            return;
+        }
+        taker.bound = self.trading_bound(at, &taker);
+        let meets_nobody =
+            entry.collects || taker.rests && !self.books[at].would_match(&self.arena, command.side, command.price);
+        if meets_nobody || self.match_taker(at, &mut taker, events) {
+            let slot = self.arena.orders.insert(taker.order);
+            self.arena.orders.set_client_order_id(slot, &taker.client_order_id);
+            self.ledger.append_order(&mut self.arena, account, slot);
+            self.rest(at, slot, command.side, command.price);
+        } else {
+            self.remember(account, &taker.client_order_id);
+        }
+    }
+
+    pub(crate) fn cancel_order<S: EventSink>(
+        &mut self,
+        command: &CancelOrder,
+        events: &mut S,
+    ) -> Result<(), RejectReason> {
+        let slot = self.find_order(command.account_id, command.order_id, &command.client_order_id)?;
+        let at = self.arena.half_of(slot).0;
+        if !command.account_id.is_none() {
+            if self.listings[at].instrument.status == TradingStatus::Halted {
+                return Err(RejectReason::InstrumentHalted);
+            }
+            self.check_may_cancel(command.account_id)?;
+        }
+        // After this point the cancel must succeed.
+        self.cancel_open(slot, CancelReason::Requested, events);
+        self.after_execution(at, events);
+        Ok(())
+    }
+
+    pub(crate) fn replace_order<S: EventSink>(
+        &mut self,
+        command: &ReplaceOrder,
+        events: &mut S,
+    ) -> Result<(), RejectReason> {
+        if command.account_id.is_none() {
+            return Err(RejectReason::UnknownAccount);
+        }
+        let slot = self.find_order(command.account_id, command.order_id, &command.original_client_order_id)?;
+        let order = *self.arena.orders.get(slot);
+        if order.flags.special() {
+            return self.replace_special(slot, command, events);
+        }
+        let account = order.account as usize;
+        let level = *self.arena.level_of(slot);
+        let (at, side) = (level.instrument(), level.side());
+        let (instrument, collects) = (&self.listings[at].instrument, self.listings[at].collects());
+        let post_only = self.check_replace_status(at, order.flags.post_only())?;
+        self.check_authority(account, at, order.key_id())?;
+        self.check_client_order_id(account, &command.client_order_id)?;
+        let price = if command.price.0 == 0 { PriceTicks(level.price) } else { command.price };
+        check_price(price)?;
+        let old_quantity = order.filled + order.leaves;
+        let quantity = if command.quantity.0 == 0 { Lots(old_quantity) } else { command.quantity };
+        check_quantity(instrument, quantity)?;
+        if quantity.0 <= order.filled {
+            return Err(RejectReason::QuantityNotAboveFilled);
+        }
+        check_notional(instrument, price, quantity)?;
+        if command.trigger_price.0 != 0 || command.display_quantity.0 != 0 {
+            return Err(RejectReason::ReplaceNotAllowed);
+        }
+        if self.listings[at].active & active::BANDS != 0 {
+            self.check_static_band(&self.listings[at], side, OrderType::Limit, price)?;
+        }
+        let asked = Asked {
+            key_id: order.key_id(),
+            side,
+            order_type: OrderType::Limit,
+            price,
+            quantity,
+            quote_quantity: Amount::ZERO,
+            replaces: Some(slot),
+        };
+        self.check_risk(account, at, &asked)?;
+        let keeps_place = price.0 == level.price && quantity.0 <= old_quantity;
+        if post_only && !keeps_place && !collects && self.books[at].would_match(&self.arena, side, price) {
+            return Err(RejectReason::PostOnlyWouldMatch);
+        }
+        let schedule = self.fees.get(order.fees);
+        let leaves = quantity.0 - order.filled;
+        let old_hold = instrument.hold(side, level.price, order.leaves, schedule, order.fee_carry());
+        let hold = instrument.hold(side, price.0, leaves, schedule, order.fee_carry());
+        let hold_asset = instrument.hold_index(side);
+        if self.ledger.accounts[account].balance(hold_asset).available() < hold - old_hold {
+            return Err(RejectReason::InsufficientFunds);
+        }
+        // After this point the replace must succeed.
+
+        let instrument_id = instrument.instrument_id;
+        self.note_replace(account, at, order.key_id());
+        self.ledger.balance_mut(account, hold_asset).held += hold - old_hold;
+        if !command.client_order_id.is_empty() {
+            if let Some(hash) = self.arena.orders.take_client_order_id(slot) {
+                self.ledger.remember(&mut self.remembered, account, hash);
+            }
+            self.arena.orders.set_client_order_id(slot, &command.client_order_id);
+        }
+        if !keeps_place {
+            self.books[at].unlink(&mut self.arena, slot);
+            self.arena.orders.get_mut(slot).leaves = leaves;
+        } else if leaves < order.leaves {
+            self.arena.reduce(slot, order.leaves - leaves);
+        }
+        let mut taker = Taker {
+            order: *self.arena.orders.get(slot),
+            client_order_id: self.arena.orders.client_order_id(slot),
+            side,
+            order_type: OrderType::Limit,
+            price,
+            bound: price,
+            market: false,
+            quote_quantity: Amount::ZERO,
+            quote_left: 0,
+            rests: true,
+            hold,
+            slot: NIL,
+            first_price: 0,
+        };
+        let mut report = taker.report(instrument_id, ExecType::Replaced, CancelReason::None);
+        if keeps_place {
+            report.displayed_quantity = Lots(taker.order.leaves);
+        }
+        events.emit(Event::Execution(report));
+        if keeps_place {
+            self.after_execution(at, events);
+            return Ok(());
+        }
+        if !collects {
+            taker.bound = self.trading_bound(at, &taker);
+        }
+        let rests = collects || self.match_taker(at, &mut taker, events);
+        self.write_back(slot, &taker);
+        if rests {
+            self.rest(at, slot, side, price);
+        } else {
+            self.ledger.retire(&mut self.arena, &mut self.remembered, slot);
+        }
+        self.after_execution(at, events);
+        Ok(())
+    }
+
+    /// Whether the instrument's status allows a replace, and whether it must not match.
+    pub(crate) fn check_replace_status(&self, at: usize, post_only: bool) -> Result<bool, RejectReason> {
+        match self.listings[at].instrument.status {
+            TradingStatus::Open | TradingStatus::PreOpen | TradingStatus::Auction => Ok(post_only),
+            TradingStatus::PostOnly => Ok(true),
+            TradingStatus::CancelOnly => Err(RejectReason::InstrumentCancelOnly),
+            TradingStatus::Halted => Err(RejectReason::InstrumentHalted),
+            TradingStatus::Closed => Err(RejectReason::InstrumentClosed),
+        }
+    }
+
+    /// Cancels an order and enters another.
+    pub(crate) fn cancel_replace<S: EventSink>(
+        &mut self,
+        command: &CancelReplace,
+        events: &mut S,
+    ) -> Result<(), RejectReason> {
+        if command.cancel.account_id.is_none() || command.cancel.account_id != command.new_order.account_id {
+            return Err(RejectReason::UnknownAccount);
+        }
+        let mut canceled = Vec::new();
+        let cancel = self.cancel_order(&command.cancel, &mut canceled);
+        if let (Err(reason), CancelReplaceMode::StopOnFailure) = (cancel, command.mode) {
+            return Err(reason);
+        }
+        let mut entered = Vec::new();
+        let new_order = self.new_order(&command.new_order, &mut entered);
+        if let (Err(_), Err(reason)) = (cancel, new_order) {
+            return Err(reason);
+        }
+        if let Err(reason) = cancel {
+            canceled.push(Event::Rejected(rejected_cancel(reason, &command.cancel)));
+        }
+        if let Err(reason) = new_order {
+            entered.push(Event::Rejected(rejected_new_order(reason, &command.new_order)));
+        }
+        for event in canceled.into_iter().chain(entered) {
+            events.emit(event);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn mass_cancel<S: EventSink>(
+        &mut self,
+        command: &MassCancel,
+        events: &mut S,
+    ) -> Result<(), RejectReason> {
+        let by_venue = command.account_id.is_none();
+        if !by_venue {
+            self.account_index(command.account_id)?;
+            self.check_may_cancel(command.account_id)?;
+        }
+        if !command.instrument_id.is_none() {
+            let at = self.instrument_index(command.instrument_id)?;
+            if !by_venue && self.listings[at].instrument.status == TradingStatus::Halted {
+                return Err(RejectReason::InstrumentHalted);
+            }
+        }
+        // After this point the mass cancel must succeed.
+
+        let mut slots: Vec<u32> = match (command.account_id.index(), command.instrument_id.index()) {
+            (Some(account), _) => self.account_slots(account).collect(),
+            (None, Some(at)) => self.instrument_slots(at),
+            (None, None) => self.arena.orders.slots().collect(),
+        };
+        slots.retain(|&slot| {
+            let (at, side) = self.arena.half_of(slot);
+            let instrument = &self.listings[at].instrument;
+            (command.instrument_id.is_none() || command.instrument_id == instrument.instrument_id)
+                && command.side.is_none_or(|asked| asked == side)
+                && (by_venue || instrument.status != TradingStatus::Halted)
+        });
+        let count = self.cancel_all(slots, CancelReason::MassCancel, events);
+        events.emit(Event::MassCanceled(MassCanceled {
+            account_id: command.account_id,
+            instrument_id: command.instrument_id,
+            side: command.side,
+            count,
+        }));
+        Ok(())
+    }
+
+    /// Matches a taker, and cancels what is left of it if it does not rest. Returns whether it has leaves to rest.
+    pub(crate) fn match_taker<S: EventSink>(&mut self, at: usize, taker: &mut Taker, events: &mut S) -> bool {
+        let mut incoming = taker.incoming();
+        let floor = Floor {
+            ledger: &mut self.ledger,
+            remembered: &mut self.remembered,
+            fees: &self.fees,
+            listing: &mut self.listings[at],
+            lists: &mut self.lists,
+            timers: &mut self.timers,
+            events,
+        };
+        let mut desk = Desk { floor, last_trade_id: &mut self.last_trade_id, taker };
+        let ended = matching::run(&mut self.arena, &mut self.books[at], &mut incoming, &mut desk);
+        taker.order.leaves = incoming.leaves;
+        let listing = &mut self.listings[at];
+        if listing.first_price == 0 {
+            listing.first_price = taker.first_price;
+        }
+        match cancel_reason(taker, ended) {
+            Some((reason, decremented)) => {
+                self.cancel_taker(at, taker, reason, decremented, events);
+                false
+            }
+            None => taker.rests && taker.order.leaves > 0,
+        }
+    }
+
+    /// Reports the end of a taker that is in no book, and releases its hold. `decremented` lots were just taken off it.
+    pub(crate) fn cancel_taker<S: EventSink>(
+        &mut self,
+        at: usize,
+        taker: &mut Taker,
+        reason: CancelReason,
+        decremented: i64,
+        events: &mut S,
+    ) {
+        let instrument = &self.listings[at].instrument;
+        if taker.hold != 0 {
+            let hold_asset = instrument.hold_index(taker.side);
+            self.ledger.balance_mut(taker.order.account as usize, hold_asset).held -= taker.hold;
+            taker.hold = 0;
+        }
+        taker.order.leaves += decremented;
+        events.emit(Event::Execution(taker.report(instrument.instrument_id, ExecType::Canceled, reason)));
+    }
+
+    /// Cancels an open order, wherever it stands.
+    pub(crate) fn cancel_open<S: EventSink>(&mut self, slot: u32, reason: CancelReason, events: &mut S) {
+        if self.arena.orders.get(slot).flags.special() {
+            return self.cancel_special(slot, reason, events);
+        }
+        let at = self.arena.level_of(slot).instrument();
+        let listing = &self.listings[at];
+        let report = self.ledger.cancel_maker(&self.arena, &listing.instrument, &self.fees, slot, reason, 0);
+        events.emit(Event::Execution(report));
+        self.books[at].unlink(&mut self.arena, slot);
+        self.ledger.retire(&mut self.arena, &mut self.remembered, slot);
+    }
+
+    /// Cancels those of these orders that are still open when their turn comes, by ascending order_id, and does what follows
+    /// from it. Returns how many there were.
+    pub(crate) fn cancel_all<S: EventSink>(&mut self, slots: Vec<u32>, reason: CancelReason, events: &mut S) -> u32 {
+        let mut orders: Vec<(u64, u32)> =
+            slots.into_iter().map(|slot| (self.arena.orders.get(slot).order_id, slot)).collect();
+        orders.sort_unstable();
+        let mut touched = std::collections::BTreeSet::new();
+        let mut count = 0;
+        for (order_id, slot) in orders {
+            // The cancel of an order of a list cancels others.
+            if self.arena.orders.get(slot).order_id == order_id {
+                let at = self.arena.half_of(slot).0;
+                if self.listings[at].active != 0 {
+                    touched.insert(at);
+                }
+                self.cancel_open(slot, reason, events);
+                count += 1;
+            }
+        }
+        for at in touched {
+            self.after_execution(at, events);
+        }
+        count
+    }
+
+    // --- look-ups ---------------------------------------------------------------------------------------------------
+
+    #[inline]
+    pub(crate) fn account_index(&self, account_id: AccountId) -> Result<usize, RejectReason> {
+        account_id.index().filter(|&at| at < self.ledger.accounts.len()).ok_or(RejectReason::UnknownAccount)
+    }
+
+    #[inline]
+    pub(crate) fn asset_index(&self, asset_id: AssetId) -> Result<usize, RejectReason> {
+        asset_id.index().filter(|&at| at < self.assets.len()).ok_or(RejectReason::UnknownAsset)
+    }
+
+    #[inline]
+    pub(crate) fn instrument_index(&self, instrument_id: InstrumentId) -> Result<usize, RejectReason> {
+        instrument_id.index().filter(|&at| at < self.listings.len()).ok_or(RejectReason::UnknownInstrument)
+    }
+
+    /// The slot of an open order of this account, or of any account for the venue.
+    #[inline]
+    pub(crate) fn find_order(
+        &self,
+        account_id: AccountId,
+        order_id: OrderId,
+        client_order_id: &ClientOrderId,
+    ) -> Result<u32, RejectReason> {
+        let account = if account_id.is_none() { None } else { Some(self.account_index(account_id)? as u32) };
+        if order_id.is_none() {
+            let account = account.filter(|_| !client_order_id.is_empty()).ok_or(RejectReason::OrderReferenceMissing)?;
+            let hash = client_hash(account_id.0, client_order_id);
+            return self.arena.orders.find_client(account, client_order_id, hash).ok_or(RejectReason::UnknownOrder);
+        }
+        let slot = self.arena.orders.find(order_id.0).ok_or(RejectReason::UnknownOrder)?;
+        let owned = account.is_none_or(|account| self.arena.orders.get(slot).account == account);
+        let named = client_order_id.is_empty() || self.arena.orders.client_order_id(slot) == *client_order_id;
+        if owned && named {
+            Ok(slot)
+        } else {
+            Err(RejectReason::UnknownOrder)
+        }
+    }
+
+    /// Whether the account may use this client_order_id now.
+    #[inline(always)] // Often there is nothing to do.
+    pub(crate) fn check_client_order_id(
+        &self,
+        account: usize,
+        client_order_id: &ClientOrderId,
+    ) -> Result<(), RejectReason> {
+        if client_order_id.is_empty() {
+            return Ok(());
+        }
+        self.check_name(account, client_order_id)
+    }
+
+    pub(crate) fn check_name(&self, account: usize, client_order_id: &ClientOrderId) -> Result<(), RejectReason> {
+        let hash = client_hash(account as u32 + 1, client_order_id);
+        let open = self.arena.orders.find_client(account as u32, client_order_id, hash).is_some();
+        if open || self.remembered.contains(hash) {
+            return Err(RejectReason::DuplicateClientOrderId);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn check_open_orders(&self, account: usize) -> Result<(), RejectReason> {
+        let at_venue = self.arena.orders.len() >= self.config.max_open_orders;
+        let own = self.ledger.accounts[account].open_orders >= self.config.max_open_orders_per_account;
+        if at_venue || own {
+            return Err(RejectReason::TooManyOpenOrders);
+        }
+        Ok(())
+    }
+
+    /// Remembers the client_order_id of an order that closed without ever resting.
+    pub(crate) fn remember(&mut self, account: usize, client_order_id: &ClientOrderId) {
+        if !client_order_id.is_empty() {
+            let hash = client_hash(account as u32 + 1, client_order_id);
+            self.ledger.remember(&mut self.remembered, account, hash);
+        }
+    }
+
+    /// The slots of an instrument's open orders, in no particular order.
+    pub(crate) fn instrument_slots(&self, at: usize) -> Vec<u32> {
+        let on_it = |&slot: &u32| self.arena.half_of(slot).0 == at;
+        if self.listings[at].active == 0 {
+            // Nothing waits, so all of them are in its book.
+            let queue = |side| self.books[at].queue(&self.arena, side);
+            return queue(Side::Buy).chain(queue(Side::Sell)).collect();
+        }
+        self.arena.orders.slots().filter(on_it).collect()
+    }
+
+    /// The slots of an account's open orders by ascending order_id.
+    pub(crate) fn account_slots(&self, account: usize) -> impl Iterator<Item = u32> + '_ {
+        let mut at = self.ledger.accounts[account].first_order;
+        std::iter::from_fn(move || {
+            let slot = at;
+            if slot == NIL {
+                return None;
+            }
+            at = self.arena.orders.get(slot).account_next;
+            Some(slot)
+        })
+    }
+}
+
+/// Type, time in force, price and kind of quantity go together.
+#[inline]
+pub(crate) fn check_form(command: &NewOrder) -> Result<(), RejectReason> {
+    let kind = command.order_type;
+    let market = matches!(kind, OrderType::Market | OrderType::Stop | OrderType::TakeProfit);
+    let by_quote = command.quote_quantity.0 != 0;
+    let in_auction = || kind == OrderType::Market && command.terms().auction_only;
+    let fits = match command.time_in_force {
+        TimeInForce::Ioc => !(market && in_auction()),
+        TimeInForce::Fok => !by_quote && kind != OrderType::MarketToLimit && !(market && in_auction()),
+        TimeInForce::Gtc => !market || in_auction(),
+        TimeInForce::Gtd | TimeInForce::Day => !market,
+    };
+    if !fits {
+        return Err(RejectReason::InvalidTimeInForce);
+    }
+    if command.post_only && !(kind.has_limit() && rests(kind, command.time_in_force)) {
+        return Err(RejectReason::InvalidPostOnly);
+    }
+    if !kind.has_limit() {
+        if command.price.0 != 0 {
+            return Err(RejectReason::PriceNotAllowed);
+        }
+    } else {
+        check_price(command.price)?;
+    }
+    if by_quote && (!market || command.quantity.0 != 0 || in_auction()) {
+        return Err(RejectReason::QuoteQuantityNotAllowed);
+    }
+    Ok(())
+}
+
+#[inline]
+pub(crate) fn check_price(price: PriceTicks) -> Result<(), RejectReason> {
+    if (1..=MAX_TICKS_OR_LOTS).contains(&price.0) {
+        Ok(())
+    } else {
+        Err(RejectReason::InvalidPrice)
+    }
+}
+
+#[inline]
+pub(crate) fn check_quantity(instrument: &Instrument, quantity: Lots) -> Result<(), RejectReason> {
+    if !(1..=MAX_TICKS_OR_LOTS).contains(&quantity.0) {
+        return Err(RejectReason::InvalidQuantity);
+    }
+    if quantity < instrument.min_quantity {
+        return Err(RejectReason::QuantityBelowMinimum);
+    }
+    if quantity > instrument.max_quantity {
+        return Err(RejectReason::QuantityAboveMaximum);
+    }
+    Ok(())
+}
+
+/// The notional of a limit order.
+#[inline]
+pub(crate) fn check_notional(instrument: &Instrument, price: PriceTicks, quantity: Lots) -> Result<i128, RejectReason> {
+    let notional = instrument.notional(price, quantity).ok_or(RejectReason::NotionalOverflow)?;
+    if notional < instrument.min_notional.0 {
+        return Err(RejectReason::NotionalBelowMinimum);
+    }
+    Ok(notional)
+}
+
+/// The notional of an order given by quote quantity.
+#[inline]
+pub(crate) fn check_quote_quantity(instrument: &Instrument, quote_quantity: Amount) -> Result<i128, RejectReason> {
+    let notional = quote_quantity.0;
+    if notional < 1 {
+        return Err(RejectReason::InvalidQuantity);
+    }
+    if notional > MAX_NOTIONAL {
+        return Err(RejectReason::NotionalOverflow);
+    }
+    if notional < instrument.min_notional.0 {
+        return Err(RejectReason::NotionalBelowMinimum);
+    }
+    Ok(notional)
+}
+
+/// What a market buy pays for what it walked over; more than anybody can have if it is out of range.
+pub(crate) fn market_cost(instrument: &Instrument, walked: Walk, schedule: FeeSchedule) -> i128 {
+    // Nobody has more than MAX_ISSUED, so a larger notional need not be computed.
+    match walked.tick_lots.checked_mul(i128::from(instrument.tick_lot_units)) {
+        Some(notional) if notional <= MAX_ISSUED => {
+            let parts = notional / PPM;
+            let rest = notional % PPM;
+            let rate = i128::from(schedule.taker_ppm);
+            notional + parts * rate + crate::fees::ceil_millionths(rest * rate)
+        }
+        _ => i128::MAX,
+    }
+}
