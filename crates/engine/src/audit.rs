@@ -73,6 +73,9 @@ impl Engine {
                 orders += self.audit_half(at, side)?;
             }
         }
+        for slot in self.arena.orders.slots() {
+            orders += u32::from(self.arena.orders.get(slot).level == crate::pool::NIL);
+        }
         hold!(orders == self.arena.orders.len(), "every open order is in one book");
         let listed: u64 = self.ledger.accounts.iter().map(|account| u64::from(account.open_orders)).sum();
         hold!(listed == u64::from(orders), "every open order is in one account's list");
@@ -86,23 +89,28 @@ impl Engine {
         let mut count = 0;
         for slot in self.account_slots(account).take(most) {
             let order = self.arena.orders.get(slot);
-            let level = self.arena.level_of(slot);
-            let instrument = &self.listings[level.instrument()].instrument;
+            let (at, side) = self.arena.half_of(slot);
+            let listing = &self.listings[at];
             hold!(order.account as usize == account, "an account's list has its own orders");
             hold!(order.order_id > last, "an account's list ascends");
             hold!(self.arena.orders.find(order.order_id) == Some(slot), "an open order is found by its id");
             hold!(order.fee_carry() < 1_000_000, "a carry is less than one unit");
             last = order.order_id;
             count += 1;
-            let fees = self.fees.get(order.fees);
-            held[instrument.hold_index(level.side())] +=
-                instrument.hold(level.side(), level.price, order.leaves, fees, order.fee_carry());
+            held[listing.instrument.hold_index(side)] += listing.hold_of(&self.arena, &self.fees, slot);
         }
         let info = &self.ledger.accounts[account];
         if count == most && info.open_orders as usize > most {
             return Ok(());
         }
         hold!(count == info.open_orders as usize, "an account's orders are counted");
+        for list in self.lists.open.values().filter(|list| list.account as usize == account) {
+            if let Some([first, second]) = list.live_pair() {
+                let slot = self.arena.orders.find(first.0).ok_or("a live pair is open")?;
+                let (at, side) = self.arena.half_of(slot);
+                held[self.listings[at].instrument.hold_index(side)] -= first.1.min(second.1);
+            }
+        }
         for (asset, held) in held.into_iter().enumerate() {
             let balance = info.balance(asset);
             hold!(

@@ -423,8 +423,13 @@ impl Engine {
         let (mut floor, arena) = self.floor(at, events);
         let other = floor.dissolve_pair(arena, slot);
         floor.retire(arena, slot, filled);
+        self.end_other(other, events);
+    }
+
+    /// Ends the other order of a pair that was dissolved. It may be in the book.
+    fn end_other<S: EventSink>(&mut self, other: Option<u32>, events: &mut S) {
         if let Some(other) = other {
-            floor.end_waiting(arena, other, CancelReason::OrderList);
+            self.cancel_special(other, CancelReason::OrderList, events);
         }
     }
 
@@ -515,10 +520,7 @@ impl Engine {
         } else {
             floor.end_waiting(arena, slot, reason);
         }
-        if let Some(other) = other {
-            let (mut floor, arena) = self.floor(at, events);
-            floor.end_waiting(arena, other, CancelReason::OrderList);
-        }
+        self.end_other(other, events);
     }
 
     /// What follows from an execution, a cancel or a change: pegged orders follow their prices, orders of lists are released,
@@ -620,9 +622,8 @@ impl Engine {
         self.arena.orders.extra_mut(slot).stand = Stand::Working;
         events.emit(Event::Terms(self.order_terms(slot)));
         let (mut floor, arena) = self.floor(at, events);
-        if let Some(other) = floor.dissolve_pair(arena, slot) {
-            floor.end_waiting(arena, other, CancelReason::OrderList);
-        }
+        let other = floor.dissolve_pair(arena, slot);
+        self.end_other(other, events);
         self.execute(slot, events);
     }
 }
