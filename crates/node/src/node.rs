@@ -25,7 +25,7 @@ use crate::journal::{
     self, Journal, JournalReader, Limits, Position, SeekError, TornTail, MAX_BATCH_COMMANDS, MAX_RECORD,
     MAX_SEGMENT_BYTES, SEGMENT_HEADER,
 };
-use crate::wire::{EventRecord, RecordSink};
+use crate::wire::{check_all_encodable, EventRecord, RecordSink};
 use crate::writer::{CheckpointJob, CheckpointPlace, Writer};
 
 /// Batches of fewer commands get memory of their own instead of a large vector from the pool.
@@ -87,7 +87,7 @@ impl NodeConfig {
 
     fn check(&self) -> Result<(), NodeError> {
         if self.batch_limit() == 0 {
-            return Err(NodeError::Config { setting: "segment_bytes", rule: "must be at least 224" });
+            return Err(NodeError::Config { setting: "segment_bytes", rule: "must be at least 608" });
         }
         if self.segment_bytes > MAX_SEGMENT_BYTES {
             return Err(NodeError::Config { setting: "segment_bytes", rule: "must be at most 1 GiB" });
@@ -197,8 +197,10 @@ impl Node {
     /// Executes commands and returns their events when they are durable. Long inputs are cut into batches.
     ///
     /// # Errors
-    /// The node has stopped. The commands may or may not be in the journal.
+    /// A command cannot be encoded, and then nothing was executed; or the node has stopped, and then the commands may or
+    /// may not be in the journal.
     pub fn execute(&mut self, commands: &[Command]) -> Result<Events, NodeError> {
+        check_all_encodable(commands)?;
         let mut events = Events::default();
         for chunk in commands.chunks(self.batch_limit) {
             let mut batch = self.commands.take();

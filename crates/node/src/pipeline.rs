@@ -21,7 +21,10 @@ use crate::error::{JournalError, NodeError, StopReason};
 use crate::feed::{lock, wait, Completion, EventBlock, EventSlice, Events, Outbox, Pool};
 use crate::follower::Follower;
 use crate::node::{Node, NodeConfig, Recovery, MAX_BATCHES_WAITING};
-use crate::wire::{decode_command_records, decode_commands, CommandRecord, EventRecord, COMMAND_SIZE};
+use crate::wire::{
+    check_all_encodable, check_encodable, decode_command_records, decode_commands, CommandRecord, EventRecord,
+    COMMAND_SIZE,
+};
 use crate::writer::WriterHandle;
 
 /// Long inputs are cut into batches of so many commands, so that the disk works on one while the engine executes the
@@ -304,8 +307,10 @@ impl NodeHandle {
     /// in between, at least every 4,096 commands.
     ///
     /// # Errors
-    /// `Stopped`; the commands may or may not be in the journal then.
+    /// `Wire` if any of the commands cannot be encoded, and then nothing was executed; `Stopped`, and then the commands
+    /// may or may not be in the journal.
     pub fn execute(&self, commands: &[Command]) -> Result<Events, NodeError> {
+        check_all_encodable(commands)?;
         let shared = self.shared();
         let batches = commands.chunks(shared.chunk).map(|chunk| {
             let mut batch = shared.pool.take();
@@ -403,8 +408,9 @@ impl NodeHandle {
     /// [`completions`](Self::completions).
     ///
     /// # Errors
-    /// `QueueFull`, `Stopped`; the command was not taken then.
+    /// `Wire` if the command cannot be encoded, `QueueFull`, `Stopped`; the command was not taken then.
     pub fn submit(&self, token: u64, command: Command) -> Result<(), NodeError> {
+        check_encodable(&command)?;
         let shared = self.shared();
         if let Some(reason) = shared.outbox.stopped() {
             return Err(NodeError::Stopped(reason));
