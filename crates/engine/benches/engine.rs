@@ -8,8 +8,8 @@ mod common;
 use beurs_engine::command::{AddAsset, CancelOrder, Command, Deposit, ListInstrument, NewOrder, OpenAccount, SetFees};
 use beurs_engine::event::Event;
 use beurs_engine::types::{
-    AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, GroupId, InstrumentId, Lots, OrderId, OrderType,
-    PriceTicks, SelfTradePrevention, Side, Step, Symbol, TimeInForce,
+    AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, GroupId, InstrumentId, KeyId, Lots, OrderId,
+    OrderType, PriceTicks, SelfTradePrevention, Side, Step, Symbol, TimeInForce,
 };
 use beurs_engine::Engine;
 use common::{median, now, time, Random};
@@ -84,6 +84,8 @@ fn order(random: &mut Random, side: Side, price: i64, quantity: i64, time_in_for
         quantity: Lots(quantity),
         quote_quantity: Amount(0),
         client_order_id: ClientOrderId::EMPTY,
+        key_id: KeyId::NONE,
+        terms: None,
     }
 }
 

@@ -717,3 +717,11 @@ fn rejected(reason: RejectReason, command: &Command) -> Rejected {
     }
     rejected
 }
+
+impl Engine {
+    /// When something is due next, in nanoseconds since 1970 UTC; `i64::MAX` for never: nothing keeps time yet.
+    #[inline]
+    pub fn next_due_ns(&self) -> i64 {
+        i64::MAX
+    }
+}

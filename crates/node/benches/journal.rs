@@ -17,8 +17,8 @@ use beurs_node::engine::command::{
 };
 use beurs_node::engine::event::Event;
 use beurs_node::engine::types::{
-    AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, ExecType, GroupId, InstrumentId, Lots, OrderId,
-    OrderType, PriceTicks, SelfTradePrevention, Side, Step, Symbol, TimeInForce,
+    AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, ExecType, GroupId, InstrumentId, KeyId, Lots,
+    OrderId, OrderType, PriceTicks, SelfTradePrevention, Side, Step, Symbol, TimeInForce,
 };
 use beurs_node::engine::Engine;
 use beurs_node::wire::{CommandRecord, COMMAND_SIZE};
@@ -104,6 +104,8 @@ fn load(count: usize) -> Vec<Command> {
                 quantity: Lots(1 + r.below(10) as i64),
                 quote_quantity: Amount::ZERO,
                 client_order_id: ClientOrderId::EMPTY,
+                key_id: KeyId::NONE,
+                terms: None,
             })
         };
         events.clear();

@@ -28,7 +28,8 @@ use crate::io::{Disk, DiskFile};
 use crate::wire::{decode_command, encode_command_into, MAX_ENCODED_COMMAND};
 
 const SEGMENT_MAGIC: [u8; 8] = *b"BEURSJL1";
-const VERSION: u32 = 1;
+/// Version 1 had other commands; it is not read.
+const VERSION: u32 = 2;
 /// The size of a segment's header.
 pub const SEGMENT_HEADER: usize = 64;
 /// The size of a record's header.
@@ -38,7 +39,7 @@ pub const MAX_BATCH_COMMANDS: usize = 8192;
 /// The most bytes that one command may take in a segment.
 pub const MAX_RECORD: usize = RECORD_HEADER + MAX_ENCODED_COMMAND;
 /// The smallest segment that any batch fits into.
-pub const MIN_SEGMENT_BYTES: u64 = 2 << 20;
+pub const MIN_SEGMENT_BYTES: u64 = 8 << 20;
 /// The largest segment.
 pub const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 /// The running hash before the first record.
@@ -67,7 +68,7 @@ impl Batch {
 }
 
 /// One command as the journal holds it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Record {
     /// Its place in the order of everything, from 1.
     pub sequence: u64,
@@ -260,7 +261,11 @@ impl SegmentHeader {
         }
         let version = u32_at(bytes, 8);
         if version != VERSION {
-            return Err(JournalError::damaged(path, 8, format!("format version {version} is not known")));
+            let what = format!(
+                "the journal has format version {version}, and this program reads version {VERSION} only: use the release \
+                 that wrote it"
+            );
+            return Err(JournalError::damaged(path, 8, what));
         }
         if u32_at(bytes, 12) != Self::checksum(bytes) {
             return Err(JournalError::damaged(path, 12, "the header's checksum is wrong"));

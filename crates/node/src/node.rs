@@ -2,6 +2,8 @@
 //!
 //! Invariants:
 //! * A command is handed to the journal before it is executed, with the sequence and the event time it is executed with.
+//! * No command is stamped with a time at which something is due in the engine before the node itself has put an
+//!   `AdvanceTime` there, with a sequence of its own. Recovery finds it in the journal like any other command.
 //! * Recovered state = newest good checkpoint + the journal behind it = the state of an engine that is given the whole
 //!   journal.
 //! * After a panic in a command, or a failed append, nothing more is executed: the state is ahead of what is durable, or
@@ -25,7 +27,7 @@ use crate::journal::{
     self, Journal, JournalReader, Limits, Position, SeekError, TornTail, MAX_BATCH_COMMANDS, MAX_RECORD,
     MAX_SEGMENT_BYTES, SEGMENT_HEADER,
 };
-use crate::wire::{EventRecord, RecordSink};
+use crate::wire::{check_all_encodable, EventRecord, RecordSink};
 use crate::writer::{CheckpointJob, CheckpointPlace, Writer};
 
 /// Batches of fewer commands get memory of their own instead of a large vector from the pool.
@@ -87,7 +89,7 @@ impl NodeConfig {
 
     fn check(&self) -> Result<(), NodeError> {
         if self.batch_limit() == 0 {
-            return Err(NodeError::Config { setting: "segment_bytes", rule: "must be at least 224" });
+            return Err(NodeError::Config { setting: "segment_bytes", rule: "must be at least 608" });
         }
         if self.segment_bytes > MAX_SEGMENT_BYTES {
             return Err(NodeError::Config { setting: "segment_bytes", rule: "must be at most 1 GiB" });
@@ -194,11 +196,15 @@ impl Node {
         Ok((node, recovery))
     }
 
-    /// Executes commands and returns their events when they are durable. Long inputs are cut into batches.
+    /// Executes commands and returns their events when they are durable. Long inputs are cut into batches. Between two
+    /// batches the node may put a command of its own, so that sequences need not follow on each other there; its events
+    /// are not among those returned.
     ///
     /// # Errors
-    /// The node has stopped. The commands may or may not be in the journal.
+    /// A command cannot be encoded, and then nothing was executed; or the node has stopped, and then the commands may or
+    /// may not be in the journal.
     pub fn execute(&mut self, commands: &[Command]) -> Result<Events, NodeError> {
+        check_all_encodable(commands)?;
         let mut events = Events::default();
         for chunk in commands.chunks(self.batch_limit) {
             let mut batch = self.commands.take();
@@ -213,8 +219,9 @@ impl Node {
         Ok(events)
     }
 
-    /// Executes one batch and hands it to the journal. The block must not be shown to anybody before it is released;
-    /// the flag says whether it already is. `completions` may name parts of the block for tokens.
+    /// Executes one batch and hands it to the journal, after what is due by now. The block has the batch's events only,
+    /// and must not be shown to anybody before it is released; the flag says whether it already is. `completions` may
+    /// name parts of the block for tokens.
     pub(crate) fn start(
         &mut self,
         commands: Vec<Command>,
@@ -224,8 +231,41 @@ impl Node {
         if let Some(reason) = self.outbox.stopped() {
             return Err(NodeError::Stopped(reason));
         }
+        let event_time_ns = self.now_ns();
+        self.advance_to(event_time_ns)?;
+        self.start_at(event_time_ns, commands, completions)
+    }
+
+    /// Does what is due by now.
+    pub(crate) fn advance(&mut self) -> Result<(), NodeError> {
+        if let Some(reason) = self.outbox.stopped() {
+            return Err(NodeError::Stopped(reason));
+        }
+        self.advance_to(self.now_ns())
+    }
+
+    /// Does what is due by a time. Once is enough: what a command leaves to be done is due later than the command.
+    fn advance_to(&mut self, event_time_ns: i64) -> Result<(), NodeError> {
+        if event_time_ns < self.engine.next_due_ns() {
+            return Ok(());
+        }
+        let mut commands = self.commands.take();
+        commands.push(Command::AdvanceTime);
+        self.start_at(event_time_ns, commands, |_| Vec::new())?;
+        Ok(())
+    }
+
+    fn now_ns(&self) -> i64 {
+        self.clock.now_ns().max(self.engine.event_time_ns())
+    }
+
+    fn start_at(
+        &mut self,
+        event_time_ns: i64,
+        commands: Vec<Command>,
+        completions: impl FnOnce(&EventBlock) -> Vec<(u64, std::ops::Range<usize>)>,
+    ) -> Result<(Arc<EventBlock>, bool), NodeError> {
         let first_sequence = self.engine.sequence() + 1;
-        let event_time_ns = self.clock.now_ns().max(self.engine.event_time_ns());
         let mut records = if commands.len() < POOLED_COMMANDS { Vec::new() } else { self.records.take() };
         records.reserve(commands.len() + commands.len() / 2);
         let executed = if let Some(writer) = &self.writer {

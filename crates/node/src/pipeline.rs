@@ -4,24 +4,30 @@
 //! * One lock gives the order of everything: whoever holds it stamps, hands over to the journal and executes.
 //! * A read sees the state between two batches, and its result is given out only when all that state is durable: the
 //!   closure runs under the lock, then the reader waits, without the lock, for the disk to get there.
+//! * What is due in the engine is done on time even if nobody sends anything: the node's own thread wakes for it.
 //! * Everything is bounded: commands under way by `queue_capacity`, batches that wait for the disk by a constant,
 //!   the ring by its bytes.
 
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use beurs_engine::command::Command;
 use beurs_engine::{Engine, EngineConfig};
 
 use crate::error::{JournalError, NodeError, StopReason};
-use crate::feed::{lock, wait, Completion, EventBlock, EventSlice, Events, Outbox, Pool};
+use crate::feed::{lock, wait, wait_for, Completion, EventBlock, EventSlice, Events, Outbox, Pool};
 use crate::follower::Follower;
+use crate::io::Clock;
 use crate::node::{Node, NodeConfig, Recovery, MAX_BATCHES_WAITING};
-use crate::wire::{decode_command_records, decode_commands, CommandRecord, EventRecord, COMMAND_SIZE};
+use crate::wire::{
+    check_all_encodable, check_encodable, decode_command_records, decode_commands, CommandRecord, EventRecord,
+    COMMAND_SIZE,
+};
 use crate::writer::WriterHandle;
 
 /// Long inputs are cut into batches of so many commands, so that the disk works on one while the engine executes the
@@ -29,6 +35,9 @@ use crate::writer::WriterHandle;
 const CHUNK: usize = 4096;
 /// The same without a disk, for which small batches are dear.
 const CHUNK_IN_MEMORY: usize = 512;
+
+/// The node's thread looks at the clock this often while something is due later, because clocks get set.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(1);
 
 /// Inputs of up to so many records are decoded before the first is executed; longer ones are read twice.
 const DECODED_AT_ONCE: usize = 8192;
@@ -57,6 +66,9 @@ struct Shared {
     pool: Arc<Pool<Command>>,
     queue: Mutex<Queue>,
     arrived: Condvar,
+    clock: Arc<dyn Clock>,
+    /// [`Engine::next_due_ns`] after the last batch; changed only by who holds the node.
+    next_due_ns: AtomicI64,
     queue_capacity: usize,
     chunk: usize,
     /// Submitted, and the completion not taken yet.
@@ -80,9 +92,9 @@ struct Queue {
 pub struct Stats {
     /// The last sequence whose events may be seen.
     pub sequence: u64,
-    /// Commands executed.
+    /// Commands executed, without those by which the node itself does what is due.
     pub commands: u64,
-    /// Batches executed.
+    /// Batches of them executed.
     pub batches: u64,
     /// Submitted commands that wait to be executed.
     pub queue_depth: usize,
@@ -157,10 +169,58 @@ impl Shared {
         completions: impl FnOnce(&EventBlock) -> Vec<(u64, std::ops::Range<usize>)>,
     ) -> Result<(Arc<EventBlock>, bool), NodeError> {
         let count = commands.len() as u64;
-        let started = self.with_node(|node| node.start(commands, completions))?;
+        let started = self.with_node(|node| {
+            let started = node.start(commands, completions);
+            (started, self.note_next_due(node))
+        });
+        let (started, earlier) = started?;
+        if earlier {
+            self.wake();
+        }
         self.batches.fetch_add(1, Ordering::Relaxed);
         self.commands.fetch_add(count, Ordering::Relaxed);
         started
+    }
+
+    /// Does what is due by now.
+    fn advance(&self) {
+        self.wait_for_room(MAX_BATCHES_WAITING);
+        let advanced = self.with_node(|node| {
+            let advanced = node.advance();
+            self.note_next_due(node);
+            advanced
+        });
+        if !matches!(advanced, Ok(Ok(()))) {
+            // The node has stopped: nothing is due any more, and everybody has been told.
+            self.next_due_ns.store(i64::MAX, Ordering::Relaxed);
+        }
+    }
+
+    /// Keeps in view when something is due next; whether that is earlier than it was.
+    fn note_next_due(&self, node: &Node) -> bool {
+        let next = node.engine().next_due_ns();
+        let before = self.next_due_ns.load(Ordering::Relaxed);
+        if next != before {
+            self.next_due_ns.store(next, Ordering::Relaxed);
+        }
+        next < before
+    }
+
+    /// Has the node's thread look at what is due. The lock is taken so that the thread is not between looking and waiting.
+    fn wake(&self) {
+        drop(lock(&self.queue));
+        self.arrived.notify_one();
+    }
+
+    /// How long the node's thread may sleep; zero if something is due, `None` if nothing will be.
+    fn until_due(&self) -> Option<Duration> {
+        match self.next_due_ns.load(Ordering::Relaxed) {
+            i64::MAX => None,
+            due => {
+                let left = due.saturating_sub(self.clock.now_ns());
+                Some(Duration::from_nanos(u64::try_from(left).unwrap_or(0)).min(LOOK_AT_CLOCK))
+            }
+        }
     }
 
     /// Executes batches one behind the other and gives out the events of each when it is durable, while the next ones
@@ -201,13 +261,21 @@ impl Shared {
         Ok(())
     }
 
-    /// The node's own thread: executes what is submitted, as it comes.
+    /// The node's own thread: executes what is submitted, as it comes, and does what is due when nothing comes.
     fn run(&self) {
         let mut tokens = Vec::new();
         loop {
             let mut queue = lock(&self.queue);
             while queue.commands.is_empty() && !queue.closing {
-                queue = wait(&self.arrived, queue);
+                queue = match self.until_due() {
+                    None => wait(&self.arrived, queue),
+                    Some(Duration::ZERO) => {
+                        drop(queue);
+                        self.advance();
+                        lock(&self.queue)
+                    }
+                    Some(left) => wait_for(&self.arrived, queue, left),
+                };
             }
             if queue.commands.is_empty() {
                 break;
@@ -268,6 +336,7 @@ impl NodeHandle {
     /// See [`Node::open`].
     pub fn open(config: &NodeConfig) -> Result<(Self, Recovery), NodeError> {
         let (node, recovery) = Node::open(config)?;
+        let next_due_ns = node.engine().next_due_ns();
         let shared = Arc::new(Shared {
             turnstile: Mutex::new(()),
             outbox: node.outbox().clone(),
@@ -276,6 +345,8 @@ impl NodeHandle {
             node: Mutex::new(Some(node)),
             queue: Mutex::new(Queue::default()),
             arrived: Condvar::new(),
+            clock: config.clock.clone(),
+            next_due_ns: AtomicI64::new(next_due_ns),
             queue_capacity: config.queue_capacity,
             chunk: config.batch_limit().min(if config.path.is_some() { CHUNK } else { CHUNK_IN_MEMORY }),
             under_way: AtomicUsize::new(0),
@@ -301,11 +372,15 @@ impl NodeHandle {
     }
 
     /// Executes commands, in order, and returns their events when they are durable. Other callers' commands may come
-    /// in between, at least every 4,096 commands.
+    /// in between, at least every 4,096 commands, and so may those by which the node itself does what is due: sequences
+    /// may begin later than behind the last one seen, and may leave some out. Only the events of these commands are
+    /// returned; those of all commands are in [`events_since`](Self::events_since).
     ///
     /// # Errors
-    /// `Stopped`; the commands may or may not be in the journal then.
+    /// `Wire` if any of the commands cannot be encoded, and then nothing was executed; `Stopped`, and then the commands
+    /// may or may not be in the journal.
     pub fn execute(&self, commands: &[Command]) -> Result<Events, NodeError> {
+        check_all_encodable(commands)?;
         let shared = self.shared();
         let batches = commands.chunks(shared.chunk).map(|chunk| {
             let mut batch = shared.pool.take();
@@ -403,8 +478,9 @@ impl NodeHandle {
     /// [`completions`](Self::completions).
     ///
     /// # Errors
-    /// `QueueFull`, `Stopped`; the command was not taken then.
+    /// `Wire` if the command cannot be encoded, `QueueFull`, `Stopped`; the command was not taken then.
     pub fn submit(&self, token: u64, command: Command) -> Result<(), NodeError> {
+        check_encodable(&command)?;
         let shared = self.shared();
         if let Some(reason) = shared.outbox.stopped() {
             return Err(NodeError::Stopped(reason));

@@ -12,17 +12,26 @@ use std::fmt;
 use std::mem::{offset_of, size_of};
 
 use beurs_engine::command::{
-    AddAsset, CancelOrder, Command, Deposit, ListInstrument, MassCancel, NewOrder, OpenAccount, ReplaceOrder,
-    SetAccountGroup, SetFees, SetTradingStatus, Withdraw,
+    CancelOrder, Command, Deposit, KillScope, MassCancel, NewOrder, Note, ReplaceOrder, Terms, Withdraw,
 };
 use beurs_engine::event::{
-    AccountGroupSet, AccountOpened, AssetAdded, Event, EventSink, ExecutionReport, FeesSet, InstrumentListed,
-    MassCanceled, Posted, Rejected, TradingStatusSet,
+    AccountGroupSet, AccountOpened, Administered, AssetAdded, AuctionEnded, AuctionIndication, CancelAllAfterSet,
+    Event, EventSink, ExecutionReport, FeesSet, InstrumentListed, KillSwitchSet, LimitStateSet, MarkPriceSet,
+    MassCanceled, OrderListStatus, OrderTerms, Posted, Rejected, SettingChanged, TimeAdvanced, TradeCorrected,
+    TradingStatusSet,
 };
 use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{
-    AccountId, Amount, AssetId, CancelReason, ExecType, GroupId, InstrumentId, Liquidity, Lots, OrderId, OrderStatus,
-    OrderType, PriceTicks, SelfTradePrevention, ShortText, Side, Step, TimeInForce, TradeId, TradingStatus,
+    AccountId, Amount, AssetId, CancelReason, Contingency, ExecType, GroupId, InstrumentId, KeyId, Liquidity, ListId,
+    ListStatus, Lots, OrderId, OrderStatus, OrderType, Peg, PriceTicks, SelfTradePrevention, Setting, ShortText, Side,
+    StatusReason, TimeInForce, TradeId, TradingStatus, TriggerBy,
+};
+
+mod encoding;
+
+pub use encoding::{
+    check_all_encodable, check_encodable, decode_command, decode_commands, decode_one_command, encode_command,
+    encode_command_into, MAX_ENCODED_COMMAND, MAX_LIST_ORDERS,
 };
 
 #[cfg(target_endian = "big")]
@@ -128,22 +137,23 @@ macro_rules! record {
 }
 
 record!(
-    /// One frequent command, flat. Fields that the kind does not use are 0.
+    /// One frequent command, flat. Fields that the kind does not use are 0. Orders with terms, and replaces of a trigger
+    /// price or a display quantity, do not fit it and go one by one.
     CommandRecord, COMMAND_SIZE, COMMAND_FIELDS, COMMAND_DOCS {
         /// 1 NewOrder, 2 CancelOrder, 3 ReplaceOrder, 4 MassCancel, 5 Deposit, 6 Withdraw
         kind: u8,
         /// 1 buy, 2 sell; a mass cancel of both sides 0
         side: u8,
-        /// 1 limit, 2 market
+        /// 1 limit, 2 market, 3 stop, 4 stop_limit, 5 take_profit, 6 take_profit_limit, 7 market_to_limit
         order_type: u8,
-        /// 1 gtc, 2 ioc, 3 fok
+        /// 1 gtc, 2 ioc, 3 fok, 4 gtd, 5 day
         time_in_force: u8,
         /// 0 or 1
         post_only: u8,
         /// 0 none, 1 expire_taker, 2 expire_maker, 3 expire_both, 4 decrement
         self_trade_prevention: u8,
-        /// 0
-        reserved: u16,
+        /// NewOrder: the key that it was sent with, or 0
+        key_id: u16,
         /// the account, of every kind
         account_id: u32,
         /// NewOrder; MassCancel, where 0 is all
@@ -176,61 +186,77 @@ record!(
         sequence: u64,
         /// of the command that caused it: nanoseconds since 1970 UTC
         event_time_ns: i64,
-        /// 1 Execution, 2 Rejected, 3 MassCanceled, 4 Posted, 5 AssetAdded, 6 InstrumentListed, 7 AccountOpened, 8 AccountGroupSet, 9 FeesSet, 10 TradingStatusSet
+        /// 1 Execution, 2 Rejected, 3 MassCanceled, 4 Posted, 5 AssetAdded, 6 InstrumentListed, 7 AccountOpened, 8 AccountGroupSet, 9 FeesSet, 10 TradingStatusSet, 11 Terms, 12 OrderListStatus, 13 AuctionIndication, 14 AuctionEnded, 15 LimitStateSet, 16 CancelAllAfterSet, 17 TimeAdvanced, 18 MarkPriceSet, 19 KillSwitchSet, 20 SettingChanged, 21 TradeCorrected, 22 Administered
         kind: u8,
-        /// Execution: 1 new, 2 trade, 3 canceled, 4 replaced, 5 restated
+        /// Execution: 1 new, 2 trade, 3 canceled, 4 replaced, 5 restated, 6 triggered, 7 expired
         exec_type: u8,
-        /// Execution: 1 new, 2 partially_filled, 3 filled, 4 canceled
+        /// Execution: 1 new, 2 partially_filled, 3 filled, 4 canceled, 5 expired; OrderListStatus: 1 executing, 2 all_done
         status: u8,
-        /// Execution, MassCanceled: 1 buy, 2 sell
+        /// Execution, MassCanceled, LimitStateSet: 1 buy, 2 sell
         side: u8,
-        /// Execution: 1 limit, 2 market
+        /// Execution: 1 limit, 2 market, 3 stop, 4 stop_limit, 5 take_profit, 6 take_profit_limit, 7 market_to_limit
         order_type: u8,
-        /// Execution: 1 gtc, 2 ioc, 3 fok
+        /// Execution: 1 gtc, 2 ioc, 3 fok, 4 gtd, 5 day
         time_in_force: u8,
         /// Execution: 0 or 1
         post_only: u8,
         /// Execution: 0 none, 1 expire_taker, 2 expire_maker, 3 expire_both, 4 decrement
         self_trade_prevention: u8,
-        /// Execution: 0 none, 1 requested, 2 mass_cancel, 3 immediate_or_cancel, 4 fill_or_kill, 5 no_liquidity, 6 self_trade
+        /// Execution: 0 none, 1 requested, 2 mass_cancel, 3 immediate_or_cancel, 4 fill_or_kill, 5 no_liquidity, 6 self_trade, 7 expired, 8 end_of_day, 9 order_list, 10 minimum_quantity, 11 price_band, 12 auction_ended, 13 insufficient_funds, 14 disconnected, 15 cancel_all_after, 16 kill_switch, 17 refused, 18 no_reference_price
         cancel_reason: u8,
-        /// Execution: 0 none, 1 maker, 2 taker
+        /// Execution: 0 none, 1 maker, 2 taker, 3 auction
         liquidity: u8,
-        /// TradingStatusSet: 1 open, 2 post_only, 3 cancel_only, 4 halted
+        /// TradingStatusSet: 1 open, 2 post_only, 3 cancel_only, 4 halted, 5 auction, 6 pre_open, 7 closed
         trading_status: u8,
         /// AssetAdded: the asset's decimals
         scale: u8,
-        /// Rejected: the number of the reason
+        /// Rejected: the number of the reason; TradingStatusSet: 1 requested, 2 schedule, 3 price_band, 4 trigger_cascade, 5 limit_state, 6 auction_end
         reason: u16,
-        /// AccountOpened, AccountGroupSet, FeesSet
+        /// AccountOpened, AccountGroupSet, FeesSet, KillSwitchSet, SettingChanged
         group_id: u16,
-        /// Execution, Rejected, MassCanceled, Posted, AccountOpened, AccountGroupSet
+        /// Execution, Rejected, MassCanceled, Posted, AccountOpened, AccountGroupSet, Terms, OrderListStatus, CancelAllAfterSet, KillSwitchSet, SettingChanged; TradeCorrected: who bought
         account_id: u32,
-        /// Execution, Rejected, MassCanceled, InstrumentListed, FeesSet, TradingStatusSet
+        /// Execution, Rejected, MassCanceled, InstrumentListed, FeesSet, TradingStatusSet, Terms, OrderListStatus, AuctionIndication, AuctionEnded, LimitStateSet, MarkPriceSet, KillSwitchSet, SettingChanged, TradeCorrected
         instrument_id: u32,
         /// Posted, AssetAdded
         asset_id: u32,
-        /// MassCanceled: how many orders
+        /// MassCanceled, KillSwitchSet: how many orders; TimeAdvanced: how many timers
         count: u32,
         /// FeesSet
         maker_ppm: i32,
         /// FeesSet
         taker_ppm: i32,
-        /// Execution, Rejected
+        /// Execution, KillSwitchSet, SettingChanged: the key, or 0
+        key_id: u16,
+        /// Terms: how far it trails, in basis points
+        trail_bps: u16,
+        /// Terms: 0 last, 1 best, 2 mark
+        trigger_by: u8,
+        /// Terms: 0 none, 1 primary, 2 market
+        peg: u8,
+        /// sum of bits; Terms: 1 hidden, 2 auction_only, 4 slide, 8 waits; KillSwitchSet: 1 engaged
+        flags: u8,
+        /// OrderListStatus: 1 oco, 2 oto, 3 otoco; KillSwitchSet: 1 all, 2 instrument, 3 group, 4 account, 5 key; SettingChanged: the number of the command
+        detail: u8,
+        /// Execution, Rejected, Terms
         order_id: u64,
-        /// Execution of a trade
+        /// Execution of a trade, TradeCorrected
         trade_id: u64,
-        /// Execution of a trade: the other order
+        /// Execution of a trade: the other order; Terms, OrderListStatus: the order list; TradeCorrected: the account who sold
         counter_order_id: u64,
-        /// Execution: the order's limit in ticks
+        /// in ticks; Execution: the order's limit; Terms: the trigger price; AuctionIndication, AuctionEnded, MarkPriceSet: the price; TradeCorrected: the price so far
         price: i64,
-        /// Execution: the order's total, in lots
+        /// in lots; Execution: what of it the book shows; Terms: how much is shown at one time, 0 for all
+        displayed_quantity: i64,
+        /// nanoseconds since 1970 UTC, or 0; Terms: when the order expires; TradingStatusSet: when the auction ends; CancelAllAfterSet: when it cancels
+        time_ns: i64,
+        /// in lots; Execution: the order's total; Terms: the minimum quantity; TradeCorrected: the trade's
         quantity: i64,
         /// Execution: in lots
         filled_quantity: i64,
         /// Execution: in lots
         leaves_quantity: i64,
-        /// Execution of a trade: in ticks
+        /// in ticks; Execution of a trade: its price; Terms: the peg offset; TradeCorrected: the price that holds, 0 if busted
         last_price: i64,
         /// Execution of a trade: in lots
         last_quantity: i64,
@@ -250,21 +276,21 @@ record!(
         fee_lo: u64,
         /// high half of it
         fee_hi: i64,
-        /// Posted: by how much the balance changed; low half
+        /// low half; Posted: by how much the balance changed; AuctionIndication, AuctionEnded: the volume in lots; Administered: characters 37 to 44 of the reason
         amount_lo: u64,
-        /// high half of it
+        /// high half of it; Administered: characters 45 to 52
         amount_hi: i64,
-        /// Posted: the balance's total after it; low half
+        /// low half; Posted: the balance's total after it; AuctionIndication: the imbalance in lots; Administered: characters 53 to 60 of the reason
         total_lo: u64,
-        /// high half of it
+        /// high half of it; Administered: characters 61 to 64
         total_hi: i64,
         /// Posted: the balance's held part after it; low half
         held_lo: u64,
         /// high half of it
         held_hi: i64,
-        /// Execution, Rejected
+        /// Execution, Rejected; Administered: the first 36 characters of the reason
         client_order_id: [u8; 36],
-        /// AssetAdded, AccountOpened: the code; InstrumentListed: the symbol
+        /// AssetAdded, AccountOpened: the code; InstrumentListed: the symbol; Administered: the actor
         code: [u8; 32],
         /// the event's place among those of its command, from 0; with the sequence it names the event
         event_index: u32,
@@ -280,13 +306,42 @@ pub mod command_kind {
     pub const MASS_CANCEL: u8 = 4;
     pub const DEPOSIT: u8 = 5;
     pub const WITHDRAW: u8 = 6;
+    pub const CANCEL_REPLACE: u8 = 7;
+    pub const NEW_ORDER_LIST: u8 = 8;
+    pub const CANCEL_ALL_AFTER: u8 = 9;
+    pub const ADVANCE_TIME: u8 = 10;
     pub const ADD_ASSET: u8 = 16;
     pub const LIST_INSTRUMENT: u8 = 17;
     pub const OPEN_ACCOUNT: u8 = 18;
     pub const SET_ACCOUNT_GROUP: u8 = 19;
     pub const SET_FEES: u8 = 20;
     pub const SET_TRADING_STATUS: u8 = 21;
+    pub const SET_MARK_PRICE: u8 = 22;
+    pub const SET_INSTRUMENT_GROUP: u8 = 23;
+    pub const SET_MATCHING: u8 = 24;
+    pub const SET_LEAD_MARKET_MAKER: u8 = 25;
+    pub const SET_PRICE_BANDS: u8 = 26;
+    pub const SET_FEATURES: u8 = 27;
+    pub const SET_SCHEDULE: u8 = 28;
+    pub const SET_RANDOM_SEED: u8 = 29;
+    pub const SET_RISK_LIMITS: u8 = 30;
+    pub const SET_ACCOUNT_MODE: u8 = 31;
+    pub const KILL_SWITCH: u8 = 32;
+    pub const SET_TRADE_GROUP: u8 = 33;
+    pub const SET_FEE_TIER: u8 = 34;
+    pub const SET_FEE_PROMOTION: u8 = 35;
+    pub const SET_FEE_CAP: u8 = 36;
+    pub const BUST_TRADE: u8 = 37;
+    pub const ADJUST_TRADE: u8 = 38;
+    pub const ADMINISTER: u8 = 63;
 }
+
+/// The bits of an EVENT record's flags.
+const HIDDEN: u8 = 1;
+const AUCTION_ONLY: u8 = 2;
+const SLIDE: u8 = 4;
+const WAITS: u8 = 8;
+const ENGAGED: u8 = 1;
 
 /// The numbers of events in records.
 pub mod event_kind {
@@ -301,6 +356,18 @@ pub mod event_kind {
     pub const ACCOUNT_GROUP_SET: u8 = 8;
     pub const FEES_SET: u8 = 9;
     pub const TRADING_STATUS_SET: u8 = 10;
+    pub const TERMS: u8 = 11;
+    pub const ORDER_LIST_STATUS: u8 = 12;
+    pub const AUCTION_INDICATION: u8 = 13;
+    pub const AUCTION_ENDED: u8 = 14;
+    pub const LIMIT_STATE_SET: u8 = 15;
+    pub const CANCEL_ALL_AFTER_SET: u8 = 16;
+    pub const TIME_ADVANCED: u8 = 17;
+    pub const MARK_PRICE_SET: u8 = 18;
+    pub const KILL_SWITCH_SET: u8 = 19;
+    pub const SETTING_CHANGED: u8 = 20;
+    pub const TRADE_CORRECTED: u8 = 21;
+    pub const ADMINISTERED: u8 = 22;
 }
 
 #[inline]
@@ -367,11 +434,12 @@ fn text<const N: usize>(bytes: &[u8; N], field: &'static str) -> Result<ShortTex
 }
 
 impl CommandRecord {
-    /// The record of a command; `None` for kinds that have no record (16 and up).
+    /// The record of a command; `None` for kinds that have no record (7 and up), for an order with terms, and for a
+    /// replace of a trigger price or a display quantity.
     pub fn from_command(command: &Command) -> Option<Self> {
         let mut record = Self::ZERO;
         match command {
-            Command::NewOrder(order) => {
+            Command::NewOrder(order) if order.terms.is_none() => {
                 record.kind = command_kind::NEW_ORDER;
                 record.side = order.side as u8;
                 record.order_type = order.order_type as u8;
@@ -380,6 +448,7 @@ impl CommandRecord {
                 record.self_trade_prevention = order.self_trade_prevention as u8;
                 record.account_id = order.account_id.0;
                 record.instrument_id = order.instrument_id.0;
+                record.key_id = order.key_id.0;
                 record.client_order_id = *order.client_order_id.padded();
                 record.price = order.price.0;
                 record.quantity = order.quantity.0;
@@ -391,7 +460,7 @@ impl CommandRecord {
                 record.order_id = cancel.order_id.0;
                 record.client_order_id = *cancel.client_order_id.padded();
             }
-            Command::ReplaceOrder(replace) => {
+            Command::ReplaceOrder(replace) if replace.trigger_price.0 == 0 && replace.display_quantity.0 == 0 => {
                 record.kind = command_kind::REPLACE_ORDER;
                 record.account_id = replace.account_id.0;
                 record.order_id = replace.order_id.0;
@@ -418,12 +487,7 @@ impl CommandRecord {
                 record.asset_id = withdraw.asset_id.0;
                 record.set_amount(withdraw.amount);
             }
-            Command::AddAsset(_)
-            | Command::ListInstrument(_)
-            | Command::OpenAccount(_)
-            | Command::SetAccountGroup(_)
-            | Command::SetFees(_)
-            | Command::SetTradingStatus(_) => return None,
+            _ => return None,
         }
         Some(record)
     }
@@ -434,7 +498,6 @@ impl CommandRecord {
     /// A field that is not a value of its type, or that the kind does not use and is not 0.
     #[inline]
     pub fn to_command(&self) -> Result<Command, WireError> {
-        must_be_zero(self.reserved == 0, "reserved")?;
         must_be_zero(self.reserved_2 == 0, "reserved_2")?;
         let account_id = AccountId(self.account_id);
         if self.kind == command_kind::NEW_ORDER {
@@ -456,6 +519,8 @@ impl CommandRecord {
                 quantity: Lots(self.quantity),
                 quote_quantity: self.amount(),
                 client_order_id: text(&self.client_order_id, "client_order_id")?,
+                key_id: KeyId(self.key_id),
+                terms: None,
             }));
         }
         let (side, instrument, asset, order, terms, amount, client_id, original) = match self.kind {
@@ -465,6 +530,7 @@ impl CommandRecord {
             command_kind::DEPOSIT | command_kind::WITHDRAW => (false, false, true, false, false, true, false, false),
             _ => return Err(WireError::new("kind", NOT_A_VALUE)),
         };
+        must_be_zero(self.key_id == 0, "key_id")?;
         must_be_zero(self.order_type == 0, "order_type")?;
         must_be_zero(self.time_in_force == 0, "time_in_force")?;
         must_be_zero(self.post_only == 0, "post_only")?;
@@ -492,6 +558,8 @@ impl CommandRecord {
                 client_order_id: text(&self.client_order_id, "client_order_id")?,
                 price: PriceTicks(self.price),
                 quantity: Lots(self.quantity),
+                trigger_price: PriceTicks(0),
+                display_quantity: Lots::ZERO,
             }),
             command_kind::MASS_CANCEL => Command::MassCancel(MassCancel {
                 account_id,
@@ -561,385 +629,6 @@ pub fn decode_command_records(bytes: &[u8], out: &mut Vec<Command>) -> Result<()
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// The compact encoding of commands.
-
-/// No encoded command is longer.
-pub const MAX_ENCODED_COMMAND: usize = 128;
-
-const HAS_QUOTE_QUANTITY: u8 = 1;
-
-/// Writes at the start of a buffer; the buffer's size is fixed, so that the stores need no checks.
-struct Writer<'a> {
-    buffer: &'a mut [u8; MAX_ENCODED_COMMAND],
-    at: usize,
-}
-
-impl Writer<'_> {
-    #[inline]
-    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
-        self.buffer[self.at..self.at + N].copy_from_slice(&bytes);
-        self.at += N;
-    }
-
-    /// The whole field is stored, and only the text counts; the next field overwrites the rest.
-    #[inline]
-    fn put_text<const N: usize>(&mut self, text: &ShortText<N>) {
-        self.buffer[self.at..self.at + N].copy_from_slice(text.padded());
-        self.at += text.len();
-    }
-}
-
-/// Writes the encoding of a command at the start of `buffer` and returns its length. What is behind it in the buffer is
-/// undefined.
-#[inline]
-pub fn encode_command_into(command: &Command, buffer: &mut [u8; MAX_ENCODED_COMMAND]) -> usize {
-    let mut w = Writer { buffer, at: 0 };
-    match command {
-        Command::NewOrder(order) => {
-            let has_quote_quantity = order.quote_quantity.0 != 0;
-            w.put([
-                command_kind::NEW_ORDER,
-                order.side as u8,
-                order.order_type as u8,
-                order.time_in_force as u8,
-                u8::from(order.post_only),
-                order.self_trade_prevention as u8,
-                order.client_order_id.len() as u8,
-                if has_quote_quantity { HAS_QUOTE_QUANTITY } else { 0 },
-            ]);
-            w.put(order.account_id.0.to_le_bytes());
-            w.put(order.instrument_id.0.to_le_bytes());
-            w.put(order.price.0.to_le_bytes());
-            w.put(order.quantity.0.to_le_bytes());
-            if has_quote_quantity {
-                w.put(order.quote_quantity.0.to_le_bytes());
-            }
-            w.put_text(&order.client_order_id);
-        }
-        Command::CancelOrder(cancel) => {
-            w.put([command_kind::CANCEL_ORDER, cancel.client_order_id.len() as u8, 0, 0]);
-            w.put(cancel.account_id.0.to_le_bytes());
-            w.put(cancel.order_id.0.to_le_bytes());
-            w.put_text(&cancel.client_order_id);
-        }
-        Command::ReplaceOrder(replace) => {
-            w.put([
-                command_kind::REPLACE_ORDER,
-                replace.original_client_order_id.len() as u8,
-                replace.client_order_id.len() as u8,
-                0,
-            ]);
-            w.put(replace.account_id.0.to_le_bytes());
-            w.put(replace.order_id.0.to_le_bytes());
-            w.put(replace.price.0.to_le_bytes());
-            w.put(replace.quantity.0.to_le_bytes());
-            w.put_text(&replace.original_client_order_id);
-            w.put_text(&replace.client_order_id);
-        }
-        Command::MassCancel(cancel) => {
-            w.put([command_kind::MASS_CANCEL, cancel.side.map_or(0, |side| side as u8), 0, 0]);
-            w.put(cancel.account_id.0.to_le_bytes());
-            w.put(cancel.instrument_id.0.to_le_bytes());
-        }
-        Command::Deposit(Deposit { account_id, asset_id, amount })
-        | Command::Withdraw(Withdraw { account_id, asset_id, amount }) => {
-            let deposit = matches!(command, Command::Deposit(_));
-            w.put([if deposit { command_kind::DEPOSIT } else { command_kind::WITHDRAW }, 0, 0, 0]);
-            w.put(account_id.0.to_le_bytes());
-            w.put(asset_id.0.to_le_bytes());
-            w.put(amount.0.to_le_bytes());
-        }
-        Command::AddAsset(asset) => {
-            w.put([command_kind::ADD_ASSET, asset.scale, asset.code.len() as u8, 0]);
-            w.put_text(&asset.code);
-        }
-        Command::ListInstrument(instrument) => {
-            w.put([
-                command_kind::LIST_INSTRUMENT,
-                instrument.symbol.len() as u8,
-                instrument.tick_size.scale,
-                instrument.lot_size.scale,
-            ]);
-            w.put(instrument.base.0.to_le_bytes());
-            w.put(instrument.quote.0.to_le_bytes());
-            w.put(instrument.tick_size.mantissa.to_le_bytes());
-            w.put(instrument.lot_size.mantissa.to_le_bytes());
-            w.put(instrument.min_quantity.0.to_le_bytes());
-            w.put(instrument.max_quantity.0.to_le_bytes());
-            w.put(instrument.min_notional.0.to_le_bytes());
-            w.put_text(&instrument.symbol);
-        }
-        Command::OpenAccount(account) => {
-            w.put([command_kind::OPEN_ACCOUNT, account.code.len() as u8]);
-            w.put(account.group_id.0.to_le_bytes());
-            w.put_text(&account.code);
-        }
-        Command::SetAccountGroup(set) => {
-            w.put([command_kind::SET_ACCOUNT_GROUP, 0]);
-            w.put(set.group_id.0.to_le_bytes());
-            w.put(set.account_id.0.to_le_bytes());
-        }
-        Command::SetFees(set) => {
-            w.put([command_kind::SET_FEES, 0]);
-            w.put(set.group_id.0.to_le_bytes());
-            w.put(set.instrument_id.0.to_le_bytes());
-            w.put(set.maker_ppm.to_le_bytes());
-            w.put(set.taker_ppm.to_le_bytes());
-        }
-        Command::SetTradingStatus(set) => {
-            w.put([command_kind::SET_TRADING_STATUS, set.status as u8, 0, 0]);
-            w.put(set.instrument_id.0.to_le_bytes());
-        }
-    }
-    w.at
-}
-
-/// Appends the encoding of a command to `out`.
-pub fn encode_command(command: &Command, out: &mut Vec<u8>) {
-    let mut buffer = [0; MAX_ENCODED_COMMAND];
-    let length = encode_command_into(command, &mut buffer);
-    out.extend_from_slice(&buffer[..length]);
-}
-
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    #[inline]
-    fn take(&mut self, length: usize) -> Result<&'a [u8], WireError> {
-        let taken = self.at.checked_add(length).and_then(|end| self.bytes.get(self.at..end));
-        self.at += length;
-        taken.ok_or(WireError::new("length", "the bytes end within the command"))
-    }
-
-    #[inline]
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
-        let mut array = [0; N];
-        array.copy_from_slice(self.take(N)?);
-        Ok(array)
-    }
-
-    #[inline]
-    fn u8(&mut self) -> Result<u8, WireError> {
-        Ok(self.array::<1>()?[0])
-    }
-
-    #[inline]
-    fn u16(&mut self) -> Result<u16, WireError> {
-        self.array().map(u16::from_le_bytes)
-    }
-
-    #[inline]
-    fn u32(&mut self) -> Result<u32, WireError> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    #[inline]
-    fn i32(&mut self) -> Result<i32, WireError> {
-        self.array().map(i32::from_le_bytes)
-    }
-
-    #[inline]
-    fn u64(&mut self) -> Result<u64, WireError> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    #[inline]
-    fn i64(&mut self) -> Result<i64, WireError> {
-        self.array().map(i64::from_le_bytes)
-    }
-
-    #[inline]
-    fn i128(&mut self) -> Result<i128, WireError> {
-        self.array().map(i128::from_le_bytes)
-    }
-
-    #[inline]
-    fn zeros(&mut self, count: usize) -> Result<(), WireError> {
-        must_be_zero(self.take(count)?.iter().all(|&byte| byte == 0), "reserved")
-    }
-
-    #[inline]
-    fn text<const N: usize>(&mut self, length: u8, field: &'static str) -> Result<ShortText<N>, WireError> {
-        ShortText::new(self.take(usize::from(length))?)
-            .ok_or(WireError::new(field, "must be printable ASCII without spaces, and not longer than the field"))
-    }
-}
-
-/// Reads one encoded command at the start of `bytes`; returns it with its length.
-///
-/// # Errors
-/// Bytes that are not what [`encode_command`] writes.
-pub fn decode_command(bytes: &[u8]) -> Result<(Command, usize), WireError> {
-    let mut r = Reader { bytes, at: 0 };
-    let command = match r.u8()? {
-        command_kind::NEW_ORDER => {
-            let side = value(Side::from_u8(r.u8()?), "side")?;
-            let order_type = value(OrderType::from_u8(r.u8()?), "order_type")?;
-            let time_in_force = value(TimeInForce::from_u8(r.u8()?), "time_in_force")?;
-            let post_only = flag(r.u8()?, "post_only")?;
-            let self_trade_prevention = value(SelfTradePrevention::from_u8(r.u8()?), "self_trade_prevention")?;
-            let length = r.u8()?;
-            let has_quote_quantity = flag(r.u8()?, "flags")?;
-            let account_id = AccountId(r.u32()?);
-            let instrument_id = InstrumentId(r.u32()?);
-            let price = PriceTicks(r.i64()?);
-            let quantity = Lots(r.i64()?);
-            let quote_quantity = if has_quote_quantity { Amount(r.i128()?) } else { Amount::ZERO };
-            if has_quote_quantity && quote_quantity == Amount::ZERO {
-                return Err(WireError::new("quote_quantity", "must not be 0 where it is given"));
-            }
-            Command::NewOrder(NewOrder {
-                account_id,
-                instrument_id,
-                side,
-                order_type,
-                time_in_force,
-                post_only,
-                self_trade_prevention,
-                price,
-                quantity,
-                quote_quantity,
-                client_order_id: r.text(length, "client_order_id")?,
-            })
-        }
-        command_kind::CANCEL_ORDER => {
-            let length = r.u8()?;
-            r.zeros(2)?;
-            Command::CancelOrder(CancelOrder {
-                account_id: AccountId(r.u32()?),
-                order_id: OrderId(r.u64()?),
-                client_order_id: r.text(length, "client_order_id")?,
-            })
-        }
-        command_kind::REPLACE_ORDER => {
-            let original_length = r.u8()?;
-            let length = r.u8()?;
-            r.zeros(1)?;
-            let account_id = AccountId(r.u32()?);
-            let order_id = OrderId(r.u64()?);
-            let price = PriceTicks(r.i64()?);
-            let quantity = Lots(r.i64()?);
-            Command::ReplaceOrder(ReplaceOrder {
-                account_id,
-                order_id,
-                original_client_order_id: r.text(original_length, "original_client_order_id")?,
-                client_order_id: r.text(length, "client_order_id")?,
-                price,
-                quantity,
-            })
-        }
-        command_kind::MASS_CANCEL => {
-            let side = optional_side(r.u8()?)?;
-            r.zeros(2)?;
-            Command::MassCancel(MassCancel {
-                account_id: AccountId(r.u32()?),
-                instrument_id: InstrumentId(r.u32()?),
-                side,
-            })
-        }
-        kind @ (command_kind::DEPOSIT | command_kind::WITHDRAW) => {
-            r.zeros(3)?;
-            let account_id = AccountId(r.u32()?);
-            let asset_id = AssetId(r.u32()?);
-            let amount = Amount(r.i128()?);
-            if kind == command_kind::DEPOSIT {
-                Command::Deposit(Deposit { account_id, asset_id, amount })
-            } else {
-                Command::Withdraw(Withdraw { account_id, asset_id, amount })
-            }
-        }
-        command_kind::ADD_ASSET => {
-            let scale = r.u8()?;
-            let length = r.u8()?;
-            r.zeros(1)?;
-            Command::AddAsset(AddAsset { code: r.text(length, "code")?, scale })
-        }
-        command_kind::LIST_INSTRUMENT => {
-            let length = r.u8()?;
-            let tick_scale = r.u8()?;
-            let lot_scale = r.u8()?;
-            let base = AssetId(r.u32()?);
-            let quote = AssetId(r.u32()?);
-            let tick_size = Step { mantissa: r.u64()?, scale: tick_scale };
-            let lot_size = Step { mantissa: r.u64()?, scale: lot_scale };
-            let min_quantity = Lots(r.i64()?);
-            let max_quantity = Lots(r.i64()?);
-            let min_notional = Amount(r.i128()?);
-            Command::ListInstrument(ListInstrument {
-                symbol: r.text(length, "symbol")?,
-                base,
-                quote,
-                tick_size,
-                lot_size,
-                min_quantity,
-                max_quantity,
-                min_notional,
-            })
-        }
-        command_kind::OPEN_ACCOUNT => {
-            let length = r.u8()?;
-            let group_id = GroupId(r.u16()?);
-            Command::OpenAccount(OpenAccount { code: r.text(length, "code")?, group_id })
-        }
-        command_kind::SET_ACCOUNT_GROUP => {
-            r.zeros(1)?;
-            let group_id = GroupId(r.u16()?);
-            Command::SetAccountGroup(SetAccountGroup { account_id: AccountId(r.u32()?), group_id })
-        }
-        command_kind::SET_FEES => {
-            r.zeros(1)?;
-            let group_id = GroupId(r.u16()?);
-            let instrument_id = InstrumentId(r.u32()?);
-            Command::SetFees(SetFees { instrument_id, group_id, maker_ppm: r.i32()?, taker_ppm: r.i32()? })
-        }
-        command_kind::SET_TRADING_STATUS => {
-            let status = value(TradingStatus::from_u8(r.u8()?), "status")?;
-            r.zeros(2)?;
-            Command::SetTradingStatus(SetTradingStatus { instrument_id: InstrumentId(r.u32()?), status })
-        }
-        _ => return Err(WireError::new("kind", NOT_A_VALUE)),
-    };
-    Ok((command, r.at))
-}
-
-/// Reads bytes that are exactly one encoded command.
-///
-/// # Errors
-/// Bytes that are not what [`encode_command`] writes, or more than that.
-pub fn decode_one_command(bytes: &[u8]) -> Result<Command, WireError> {
-    match decode_command(bytes)? {
-        (command, length) if length == bytes.len() => Ok(command),
-        _ => Err(WireError::new("length", "the bytes go on behind the command")),
-    }
-}
-
-/// Appends the commands of concatenated encodings to `out`.
-///
-/// # Errors
-/// The first one that is not a command, by its index; `out` is then as before.
-pub fn decode_commands(bytes: &[u8], out: &mut Vec<Command>) -> Result<(), WireError> {
-    let before = out.len();
-    let mut at = 0;
-    while at < bytes.len() {
-        match decode_command(&bytes[at..]) {
-            Ok((command, length)) => {
-                out.push(command);
-                at += length;
-            }
-            Err(error) => {
-                let index = out.len() - before;
-                out.truncate(before);
-                return Err(error.at(index));
-            }
-        }
-    }
-    Ok(())
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
 // Events.
 
 fn padded<const N: usize, const M: usize>(text: &ShortText<N>) -> [u8; M] {
@@ -989,10 +678,18 @@ impl EventRecord {
             count: 0,
             maker_ppm: 0,
             taker_ppm: 0,
+            key_id: report.key_id.0,
+            trail_bps: 0,
+            trigger_by: 0,
+            peg: 0,
+            flags: 0,
+            detail: 0,
             order_id: report.order_id.0,
             trade_id: report.trade_id.0,
             counter_order_id: report.counter_order_id.0,
             price: report.price.0,
+            displayed_quantity: report.displayed_quantity.0,
+            time_ns: 0,
             quantity: report.quantity.0,
             filled_quantity: report.filled_quantity.0,
             leaves_quantity: report.leaves_quantity.0,
@@ -1086,8 +783,185 @@ impl EventRecord {
                 record.kind = event_kind::TRADING_STATUS_SET;
                 record.instrument_id = set.instrument_id.0;
                 record.trading_status = set.status as u8;
+                record.reason = u16::from(set.reason as u8);
+                record.time_ns = set.end_time_ns;
+            }
+            Event::Terms(order) => record.set_terms(order),
+            Event::OrderListStatus(list) => {
+                record.kind = event_kind::ORDER_LIST_STATUS;
+                record.counter_order_id = list.list_id.0;
+                record.account_id = list.account_id.0;
+                record.instrument_id = list.instrument_id.0;
+                record.detail = list.contingency as u8;
+                record.status = list.status as u8;
+            }
+            Event::AuctionIndication(indication) => {
+                record.kind = event_kind::AUCTION_INDICATION;
+                record.instrument_id = indication.instrument_id.0;
+                record.price = indication.price.0;
+                record.amount_lo = lo(indication.volume);
+                record.amount_hi = hi(indication.volume);
+                record.total_lo = lo(indication.imbalance);
+                record.total_hi = hi(indication.imbalance);
+            }
+            Event::AuctionEnded(ended) => {
+                record.kind = event_kind::AUCTION_ENDED;
+                record.instrument_id = ended.instrument_id.0;
+                record.price = ended.price.0;
+                record.amount_lo = lo(ended.volume);
+                record.amount_hi = hi(ended.volume);
+            }
+            Event::LimitStateSet(set) => {
+                record.kind = event_kind::LIMIT_STATE_SET;
+                record.instrument_id = set.instrument_id.0;
+                record.side = set.side.map_or(0, |side| side as u8);
+            }
+            Event::CancelAllAfterSet(set) => {
+                record.kind = event_kind::CANCEL_ALL_AFTER_SET;
+                record.account_id = set.account_id.0;
+                record.time_ns = set.deadline_ns;
+            }
+            Event::TimeAdvanced(advanced) => {
+                record.kind = event_kind::TIME_ADVANCED;
+                record.count = advanced.count;
+            }
+            Event::MarkPriceSet(set) => {
+                record.kind = event_kind::MARK_PRICE_SET;
+                record.instrument_id = set.instrument_id.0;
+                record.price = set.price.0;
+            }
+            Event::KillSwitchSet(set) => {
+                record.kind = event_kind::KILL_SWITCH_SET;
+                record.set_kill_scope(set.scope);
+                record.flags = if set.engaged { ENGAGED } else { 0 };
+                record.count = set.count;
+            }
+            Event::SettingChanged(changed) => {
+                record.kind = event_kind::SETTING_CHANGED;
+                record.detail = changed.setting as u8;
+                record.instrument_id = changed.instrument_id.0;
+                record.account_id = changed.account_id.0;
+                record.group_id = changed.group_id.0;
+                record.key_id = changed.key_id.0;
+            }
+            Event::TradeCorrected(corrected) => {
+                record.kind = event_kind::TRADE_CORRECTED;
+                record.trade_id = corrected.trade_id.0;
+                record.instrument_id = corrected.instrument_id.0;
+                record.account_id = corrected.buyer.0;
+                record.counter_order_id = u64::from(corrected.seller.0);
+                record.price = corrected.price.0;
+                record.last_price = corrected.new_price.0;
+                record.quantity = corrected.quantity.0;
+            }
+            Event::Administered(administered) => {
+                record.kind = event_kind::ADMINISTERED;
+                record.code = padded(&administered.actor);
+                record.set_note(&administered.reason);
             }
         }
+    }
+
+    fn set_terms(&mut self, order: &OrderTerms) {
+        let terms = &order.terms;
+        self.kind = event_kind::TERMS;
+        self.order_id = order.order_id.0;
+        self.account_id = order.account_id.0;
+        self.instrument_id = order.instrument_id.0;
+        self.counter_order_id = order.list_id.0;
+        self.price = terms.trigger_price.0;
+        self.trigger_by = terms.trigger_by as u8;
+        self.trail_bps = terms.trail_bps;
+        self.displayed_quantity = terms.display_quantity.0;
+        self.quantity = terms.min_quantity.0;
+        self.time_ns = terms.expire_time_ns;
+        self.peg = terms.peg as u8;
+        self.last_price = terms.peg_offset;
+        let flags =
+            [(terms.hidden, HIDDEN), (terms.auction_only, AUCTION_ONLY), (terms.slide, SLIDE), (order.waits, WAITS)];
+        self.flags = flags.iter().map(|&(set, bit)| if set { bit } else { 0 }).sum();
+    }
+
+    fn to_terms(self) -> Result<OrderTerms, WireError> {
+        let flags = value((self.flags < 2 * WAITS).then_some(self.flags), "flags")?;
+        Ok(OrderTerms {
+            order_id: OrderId(self.order_id),
+            account_id: AccountId(self.account_id),
+            instrument_id: InstrumentId(self.instrument_id),
+            list_id: ListId(self.counter_order_id),
+            waits: flags & WAITS != 0,
+            terms: Terms {
+                trigger_price: PriceTicks(self.price),
+                trigger_by: value(TriggerBy::from_u8(self.trigger_by), "trigger_by")?,
+                trail_bps: self.trail_bps,
+                display_quantity: Lots(self.displayed_quantity),
+                hidden: flags & HIDDEN != 0,
+                min_quantity: Lots(self.quantity),
+                expire_time_ns: self.time_ns,
+                auction_only: flags & AUCTION_ONLY != 0,
+                slide: flags & SLIDE != 0,
+                peg: value(Peg::from_u8(self.peg), "peg")?,
+                peg_offset: self.last_price,
+            },
+        })
+    }
+
+    fn set_kill_scope(&mut self, scope: KillScope) {
+        match scope {
+            KillScope::All => self.detail = 1,
+            KillScope::Instrument(instrument_id) => {
+                self.detail = 2;
+                self.instrument_id = instrument_id.0;
+            }
+            KillScope::Group(group_id) => {
+                self.detail = 3;
+                self.group_id = group_id.0;
+            }
+            KillScope::Account(account_id) => {
+                self.detail = 4;
+                self.account_id = account_id.0;
+            }
+            KillScope::Key(account_id, key_id) => {
+                self.detail = 5;
+                self.account_id = account_id.0;
+                self.key_id = key_id.0;
+            }
+        }
+    }
+
+    fn kill_scope(&self) -> Result<KillScope, WireError> {
+        let account_id = AccountId(self.account_id);
+        Ok(match self.detail {
+            1 => KillScope::All,
+            2 => KillScope::Instrument(InstrumentId(self.instrument_id)),
+            3 => KillScope::Group(GroupId(self.group_id)),
+            4 => KillScope::Account(account_id),
+            5 => KillScope::Key(account_id, KeyId(self.key_id)),
+            _ => return Err(WireError::new("detail", NOT_A_VALUE)),
+        })
+    }
+
+    /// A note is longer than any text of a record: its end stands in the fields of amounts, as they lie in memory.
+    fn set_note(&mut self, note: &Note) {
+        let mut bytes = [0; 68];
+        bytes[..note.as_str().len()].copy_from_slice(note.as_str().as_bytes());
+        let word = |at: usize| std::array::from_fn(|i| bytes[at + i]);
+        self.client_order_id = std::array::from_fn(|i| bytes[i]);
+        self.amount_lo = u64::from_le_bytes(word(36));
+        self.amount_hi = i64::from_le_bytes(word(44));
+        self.total_lo = u64::from_le_bytes(word(52));
+        self.total_hi = i64::from_le_bytes(word(60));
+    }
+
+    fn note(&self) -> Option<Note> {
+        let mut bytes = [0; 68];
+        bytes[..36].copy_from_slice(&self.client_order_id);
+        bytes[36..44].copy_from_slice(&self.amount_lo.to_le_bytes());
+        bytes[44..52].copy_from_slice(&self.amount_hi.to_le_bytes());
+        bytes[52..60].copy_from_slice(&self.total_lo.to_le_bytes());
+        bytes[60..].copy_from_slice(&self.total_hi.to_le_bytes());
+        let end = bytes.iter().position(|&byte| byte == 0)?;
+        Note::new(&bytes[..end]).filter(|_| bytes[end..].iter().all(|&byte| byte == 0))
     }
 
     /// The event of the record.
@@ -1129,6 +1003,8 @@ impl EventRecord {
                 fee: Amount(amount_from_halves(self.fee_lo, self.fee_hi)),
                 liquidity: value(Liquidity::from_u8(self.liquidity), "liquidity")?,
                 counter_order_id: OrderId(self.counter_order_id),
+                key_id: KeyId(self.key_id),
+                displayed_quantity: Lots(self.displayed_quantity),
             }),
             event_kind::REJECTED => Event::Rejected(Rejected {
                 reason: value(RejectReason::from_u16(self.reason), "reason")?,
@@ -1174,6 +1050,62 @@ impl EventRecord {
             event_kind::TRADING_STATUS_SET => Event::TradingStatusSet(TradingStatusSet {
                 instrument_id,
                 status: value(TradingStatus::from_u8(self.trading_status), "trading_status")?,
+                reason: value(u8::try_from(self.reason).ok().and_then(StatusReason::from_u8), "reason")?,
+                end_time_ns: self.time_ns,
+            }),
+            event_kind::TERMS => Event::Terms(self.to_terms()?),
+            event_kind::ORDER_LIST_STATUS => Event::OrderListStatus(OrderListStatus {
+                list_id: ListId(self.counter_order_id),
+                account_id,
+                instrument_id,
+                contingency: value(Contingency::from_u8(self.detail), "detail")?,
+                status: value(ListStatus::from_u8(self.status), "status")?,
+            }),
+            event_kind::AUCTION_INDICATION => Event::AuctionIndication(AuctionIndication {
+                instrument_id,
+                price: PriceTicks(self.price),
+                volume: amount_from_halves(self.amount_lo, self.amount_hi),
+                imbalance: amount_from_halves(self.total_lo, self.total_hi),
+            }),
+            event_kind::AUCTION_ENDED => Event::AuctionEnded(AuctionEnded {
+                instrument_id,
+                price: PriceTicks(self.price),
+                volume: amount_from_halves(self.amount_lo, self.amount_hi),
+            }),
+            event_kind::LIMIT_STATE_SET => {
+                Event::LimitStateSet(LimitStateSet { instrument_id, side: optional_side(self.side)? })
+            }
+            event_kind::CANCEL_ALL_AFTER_SET => {
+                Event::CancelAllAfterSet(CancelAllAfterSet { account_id, deadline_ns: self.time_ns })
+            }
+            event_kind::TIME_ADVANCED => Event::TimeAdvanced(TimeAdvanced { count: self.count }),
+            event_kind::MARK_PRICE_SET => {
+                Event::MarkPriceSet(MarkPriceSet { instrument_id, price: PriceTicks(self.price) })
+            }
+            event_kind::KILL_SWITCH_SET => Event::KillSwitchSet(KillSwitchSet {
+                scope: self.kill_scope()?,
+                engaged: flag(self.flags, "flags")?,
+                count: self.count,
+            }),
+            event_kind::SETTING_CHANGED => Event::SettingChanged(SettingChanged {
+                setting: value(Setting::from_u8(self.detail), "detail")?,
+                instrument_id,
+                account_id,
+                group_id,
+                key_id: KeyId(self.key_id),
+            }),
+            event_kind::TRADE_CORRECTED => Event::TradeCorrected(TradeCorrected {
+                trade_id: TradeId(self.trade_id),
+                instrument_id,
+                buyer: account_id,
+                seller: AccountId(value(u32::try_from(self.counter_order_id).ok(), "counter_order_id")?),
+                price: PriceTicks(self.price),
+                new_price: PriceTicks(self.last_price),
+                quantity: Lots(self.quantity),
+            }),
+            event_kind::ADMINISTERED => Event::Administered(Administered {
+                actor: unpadded(&self.code).ok_or(code_error)?,
+                reason: self.note().ok_or(WireError::new("client_order_id", NOT_A_TEXT))?,
             }),
             _ => return Err(WireError::new("kind", "is not the number of an event")),
         })
@@ -1243,342 +1175,4 @@ impl EventSink for RecordSink<'_> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// A small deterministic generator.
-    pub(crate) struct Random(pub(crate) u64);
-
-    impl Random {
-        pub(crate) fn next(&mut self) -> u64 {
-            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = self.0;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z ^ (z >> 31)
-        }
-
-        pub(crate) fn below(&mut self, n: u64) -> u64 {
-            self.next() % n
-        }
-
-        fn text<const N: usize>(&mut self) -> ShortText<N> {
-            let length = self.below(N as u64 + 1) as usize;
-            let bytes: Vec<u8> = (0..length).map(|_| 0x21 + self.below(0x5e) as u8).collect();
-            ShortText::new(&bytes).expect("printable and short enough")
-        }
-
-        fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
-            values[self.below(values.len() as u64) as usize]
-        }
-
-        fn amount(&mut self) -> Amount {
-            match self.below(4) {
-                0 => Amount(0),
-                1 => Amount(-i128::from(self.next())),
-                2 => Amount(i128::from(self.next())),
-                _ => Amount((i128::from(self.next() as i64) << 64) | i128::from(self.next())),
-            }
-        }
-    }
-
-    /// Any command at all, sensible or not.
-    pub(crate) fn random_command(r: &mut Random) -> Command {
-        let account_id = AccountId(r.next() as u32);
-        let asset_id = AssetId(r.next() as u32);
-        let instrument_id = InstrumentId(r.next() as u32);
-        match r.below(12) {
-            0 => Command::NewOrder(NewOrder {
-                account_id,
-                instrument_id,
-                side: r.one_of(Side::ALL),
-                order_type: r.one_of(OrderType::ALL),
-                time_in_force: r.one_of(TimeInForce::ALL),
-                post_only: r.below(2) == 1,
-                self_trade_prevention: r.one_of(SelfTradePrevention::ALL),
-                price: PriceTicks(r.next() as i64),
-                quantity: Lots(r.next() as i64),
-                quote_quantity: r.amount(),
-                client_order_id: r.text(),
-            }),
-            1 => {
-                Command::CancelOrder(CancelOrder { account_id, order_id: OrderId(r.next()), client_order_id: r.text() })
-            }
-            2 => Command::ReplaceOrder(ReplaceOrder {
-                account_id,
-                order_id: OrderId(r.next()),
-                original_client_order_id: r.text(),
-                client_order_id: r.text(),
-                price: PriceTicks(r.next() as i64),
-                quantity: Lots(r.next() as i64),
-            }),
-            3 => Command::MassCancel(MassCancel {
-                account_id,
-                instrument_id,
-                side: r.one_of(&[None, Some(Side::Buy), Some(Side::Sell)]),
-            }),
-            4 => Command::Deposit(Deposit { account_id, asset_id, amount: r.amount() }),
-            5 => Command::Withdraw(Withdraw { account_id, asset_id, amount: r.amount() }),
-            6 => Command::AddAsset(AddAsset { code: r.text(), scale: r.next() as u8 }),
-            7 => Command::ListInstrument(ListInstrument {
-                symbol: r.text(),
-                base: asset_id,
-                quote: AssetId(r.next() as u32),
-                tick_size: Step { mantissa: r.next(), scale: r.next() as u8 },
-                lot_size: Step { mantissa: r.next(), scale: r.next() as u8 },
-                min_quantity: Lots(r.next() as i64),
-                max_quantity: Lots(r.next() as i64),
-                min_notional: r.amount(),
-            }),
-            8 => Command::OpenAccount(OpenAccount { code: r.text(), group_id: GroupId(r.next() as u16) }),
-            9 => Command::SetAccountGroup(SetAccountGroup { account_id, group_id: GroupId(r.next() as u16) }),
-            10 => Command::SetFees(SetFees {
-                instrument_id,
-                group_id: GroupId(r.next() as u16),
-                maker_ppm: r.next() as i32,
-                taker_ppm: r.next() as i32,
-            }),
-            _ => Command::SetTradingStatus(SetTradingStatus { instrument_id, status: r.one_of(TradingStatus::ALL) }),
-        }
-    }
-
-    fn random_event(r: &mut Random) -> Event {
-        let account_id = AccountId(r.next() as u32);
-        let asset_id = AssetId(r.next() as u32);
-        let instrument_id = InstrumentId(r.next() as u32);
-        let group_id = GroupId(r.next() as u16);
-        match r.below(10) {
-            0 => Event::Execution(ExecutionReport {
-                order_id: OrderId(r.next()),
-                client_order_id: r.text(),
-                account_id,
-                instrument_id,
-                exec_type: r.one_of(ExecType::ALL),
-                status: r.one_of(OrderStatus::ALL),
-                side: r.one_of(Side::ALL),
-                order_type: r.one_of(OrderType::ALL),
-                time_in_force: r.one_of(TimeInForce::ALL),
-                post_only: r.below(2) == 1,
-                self_trade_prevention: r.one_of(SelfTradePrevention::ALL),
-                cancel_reason: r.one_of(CancelReason::ALL),
-                price: PriceTicks(r.next() as i64),
-                quantity: Lots(r.next() as i64),
-                quote_quantity: r.amount(),
-                filled_quantity: Lots(r.next() as i64),
-                leaves_quantity: Lots(r.next() as i64),
-                hold: r.amount(),
-                trade_id: TradeId(r.next()),
-                last_price: PriceTicks(r.next() as i64),
-                last_quantity: Lots(r.next() as i64),
-                last_notional: r.amount(),
-                fee: r.amount(),
-                liquidity: r.one_of(Liquidity::ALL),
-                counter_order_id: OrderId(r.next()),
-            }),
-            1 => Event::Rejected(Rejected {
-                reason: r.one_of(RejectReason::ALL),
-                account_id,
-                instrument_id,
-                order_id: OrderId(r.next()),
-                client_order_id: r.text(),
-            }),
-            2 => Event::MassCanceled(MassCanceled {
-                account_id,
-                instrument_id,
-                side: r.one_of(&[None, Some(Side::Buy), Some(Side::Sell)]),
-                count: r.next() as u32,
-            }),
-            3 => {
-                Event::Posted(Posted { account_id, asset_id, amount: r.amount(), total: r.amount(), held: r.amount() })
-            }
-            4 => Event::AssetAdded(AssetAdded { asset_id, code: r.text(), scale: r.next() as u8 }),
-            5 => Event::InstrumentListed(InstrumentListed { instrument_id, symbol: r.text() }),
-            6 => Event::AccountOpened(AccountOpened { account_id, code: r.text(), group_id }),
-            7 => Event::AccountGroupSet(AccountGroupSet { account_id, group_id }),
-            8 => Event::FeesSet(FeesSet {
-                instrument_id,
-                group_id,
-                maker_ppm: r.next() as i32,
-                taker_ppm: r.next() as i32,
-            }),
-            _ => Event::TradingStatusSet(TradingStatusSet { instrument_id, status: r.one_of(TradingStatus::ALL) }),
-        }
-    }
-
-    #[test]
-    fn record_sizes_are_what_the_documents_say() {
-        assert_eq!((COMMAND_SIZE, EVENT_SIZE), (136, 312));
-    }
-
-    #[test]
-    fn fields_do_not_overlap_and_fill_the_record() {
-        for (fields, size) in [(COMMAND_FIELDS, COMMAND_SIZE), (EVENT_FIELDS, EVENT_SIZE)] {
-            let mut end = 0;
-            for (name, numpy, offset) in fields {
-                let width: usize = numpy.trim_start_matches(['<', 'u', 'i', 'S']).parse().expect("a width");
-                assert_eq!(*offset, end, "{name}");
-                end += width;
-            }
-            assert_eq!(end, size);
-        }
-    }
-
-    #[test]
-    fn every_command_survives_its_encoding() {
-        let mut r = Random(1);
-        let mut longest = 0;
-        for _ in 0..200_000 {
-            let command = random_command(&mut r);
-            let mut bytes = Vec::new();
-            encode_command(&command, &mut bytes);
-            longest = longest.max(bytes.len());
-            assert_eq!(decode_command(&bytes), Ok((command, bytes.len())));
-        }
-        assert!(longest <= MAX_ENCODED_COMMAND, "{longest}");
-    }
-
-    #[test]
-    fn every_frequent_command_survives_its_record() {
-        let mut r = Random(2);
-        let (mut bytes, mut commands) = (Vec::new(), Vec::new());
-        for _ in 0..200_000 {
-            let command = random_command(&mut r);
-            let mut encoded = Vec::new();
-            encode_command(&command, &mut encoded);
-            let record = CommandRecord::from_command(&command);
-            assert_eq!(record.is_some(), encoded[0] < 16);
-            if let Some(record) = record {
-                assert_eq!(record.to_command(), Ok(command));
-                bytes.extend_from_slice(record.as_bytes());
-                commands.push(command);
-            }
-        }
-        let mut decoded = Vec::new();
-        decode_command_records(&bytes, &mut decoded).expect("what was encoded");
-        assert_eq!(decoded, commands);
-    }
-
-    #[test]
-    fn every_event_survives_its_record() {
-        let mut r = Random(3);
-        for index in 0..200_000 {
-            let event = random_event(&mut r);
-            let record = EventRecord::new(7, 8, index, &event);
-            let back = EventRecord::from_bytes(record.as_bytes());
-            assert_eq!((back.sequence, back.event_time_ns, back.event_index), (7, 8, index));
-            assert_eq!(back.to_event(), Ok(event));
-        }
-    }
-
-    #[test]
-    fn a_command_cut_anywhere_is_refused() {
-        let mut r = Random(4);
-        for _ in 0..2_000 {
-            let mut bytes = Vec::new();
-            encode_command(&random_command(&mut r), &mut bytes);
-            for end in 0..bytes.len() {
-                assert!(decode_command(&bytes[..end]).is_err());
-            }
-        }
-    }
-
-    #[test]
-    fn random_bytes_never_panic_and_decode_to_what_encodes_to_them() {
-        let mut r = Random(5);
-        for _ in 0..300_000 {
-            let length = r.below(160) as usize;
-            let mut bytes: Vec<u8> = (0..length).map(|_| r.next() as u8 & 0x17).collect();
-            if let Some(kind) = bytes.first_mut() {
-                *kind = r.below(24) as u8;
-            }
-            if let Ok((command, used)) = decode_command(&bytes) {
-                let mut again = Vec::new();
-                encode_command(&command, &mut again);
-                assert_eq!(again, bytes[..used]);
-            }
-            bytes.resize(COMMAND_SIZE, 0);
-            let record = CommandRecord::from_bytes(bytes.as_slice().try_into().expect("the size"));
-            if let Ok(command) = record.to_command() {
-                assert_eq!(CommandRecord::from_command(&command), Some(record));
-            }
-        }
-    }
-
-    #[test]
-    fn a_padded_text_is_taken_exactly_when_its_bytes_are_a_text() {
-        let mut r = Random(6);
-        let interesting = [0, 0, 0, 0x1f, 0x20, 0x21, b'a', b'Z', 0x7e, 0x7e, 0x7f, 0x80, 0xff];
-        for round in 0..200_000 {
-            let mut bytes = [0_u8; 36];
-            let length = r.below(37) as usize;
-            for byte in &mut bytes[..length] {
-                *byte = if round % 2 == 0 { 0x21 + r.below(0x5e) as u8 } else { r.one_of(&interesting) };
-            }
-            if round % 8 == 0 {
-                bytes[r.below(36) as usize] = r.one_of(&interesting);
-            }
-            let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(36);
-            let expected = ShortText::<36>::new(&bytes[..end]).filter(|_| bytes[end..].iter().all(|&byte| byte == 0));
-            assert_eq!(ShortText::from_padded(&bytes), expected, "{bytes:?}");
-        }
-    }
-
-    #[test]
-    fn records_that_are_not_aligned_are_read_alike() {
-        let mut r = Random(7);
-        let records: Vec<CommandRecord> =
-            (0..500).filter_map(|_| CommandRecord::from_command(&random_command(&mut r))).collect();
-        let mut expected = Vec::new();
-        decode_command_records(CommandRecord::slice_as_bytes(&records), &mut expected).expect("good records");
-        for shift in 1..8 {
-            let mut bytes = vec![0; shift];
-            bytes.extend_from_slice(CommandRecord::slice_as_bytes(&records));
-            let mut decoded = Vec::new();
-            decode_command_records(&bytes[shift..], &mut decoded).expect("good records");
-            assert_eq!(decoded, expected);
-        }
-    }
-
-    #[test]
-    fn an_error_names_the_command_and_the_field() {
-        let good =
-            CommandRecord { kind: command_kind::CANCEL_ORDER, account_id: 1, order_id: 9, ..CommandRecord::ZERO };
-        let bad = CommandRecord { asset_id: 1, ..good };
-        let mut bytes = good.as_bytes().to_vec();
-        bytes.extend_from_slice(bad.as_bytes());
-        let mut out = Vec::new();
-        let error = decode_command_records(&bytes, &mut out).expect_err("a field that must be 0");
-        assert_eq!((error.index, error.field, out.len()), (1, "asset_id", 0));
-        assert_eq!(error.to_string(), "command 1: asset_id: must be 0 for this kind of command");
-        let error = decode_command_records(&bytes[1..], &mut out).expect_err("not a whole number of records");
-        assert_eq!((error.index, error.field), (1, "record"));
-
-        let mut encoded = Vec::new();
-        encode_command(&good.to_command().expect("good"), &mut encoded);
-        let first = encoded.len();
-        encoded.extend_from_within(..);
-        encoded[first] = 99;
-        let error = decode_commands(&encoded, &mut out).expect_err("no such kind");
-        assert_eq!((error.index, error.field, out.len()), (1, "kind", 0));
-    }
-
-    #[test]
-    fn a_new_order_without_texts_takes_32_bytes() {
-        let order = NewOrder {
-            account_id: AccountId(2),
-            instrument_id: InstrumentId(1),
-            side: Side::Buy,
-            order_type: OrderType::Limit,
-            time_in_force: TimeInForce::Gtc,
-            post_only: false,
-            self_trade_prevention: SelfTradePrevention::None,
-            price: PriceTicks(100),
-            quantity: Lots(5),
-            quote_quantity: Amount::ZERO,
-            client_order_id: ShortText::EMPTY,
-        };
-        let mut bytes = Vec::new();
-        encode_command(&Command::NewOrder(order), &mut bytes);
-        assert_eq!(bytes.len(), 32);
-    }
-}
+pub(crate) mod tests;

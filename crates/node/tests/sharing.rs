@@ -83,7 +83,7 @@ fn every_door_gives_the_same_events() {
         }
         node.close();
         assert!(matches!(node.execute(&commands), Err(NodeError::Stopped(StopReason::Closed))));
-        assert!(matches!(node.submit(1, commands[0]), Err(NodeError::Stopped(StopReason::Closed))));
+        assert!(matches!(node.submit(1, commands[0].clone()), Err(NodeError::Stopped(StopReason::Closed))));
         assert!(matches!(node.with_engine(Engine::sequence), Err(NodeError::Stopped(StopReason::Closed))));
         assert!(matches!(node.checkpoint(), Err(NodeError::Stopped(_))));
         node.close();
@@ -120,7 +120,7 @@ fn every_token_gets_its_own_events_once_and_in_order() {
         let mut next_token = 0;
         while next_token < commands.len() as u64 {
             while sent < commands.len() {
-                match node.submit(sent as u64, commands[sent]) {
+                match node.submit(sent as u64, commands[sent].clone()) {
                     Ok(()) => sent += 1,
                     Err(NodeError::QueueFull { capacity: 1_000 }) => {
                         full += 1;
@@ -252,7 +252,7 @@ fn a_failed_journal_is_told_to_everybody_who_waits() {
     let commands = workload(3, 50);
     let mut token = 0;
     loop {
-        match node.submit(token, commands[token as usize % 50]) {
+        match node.submit(token, commands[token as usize % 50].clone()) {
             Ok(()) => token += 1,
             Err(NodeError::Stopped(StopReason::Journal(_))) => break,
             Err(error) => panic!("{error}"),

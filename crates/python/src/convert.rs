@@ -2,7 +2,7 @@
 //!
 //! Invariants: integers stay integers, words are those of the engine's enums; nothing is computed here.
 
-use beurs_engine::command::Command;
+use beurs_engine::command::{Command, KillScope};
 use beurs_engine::event::Event as EngineEvent;
 use beurs_engine::types::ShortText;
 use beurs_engine::{AccountInfo, Asset, Instrument, OpenOrder};
@@ -105,6 +105,18 @@ macro_rules! event_fields {
                     EngineEvent::AccountGroupSet(_) => "account_group_set",
                     EngineEvent::FeesSet(_) => "fees_set",
                     EngineEvent::TradingStatusSet(_) => "trading_status_set",
+                    EngineEvent::Terms(_) => "terms",
+                    EngineEvent::OrderListStatus(_) => "order_list_status",
+                    EngineEvent::AuctionIndication(_) => "auction_indication",
+                    EngineEvent::AuctionEnded(_) => "auction_ended",
+                    EngineEvent::LimitStateSet(_) => "limit_state_set",
+                    EngineEvent::CancelAllAfterSet(_) => "cancel_all_after_set",
+                    EngineEvent::TimeAdvanced(_) => "time_advanced",
+                    EngineEvent::MarkPriceSet(_) => "mark_price_set",
+                    EngineEvent::KillSwitchSet(_) => "kill_switch_set",
+                    EngineEvent::SettingChanged(_) => "setting_changed",
+                    EngineEvent::TradeCorrected(_) => "trade_corrected",
+                    EngineEvent::Administered(_) => "administered",
                 }
             }
 
@@ -159,7 +171,7 @@ macro_rules! event_fields {
 event_fields! {
     reason: u16 { Rejected(e) => e.reason as u16, }
     code: &str { Rejected(e) => e.reason.as_str(), AssetAdded(e) => e.code.as_str(), AccountOpened(e) => e.code.as_str(), }
-    order_id: u64 { Execution(e) => e.order_id.0, Rejected(e) => e.order_id.0, }
+    order_id: u64 { Execution(e) => e.order_id.0, Rejected(e) => e.order_id.0, Terms(e) => e.order_id.0, }
     client_order_id: &str { Execution(e) => e.client_order_id.as_str(), Rejected(e) => e.client_order_id.as_str(), }
     account_id: u32 {
         Execution(e) => e.account_id.0,
@@ -168,6 +180,14 @@ event_fields! {
         Posted(e) => e.account_id.0,
         AccountOpened(e) => e.account_id.0,
         AccountGroupSet(e) => e.account_id.0,
+        Terms(e) => e.account_id.0,
+        OrderListStatus(e) => e.account_id.0,
+        CancelAllAfterSet(e) => e.account_id.0,
+        KillSwitchSet(e) => match e.scope {
+            KillScope::Account(id) | KillScope::Key(id, _) => id.0,
+            _ => return None,
+        },
+        SettingChanged(e) => e.account_id.0,
     }
     instrument_id: u32 {
         Execution(e) => e.instrument_id.0,
@@ -176,36 +196,115 @@ event_fields! {
         InstrumentListed(e) => e.instrument_id.0,
         FeesSet(e) => e.instrument_id.0,
         TradingStatusSet(e) => e.instrument_id.0,
+        Terms(e) => e.instrument_id.0,
+        OrderListStatus(e) => e.instrument_id.0,
+        AuctionIndication(e) => e.instrument_id.0,
+        AuctionEnded(e) => e.instrument_id.0,
+        LimitStateSet(e) => e.instrument_id.0,
+        MarkPriceSet(e) => e.instrument_id.0,
+        KillSwitchSet(e) => match e.scope {
+            KillScope::Instrument(id) => id.0,
+            _ => return None,
+        },
+        SettingChanged(e) => e.instrument_id.0,
+        TradeCorrected(e) => e.instrument_id.0,
     }
     asset_id: u32 { Posted(e) => e.asset_id.0, AssetAdded(e) => e.asset_id.0, }
+    key_id: u16 {
+        Execution(e) => e.key_id.0,
+        KillSwitchSet(e) => match e.scope {
+            KillScope::Key(_, id) => id.0,
+            _ => return None,
+        },
+        SettingChanged(e) => e.key_id.0,
+    }
+    list_id: u64 { Terms(e) => e.list_id.0, OrderListStatus(e) => e.list_id.0, }
     exec_type: &str { Execution(e) => e.exec_type.as_str(), }
-    status: &str { Execution(e) => e.status.as_str(), TradingStatusSet(e) => e.status.as_str(), }
-    side: &str { Execution(e) => e.side.as_str(), MassCanceled(e) => e.side?.as_str(), }
+    status: &str {
+        Execution(e) => e.status.as_str(),
+        TradingStatusSet(e) => e.status.as_str(),
+        OrderListStatus(e) => e.status.as_str(),
+    }
+    status_reason: &str { TradingStatusSet(e) => e.reason.as_str(), }
+    end_time_ns: i64 { TradingStatusSet(e) => e.end_time_ns, }
+    side: &str {
+        Execution(e) => e.side.as_str(),
+        MassCanceled(e) => e.side?.as_str(),
+        LimitStateSet(e) => e.side?.as_str(),
+    }
     order_type: &str { Execution(e) => e.order_type.as_str(), }
     time_in_force: &str { Execution(e) => e.time_in_force.as_str(), }
     post_only: bool { Execution(e) => e.post_only, }
     self_trade_prevention: &str { Execution(e) => e.self_trade_prevention.as_str(), }
     cancel_reason: &str { Execution(e) => e.cancel_reason.as_str(), }
-    price: i64 { Execution(e) => e.price.0, }
-    quantity: i64 { Execution(e) => e.quantity.0, }
+    price: i64 {
+        Execution(e) => e.price.0,
+        AuctionIndication(e) => e.price.0,
+        AuctionEnded(e) => e.price.0,
+        MarkPriceSet(e) => e.price.0,
+        TradeCorrected(e) => e.price.0,
+    }
+    new_price: i64 { TradeCorrected(e) => e.new_price.0, }
+    quantity: i64 { Execution(e) => e.quantity.0, TradeCorrected(e) => e.quantity.0, }
     quote_quantity: Int { Execution(e) => Int(e.quote_quantity.0), }
     filled_quantity: i64 { Execution(e) => e.filled_quantity.0, }
     leaves_quantity: i64 { Execution(e) => e.leaves_quantity.0, }
+    displayed_quantity: i64 { Execution(e) => e.displayed_quantity.0, }
     hold: Int { Execution(e) => Int(e.hold.0), }
-    trade_id: u64 { Execution(e) => e.trade_id.0, }
+    trade_id: u64 { Execution(e) => e.trade_id.0, TradeCorrected(e) => e.trade_id.0, }
     last_price: i64 { Execution(e) => e.last_price.0, }
     last_quantity: i64 { Execution(e) => e.last_quantity.0, }
     last_notional: Int { Execution(e) => Int(e.last_notional.0), }
     fee: Int { Execution(e) => Int(e.fee.0), }
     liquidity: &str { Execution(e) => e.liquidity.as_str(), }
     counter_order_id: u64 { Execution(e) => e.counter_order_id.0, }
-    count: u32 { MassCanceled(e) => e.count, }
+    waits: bool { Terms(e) => e.waits, }
+    trigger_price: i64 { Terms(e) => e.terms.trigger_price.0, }
+    trigger_by: &str { Terms(e) => e.terms.trigger_by.as_str(), }
+    trail_bps: u16 { Terms(e) => e.terms.trail_bps, }
+    display_quantity: i64 { Terms(e) => e.terms.display_quantity.0, }
+    hidden: bool { Terms(e) => e.terms.hidden, }
+    min_quantity: i64 { Terms(e) => e.terms.min_quantity.0, }
+    expire_time_ns: i64 { Terms(e) => e.terms.expire_time_ns, }
+    auction_only: bool { Terms(e) => e.terms.auction_only, }
+    slide: bool { Terms(e) => e.terms.slide, }
+    peg: &str { Terms(e) => e.terms.peg.as_str(), }
+    peg_offset: i64 { Terms(e) => e.terms.peg_offset, }
+    contingency: &str { OrderListStatus(e) => e.contingency.as_str(), }
+    volume: Int { AuctionIndication(e) => Int(e.volume), AuctionEnded(e) => Int(e.volume), }
+    imbalance: Int { AuctionIndication(e) => Int(e.imbalance), }
+    deadline_ns: i64 { CancelAllAfterSet(e) => e.deadline_ns, }
+    count: u32 { MassCanceled(e) => e.count, TimeAdvanced(e) => e.count, KillSwitchSet(e) => e.count, }
+    scope: &str {
+        KillSwitchSet(e) => match e.scope {
+            KillScope::All => "all",
+            KillScope::Instrument(_) => "instrument",
+            KillScope::Group(_) => "group",
+            KillScope::Account(_) => "account",
+            KillScope::Key(..) => "key",
+        },
+    }
+    engaged: bool { KillSwitchSet(e) => e.engaged, }
+    setting: &str { SettingChanged(e) => e.setting.as_str(), }
+    buyer_id: u32 { TradeCorrected(e) => e.buyer.0, }
+    seller_id: u32 { TradeCorrected(e) => e.seller.0, }
+    actor: &str { Administered(e) => e.actor.as_str(), }
+    note: &str { Administered(e) => e.reason.as_str(), }
     amount: Int { Posted(e) => Int(e.amount.0), }
     total: Int { Posted(e) => Int(e.total.0), }
     held: Int { Posted(e) => Int(e.held.0), }
     scale: u8 { AssetAdded(e) => e.scale, }
     symbol: &str { InstrumentListed(e) => e.symbol.as_str(), }
-    group_id: u16 { AccountOpened(e) => e.group_id.0, AccountGroupSet(e) => e.group_id.0, FeesSet(e) => e.group_id.0, }
+    group_id: u16 {
+        AccountOpened(e) => e.group_id.0,
+        AccountGroupSet(e) => e.group_id.0,
+        FeesSet(e) => e.group_id.0,
+        KillSwitchSet(e) => match e.scope {
+            KillScope::Group(id) => id.0,
+            _ => return None,
+        },
+        SettingChanged(e) => e.group_id.0,
+    }
     maker_ppm: i32 { FeesSet(e) => e.maker_ppm, }
     taker_ppm: i32 { FeesSet(e) => e.taker_ppm, }
 }

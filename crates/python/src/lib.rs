@@ -15,8 +15,9 @@ mod tools;
 mod core_module {
     use beurs_engine::reject::RejectReason;
     use beurs_engine::types::{
-        CancelReason, ExecType, Liquidity, OrderStatus, OrderType, SelfTradePrevention, Side, Step, TimeInForce,
-        TradingStatus,
+        AccountMode, BandAction, CancelReason, CancelReplaceMode, Contingency, ExecType, Liquidity, ListStatus,
+        MatchingAlgorithm, OrderStatus, OrderType, Peg, SelfTradePrevention, Setting, Side, StatusReason, Step,
+        TimeInForce, TradingStatus, TriggerBy,
     };
     use beurs_node::{decimal, wire};
     use pyo3::prelude::*;
@@ -29,8 +30,11 @@ mod core_module {
     use crate::convert::Event;
     #[pymodule_export]
     use crate::encode::{
-        add_asset, cancel_order, deposit, list_instrument, mass_cancel, new_order, open_account, replace_order,
-        set_account_group, set_fees, set_trading_status, withdraw,
+        add_asset, adjust_trade, administer, advance_time, bust_trade, cancel_all_after, cancel_order, cancel_replace,
+        deposit, kill_switch, list_instrument, mass_cancel, new_order, new_order_list, open_account, replace_order,
+        set_account_group, set_account_mode, set_features, set_fee_cap, set_fee_promotion, set_fee_tier, set_fees,
+        set_instrument_group, set_lead_market_maker, set_mark_price, set_matching, set_price_bands, set_random_seed,
+        set_risk_limits, set_schedule, set_trade_group, set_trading_status, withdraw,
     };
     #[pymodule_export]
     use crate::node::Node;
@@ -67,7 +71,17 @@ mod core_module {
             OrderStatus,
             ExecType,
             Liquidity,
-            CancelReason
+            CancelReason,
+            TriggerBy,
+            Peg,
+            Contingency,
+            ListStatus,
+            CancelReplaceMode,
+            StatusReason,
+            BandAction,
+            MatchingAlgorithm,
+            AccountMode,
+            Setting
         );
         Ok(enums)
     }

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use beurs_engine::command::{CancelOrder, Command, NewOrder, ReplaceOrder};
 use beurs_engine::types::{
-    AccountId, Amount, InstrumentId, Lots, OrderId, OrderType, PriceTicks, SelfTradePrevention, Side, TimeInForce,
+    AccountId, Amount, InstrumentId, KeyId, Lots, OrderId, OrderType, PriceTicks, SelfTradePrevention, Side,
+    TimeInForce,
 };
 use beurs_engine::Engine;
 use beurs_node::wire::{event_kind, EventRecord};
@@ -112,7 +113,7 @@ impl Node {
     /// Enters an order: its order_id, or the number of the reason negated.
     #[pyo3(signature = (
         account_id, instrument_id, side, price, quantity, client_order_id = None, order_type = 1, time_in_force = 1,
-        post_only = false, self_trade_prevention = 0, quote_quantity = Int(0)
+        post_only = false, self_trade_prevention = 0, quote_quantity = Int(0), key_id = 0
     ))]
     #[allow(clippy::too_many_arguments)] // They are the fields of the command.
     fn new_order(
@@ -129,6 +130,7 @@ impl Node {
         post_only: bool,
         self_trade_prevention: u8,
         quote_quantity: Int,
+        key_id: u16,
     ) -> Result<i64, Error> {
         let command = Command::NewOrder(NewOrder {
             account_id: AccountId(account_id),
@@ -142,6 +144,8 @@ impl Node {
             quantity: Lots(quantity),
             quote_quantity: Amount(quote_quantity.0),
             client_order_id: client_order_id.map_or(Ok(Default::default()), |id| text("client_order_id", id))?,
+            key_id: KeyId(key_id),
+            terms: None,
         });
         self.outcome(py, command)
     }
@@ -172,6 +176,8 @@ impl Node {
             client_order_id: Default::default(),
             price: PriceTicks(price),
             quantity: Lots(quantity),
+            trigger_price: PriceTicks(0),
+            display_quantity: Lots::ZERO,
         });
         self.outcome(py, command)
     }

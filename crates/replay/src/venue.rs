@@ -11,8 +11,9 @@ use beurs_engine::command::{
 use beurs_engine::event::{Event, EventSink};
 use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{
-    AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, ExecType, GroupId, InstrumentId, Liquidity,
-    Lots, OrderId, OrderType, PriceTicks, SelfTradePrevention, Side, Step, Symbol, TimeInForce, MAX_TICKS_OR_LOTS,
+    AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, ExecType, GroupId, InstrumentId, KeyId,
+    Liquidity, Lots, OrderId, OrderType, PriceTicks, SelfTradePrevention, Side, Step, Symbol, TimeInForce,
+    MAX_TICKS_OR_LOTS,
 };
 use beurs_engine::{Engine, EngineConfig};
 use std::time::{Duration, Instant};
@@ -187,6 +188,8 @@ impl Venue for EngineVenue {
             quantity: Lots(quantity),
             quote_quantity: Amount::ZERO,
             client_order_id: ClientOrderId::EMPTY,
+            key_id: KeyId::NONE,
+            terms: None,
         });
         let (accepted, order_id) = self.apply(&command, fills);
         accepted.then_some(order_id)
@@ -200,6 +203,8 @@ impl Venue for EngineVenue {
             client_order_id: ClientOrderId::EMPTY,
             price: PriceTicks(0),
             quantity: Lots(quantity),
+            trigger_price: PriceTicks(0),
+            display_quantity: Lots::ZERO,
         });
         self.apply(&command, &mut Vec::new()).0
     }

@@ -99,6 +99,7 @@ impl Coverage {
                 Event::AccountOpened(_) => self.saw("event", "account_opened"),
                 Event::AccountGroupSet(_) => self.saw("event", "account_group_set"),
                 Event::FeesSet(_) => self.saw("event", "fees_set"),
+                _ => self.saw("event", "of the wider rulebook"),
             }
         }
         if let Some(taker) = taker {
@@ -203,7 +204,7 @@ impl Pair {
 
     /// Applies one command to both and compares everything.
     pub fn apply(&mut self, (time, command): &Input) -> Result<(), Mismatch> {
-        self.apply_without_state(&(*time, *command))?;
+        self.apply_without_state(&(*time, command.clone()))?;
         self.compare_state()
     }
 
@@ -334,7 +335,7 @@ fn panic_text(panic: &Box<dyn std::any::Any + Send>) -> String {
 }
 
 /// An input, and the order that it made when it was first applied.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Recorded {
     input: Input,
     made: Option<OrderId>,
@@ -368,7 +369,7 @@ pub fn run(
 
 /// Applies commands to fresh venues; the first difference, if there is one.
 pub fn replay(inputs: &[Input], defect: Option<Defect>) -> Option<Mismatch> {
-    let recorded: Vec<_> = inputs.iter().map(|&input| Recorded { input, made: None }).collect();
+    let recorded: Vec<_> = inputs.iter().map(|input| Recorded { input: input.clone(), made: None }).collect();
     replay_recorded(&recorded, defect).map(|(_, mismatch)| mismatch)
 }
 
@@ -378,17 +379,19 @@ fn replay_recorded(recorded: &[Recorded], defect: Option<Defect>) -> Option<(Vec
     let mut pair = Pair::new(defect);
     let mut order_ids = BTreeMap::new();
     let mut inputs = Vec::with_capacity(recorded.len());
-    for &Recorded { mut input, made } in recorded {
+    for Recorded { input, made } in recorded {
+        let mut input = input.clone();
         if let Command::CancelOrder(CancelOrder { order_id, .. })
         | Command::ReplaceOrder(ReplaceOrder { order_id, .. }) = &mut input.1
         {
             *order_id = order_ids.get(order_id).copied().unwrap_or(*order_id);
         }
+        let result = pair.apply_without_state(&input);
         inputs.push(input);
-        if let Err(mismatch) = pair.apply_without_state(&input) {
+        if let Err(mismatch) = result {
             return Some((inputs, mismatch));
         }
-        if let (Some(before), Some(now)) = (made, pair.made()) {
+        if let (Some(before), Some(now)) = (*made, pair.made()) {
             order_ids.insert(before, now);
         }
     }
@@ -398,7 +401,7 @@ fn replay_recorded(recorded: &[Recorded], defect: Option<Defect>) -> Option<(Vec
 
 /// Leaves out as many commands as possible, in ever smaller pieces, while some difference remains.
 fn shrink(mut recorded: Vec<Recorded>, defect: Option<Defect>, mut mismatch: Mismatch) -> (Vec<Input>, Mismatch) {
-    let mut inputs: Vec<Input> = recorded.iter().map(|recorded| recorded.input).collect();
+    let mut inputs: Vec<Input> = recorded.iter().map(|recorded| recorded.input.clone()).collect();
     let mut runs = 0;
     let mut piece = (recorded.len() / 2).max(1);
     loop {

@@ -12,8 +12,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use beurs_engine::command::{
-    AddAsset, CancelOrder, Command, Deposit, ListInstrument, MassCancel, NewOrder, OpenAccount, ReplaceOrder,
-    SetAccountGroup, SetFees, SetTradingStatus, Withdraw,
+    AddAsset, CancelOrder, Command, Deposit, InstrumentScope, ListInstrument, MassCancel, NewOrder, OpenAccount,
+    ReplaceOrder, SetAccountGroup, SetFees, SetTradingStatus, Withdraw,
 };
 use beurs_engine::event::{
     AccountGroupSet, AccountOpened, AssetAdded, Event, ExecutionReport, FeesSet, InstrumentListed, MassCanceled,
@@ -21,7 +21,7 @@ use beurs_engine::event::{
 };
 use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{
-    AccountId, Amount, AssetId, CancelReason, ClientOrderId, ExecType, InstrumentId, Liquidity, Lots, OrderId,
+    AccountId, Amount, AssetId, CancelReason, ClientOrderId, ExecType, InstrumentId, KeyId, Liquidity, Lots, OrderId,
     OrderStatus, OrderType, PriceTicks, SelfTradePrevention, Side, Step, TimeInForce, TradeId, TradingStatus,
 };
 use sha2::{Digest, Sha256};
@@ -300,8 +300,12 @@ fn rejected(command: &Command, reason: RejectReason) -> Event {
         Command::Withdraw(c) => rejected.account_id = c.account_id,
         Command::SetAccountGroup(c) => rejected.account_id = c.account_id,
         Command::SetFees(c) => rejected.instrument_id = c.instrument_id,
-        Command::SetTradingStatus(c) => rejected.instrument_id = c.instrument_id,
-        Command::AddAsset(_) | Command::ListInstrument(_) | Command::OpenAccount(_) => {}
+        Command::SetTradingStatus(c) => {
+            if let InstrumentScope::Instrument(instrument_id) = c.scope {
+                rejected.instrument_id = instrument_id;
+            }
+        }
+        _ => {}
     }
     Event::Rejected(rejected)
 }
@@ -321,11 +325,13 @@ fn report(order: &Order, exec_type: ExecType, hold: i128) -> ExecutionReport {
         post_only: order.post_only,
         self_trade_prevention: order.self_trade_prevention,
         cancel_reason: CancelReason::None,
+        key_id: KeyId::NONE,
         price: PriceTicks(order.price as i64),
         quantity: Lots(order.quantity as i64),
         quote_quantity: Amount(order.quote_quantity),
         filled_quantity: Lots(order.filled as i64),
         leaves_quantity: Lots(order.leaves as i64),
+        displayed_quantity: Lots::ZERO,
         hold: Amount(hold),
         trade_id: TradeId::NONE,
         last_price: PriceTicks(0),
@@ -440,6 +446,8 @@ impl Naive {
             Command::SetAccountGroup(c) => self.set_account_group(c, events),
             Command::SetFees(c) => self.set_fees(c, events),
             Command::SetTradingStatus(c) => self.set_trading_status(c, events),
+            // What the engine does not do yet either.
+            _ => Err(RejectReason::OrderTypeNotAllowed),
         };
         if let Err(reason) = result {
             events.push(rejected(command, reason));
@@ -564,6 +572,7 @@ impl Naive {
             }
             (OrderType::Market, Side::Sell) if order.by_quote() => traded_lots(plan) * instrument.lot_units,
             (OrderType::Market, Side::Sell) => order.quantity * instrument.lot_units,
+            _ => unreachable!("the workload enters limit and market orders only"),
         }
     }
 
@@ -938,9 +947,17 @@ impl Naive {
     }
 
     fn set_trading_status(&mut self, c: &SetTradingStatus, events: &mut Vec<Event>) -> Result<(), RejectReason> {
-        refuse(!self.has_instrument(c.instrument_id), RejectReason::UnknownInstrument)?;
-        self.instruments[c.instrument_id.0 as usize - 1].status = c.status;
-        events.push(Event::TradingStatusSet(TradingStatusSet { instrument_id: c.instrument_id, status: c.status }));
+        let InstrumentScope::Instrument(instrument_id) = c.scope else {
+            return Err(RejectReason::UnknownInstrument);
+        };
+        refuse(!self.has_instrument(instrument_id), RejectReason::UnknownInstrument)?;
+        self.instruments[instrument_id.0 as usize - 1].status = c.status;
+        events.push(Event::TradingStatusSet(TradingStatusSet {
+            instrument_id,
+            status: c.status,
+            reason: c.reason,
+            end_time_ns: c.end_time_ns,
+        }));
         Ok(())
     }
 

@@ -10,8 +10,8 @@ use beurs_node::engine::command::{
     AddAsset, CancelOrder, Command, Deposit, ListInstrument, MassCancel, NewOrder, OpenAccount, ReplaceOrder,
 };
 use beurs_node::engine::types::{
-    AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, GroupId, InstrumentId, Lots, OrderId, OrderType,
-    PriceTicks, SelfTradePrevention, Side, Step, Symbol, TimeInForce,
+    AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, GroupId, InstrumentId, KeyId, Lots, OrderId,
+    OrderType, PriceTicks, SelfTradePrevention, Side, Step, Symbol, TimeInForce,
 };
 use beurs_node::engine::Engine;
 use beurs_node::io::{Clock, Disk, DiskFile, RealDisk};
@@ -142,6 +142,8 @@ pub fn order(account: u32, side: Side, price: i64, quantity: i64, client_order_i
         quantity: Lots(quantity),
         quote_quantity: Amount::ZERO,
         client_order_id: ClientOrderId::new(client_order_id.as_bytes()).expect("a client_order_id"),
+        key_id: KeyId::NONE,
+        terms: None,
     })
 }
 
@@ -164,6 +166,8 @@ pub fn command(r: &mut Random) -> Command {
             client_order_id: ClientOrderId::EMPTY,
             price: PriceTicks(1_000 + r.below(40) as i64),
             quantity: Lots(1 + r.below(50) as i64),
+            trigger_price: PriceTicks(0),
+            display_quantity: Lots::ZERO,
         }),
         17 => Command::MassCancel(MassCancel { account_id, instrument_id: InstrumentId(1), side: Some(Side::Buy) }),
         18 => Command::Deposit(Deposit { account_id, asset_id: AssetId(2), amount: Amount(r.below(1_000) as i128) }),
