@@ -5,8 +5,8 @@
 
 use crate::book::{Arena, Book};
 use crate::command::{
-    feature, AddAsset, Command, Deposit, InstrumentScope, ListInstrument, OpenAccount, SetAccountGroup, SetFeatures,
-    SetFees, SetMarkPrice, Withdraw,
+    feature, AddAsset, Command, Deposit, InstrumentScope, KillScope, ListInstrument, OpenAccount, RiskScope,
+    SetAccountGroup, SetFeatures, SetFees, SetMarkPrice, Withdraw,
 };
 use crate::event::{
     AccountGroupSet, AccountOpened, AssetAdded, Event, EventSink, FeesSet, InstrumentListed, MarkPriceSet, Posted,
@@ -16,7 +16,7 @@ use crate::fees::{worst_cost, FeeSchedule, FeeTable};
 use crate::ledger::{Account, Ledger};
 use crate::levels::PagedLevels;
 use crate::lists::Lists;
-use crate::orders::check_price;
+use crate::orders::{check_price, rejected_cancel, rejected_new_order};
 use crate::pool::Identity;
 use crate::reject::RejectReason;
 use crate::remembered::Remembered;
@@ -675,53 +675,71 @@ fn whole_units(mantissa: u128, exponent: i32) -> Option<i64> {
     i64::try_from(units).ok().filter(|&units| units >= 1)
 }
 
-/// The refusal of a command, with the ids it gave.
+/// The refusal of a command, with the ids it gave. A cancel-replace gives those of its cancel, and its new order's instrument;
+/// a list its first order's account and instrument; an administer command those of the command it holds.
 fn rejected(reason: RejectReason, command: &Command) -> Rejected {
-    let mut rejected = Rejected {
+    let nobody = Rejected {
         reason,
         account_id: AccountId::NONE,
         instrument_id: InstrumentId::NONE,
         order_id: OrderId::NONE,
         client_order_id: ClientOrderId::EMPTY,
     };
+    let of = |account_id, instrument_id| Rejected { account_id, instrument_id, ..nobody };
+    let of_account = |account_id| of(account_id, InstrumentId::NONE);
+    let of_instrument = |instrument_id| of(AccountId::NONE, instrument_id);
     match command {
-        Command::NewOrder(order) => {
-            rejected.account_id = order.account_id;
-            rejected.instrument_id = order.instrument_id;
-            rejected.client_order_id = order.client_order_id;
+        Command::NewOrder(order) => rejected_new_order(reason, order),
+        Command::CancelOrder(cancel) => rejected_cancel(reason, cancel),
+        Command::ReplaceOrder(replace) => Rejected {
+            order_id: replace.order_id,
+            client_order_id: replace.original_client_order_id,
+            ..of_account(replace.account_id)
+        },
+        Command::CancelReplace(both) => {
+            Rejected { instrument_id: both.new_order.instrument_id, ..rejected_cancel(reason, &both.cancel) }
         }
-        Command::CancelOrder(cancel) => {
-            rejected.account_id = cancel.account_id;
-            rejected.order_id = cancel.order_id;
-            rejected.client_order_id = cancel.client_order_id;
+        Command::NewOrderList(list) => {
+            list.orders.first().map_or(nobody, |first| of(first.account_id, first.instrument_id))
         }
-        Command::ReplaceOrder(replace) => {
-            rejected.account_id = replace.account_id;
-            rejected.order_id = replace.order_id;
-            rejected.client_order_id = replace.original_client_order_id;
-        }
-        Command::MassCancel(cancel) => {
-            rejected.account_id = cancel.account_id;
-            rejected.instrument_id = cancel.instrument_id;
-        }
-        Command::Deposit(deposit) => rejected.account_id = deposit.account_id,
-        Command::Withdraw(withdraw) => rejected.account_id = withdraw.account_id,
-        Command::SetAccountGroup(set) => rejected.account_id = set.account_id,
-        Command::SetFees(set) => rejected.instrument_id = set.instrument_id,
-        Command::SetTradingStatus(set) => {
-            if let InstrumentScope::Instrument(instrument_id) = set.scope {
-                rejected.instrument_id = instrument_id;
-            }
-        }
-        _ => {}
-    }
-    rejected
-}
-
-impl Engine {
-    /// When something is due next, in nanoseconds since 1970 UTC; `i64::MAX` for never: nothing keeps time yet.
-    #[inline]
-    pub fn next_due_ns(&self) -> i64 {
-        i64::MAX
+        Command::MassCancel(cancel) => of(cancel.account_id, cancel.instrument_id),
+        Command::Deposit(deposit) => of_account(deposit.account_id),
+        Command::Withdraw(withdraw) => of_account(withdraw.account_id),
+        Command::SetAccountGroup(set) => of_account(set.account_id),
+        Command::CancelAllAfter(set) => of_account(set.account_id),
+        Command::SetAccountMode(set) => of_account(set.account_id),
+        Command::SetTradeGroup(set) => of_account(set.account_id),
+        Command::SetFees(set) => of_instrument(set.instrument_id),
+        Command::SetMarkPrice(set) => of_instrument(set.instrument_id),
+        Command::SetInstrumentGroup(set) => of_instrument(set.instrument_id),
+        Command::SetMatching(set) => of_instrument(set.instrument_id),
+        Command::SetLeadMarketMaker(set) => of(set.account_id, set.instrument_id),
+        Command::SetPriceBands(set) => of_instrument(set.instrument_id),
+        Command::SetFeatures(set) => of_instrument(set.instrument_id),
+        Command::SetSchedule(set) => of_instrument(set.instrument_id),
+        Command::SetFeeTier(set) => of_instrument(set.instrument_id),
+        Command::SetFeePromotion(set) => of_instrument(set.instrument_id),
+        Command::SetFeeCap(set) => of_instrument(set.instrument_id),
+        Command::BustTrade(bust) => of_instrument(bust.instrument_id),
+        Command::AdjustTrade(adjust) => of_instrument(adjust.instrument_id),
+        Command::SetRiskLimits(set) => match set.scope {
+            RiskScope::Account(account_id) | RiskScope::Key(account_id, _) => of(account_id, set.instrument_id),
+            RiskScope::Group(_) => of_instrument(set.instrument_id),
+        },
+        Command::KillSwitch(switch) => match switch.scope {
+            KillScope::Account(account_id) | KillScope::Key(account_id, _) => of_account(account_id),
+            KillScope::Instrument(instrument_id) => of_instrument(instrument_id),
+            KillScope::All | KillScope::Group(_) => nobody,
+        },
+        Command::SetTradingStatus(set) => match set.scope {
+            InstrumentScope::Instrument(instrument_id) => of_instrument(instrument_id),
+            InstrumentScope::Group(_) | InstrumentScope::All => nobody,
+        },
+        Command::Administer(administer) => rejected(reason, &administer.command),
+        Command::AddAsset(_)
+        | Command::ListInstrument(_)
+        | Command::OpenAccount(_)
+        | Command::AdvanceTime
+        | Command::SetRandomSeed(_) => nobody,
     }
 }

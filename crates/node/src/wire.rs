@@ -254,7 +254,7 @@ record!(
         quantity: i64,
         /// Execution: in lots
         filled_quantity: i64,
-        /// Execution: in lots
+        /// Execution: in lots; Terms: the worst price of a pegged order, in ticks
         leaves_quantity: i64,
         /// in ticks; Execution of a trade: its price; Terms: the peg offset; TradeCorrected: the price that holds, 0 if busted
         last_price: i64,
@@ -877,6 +877,7 @@ impl EventRecord {
         self.time_ns = terms.expire_time_ns;
         self.peg = terms.peg as u8;
         self.last_price = terms.peg_offset;
+        self.leaves_quantity = order.limit_price.0;
         let flags =
             [(terms.hidden, HIDDEN), (terms.auction_only, AUCTION_ONLY), (terms.slide, SLIDE), (order.waits, WAITS)];
         self.flags = flags.iter().map(|&(set, bit)| if set { bit } else { 0 }).sum();
@@ -890,6 +891,7 @@ impl EventRecord {
             instrument_id: InstrumentId(self.instrument_id),
             list_id: ListId(self.counter_order_id),
             waits: flags & WAITS != 0,
+            limit_price: PriceTicks(self.leaves_quantity),
             terms: Terms {
                 trigger_price: PriceTicks(self.price),
                 trigger_by: value(TriggerBy::from_u8(self.trigger_by), "trigger_by")?,
