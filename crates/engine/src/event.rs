@@ -243,6 +243,8 @@ pub struct OrderTerms {
     pub list_id: ListId,
     /// Whether it waits: for its trigger, or for another order of its list.
     pub waits: bool,
+    /// The worst price of a pegged order; 0 for others.
+    pub limit_price: PriceTicks,
     /// The terms.
     pub terms: Terms,
 }
