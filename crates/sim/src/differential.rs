@@ -99,6 +99,18 @@ impl Coverage {
                 Event::AccountOpened(_) => self.saw("event", "account_opened"),
                 Event::AccountGroupSet(_) => self.saw("event", "account_group_set"),
                 Event::FeesSet(_) => self.saw("event", "fees_set"),
+                Event::Terms(_) => self.saw("event", "terms"),
+                Event::OrderListStatus(_) => self.saw("event", "order_list_status"),
+                Event::AuctionIndication(_) => self.saw("event", "auction_indication"),
+                Event::AuctionEnded(_) => self.saw("event", "auction_ended"),
+                Event::LimitStateSet(_) => self.saw("event", "limit_state_set"),
+                Event::CancelAllAfterSet(_) => self.saw("event", "cancel_all_after_set"),
+                Event::TimeAdvanced(_) => self.saw("event", "time_advanced"),
+                Event::MarkPriceSet(_) => self.saw("event", "mark_price_set"),
+                Event::KillSwitchSet(_) => self.saw("event", "kill_switch_set"),
+                Event::SettingChanged(_) => self.saw("event", "setting_changed"),
+                Event::TradeCorrected(_) => self.saw("event", "trade_corrected"),
+                Event::Administered(_) => self.saw("event", "administered"),
             }
         }
         if let Some(taker) = taker {
@@ -203,7 +215,7 @@ impl Pair {
 
     /// Applies one command to both and compares everything.
     pub fn apply(&mut self, (time, command): &Input) -> Result<(), Mismatch> {
-        self.apply_without_state(&(*time, *command))?;
+        self.apply_without_state(&(*time, command.clone()))?;
         self.compare_state()
     }
 
@@ -334,7 +346,7 @@ fn panic_text(panic: &Box<dyn std::any::Any + Send>) -> String {
 }
 
 /// An input, and the order that it made when it was first applied.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Recorded {
     input: Input,
     made: Option<OrderId>,
@@ -368,7 +380,7 @@ pub fn run(
 
 /// Applies commands to fresh venues; the first difference, if there is one.
 pub fn replay(inputs: &[Input], defect: Option<Defect>) -> Option<Mismatch> {
-    let recorded: Vec<_> = inputs.iter().map(|&input| Recorded { input, made: None }).collect();
+    let recorded: Vec<_> = inputs.iter().map(|input| Recorded { input: input.clone(), made: None }).collect();
     replay_recorded(&recorded, defect).map(|(_, mismatch)| mismatch)
 }
 
@@ -378,18 +390,20 @@ fn replay_recorded(recorded: &[Recorded], defect: Option<Defect>) -> Option<(Vec
     let mut pair = Pair::new(defect);
     let mut order_ids = BTreeMap::new();
     let mut inputs = Vec::with_capacity(recorded.len());
-    for &Recorded { mut input, made } in recorded {
+    for Recorded { input, made } in recorded {
+        let mut input = input.clone();
         if let Command::CancelOrder(CancelOrder { order_id, .. })
         | Command::ReplaceOrder(ReplaceOrder { order_id, .. }) = &mut input.1
         {
             *order_id = order_ids.get(order_id).copied().unwrap_or(*order_id);
         }
+        let result = pair.apply_without_state(&input);
         inputs.push(input);
-        if let Err(mismatch) = pair.apply_without_state(&input) {
+        if let Err(mismatch) = result {
             return Some((inputs, mismatch));
         }
         if let (Some(before), Some(now)) = (made, pair.made()) {
-            order_ids.insert(before, now);
+            order_ids.insert(*before, now);
         }
     }
     let result = pair.compare_state().and_then(|()| pair.restore());
@@ -398,7 +412,7 @@ fn replay_recorded(recorded: &[Recorded], defect: Option<Defect>) -> Option<(Vec
 
 /// Leaves out as many commands as possible, in ever smaller pieces, while some difference remains.
 fn shrink(mut recorded: Vec<Recorded>, defect: Option<Defect>, mut mismatch: Mismatch) -> (Vec<Input>, Mismatch) {
-    let mut inputs: Vec<Input> = recorded.iter().map(|recorded| recorded.input).collect();
+    let mut inputs: Vec<Input> = recorded.iter().map(|recorded| recorded.input.clone()).collect();
     let mut runs = 0;
     let mut piece = (recorded.len() / 2).max(1);
     loop {

@@ -6,12 +6,12 @@
 //! after every command is cheap; now and then a deep phase fills them up to the engine's bounds.
 
 use beurs_engine::command::{
-    AddAsset, CancelOrder, Command, Deposit, ListInstrument, MassCancel, NewOrder, OpenAccount, ReplaceOrder,
-    SetAccountGroup, SetFees, SetTradingStatus, Withdraw,
+    AddAsset, CancelOrder, Command, Deposit, InstrumentScope, ListInstrument, MassCancel, NewOrder, OpenAccount,
+    ReplaceOrder, SetAccountGroup, SetFees, SetTradingStatus, Withdraw,
 };
 use beurs_engine::types::{
-    AccountId, Amount, AssetId, ClientOrderId, GroupId, InstrumentId, Lots, OrderId, OrderType, PriceTicks,
-    SelfTradePrevention, ShortText, Side, Step, TimeInForce, TradingStatus,
+    AccountId, Amount, AssetId, ClientOrderId, GroupId, InstrumentId, KeyId, Lots, OrderId, OrderType, PriceTicks,
+    SelfTradePrevention, ShortText, Side, StatusReason, Step, TimeInForce, TradingStatus,
 };
 
 use crate::naive::{Naive, Order};
@@ -36,6 +36,11 @@ const AMOUNTS: [i128; 12] = [
     1 << 64,
     -(10_i128.pow(30)),
 ];
+
+/// What the stream asks for of each so far; the rest of the rulebook is reached by tests of its own.
+const STATUSES: [TradingStatus; 4] =
+    [TradingStatus::Open, TradingStatus::PostOnly, TradingStatus::CancelOnly, TradingStatus::Halted];
+const LIFETIMES: [TimeInForce; 3] = [TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok];
 
 /// SplitMix64: small, fast, the same everywhere.
 #[derive(Clone, Debug)]
@@ -276,8 +281,10 @@ impl Workload {
         for (index, instrument) in venue.instruments.iter().enumerate() {
             if instrument.status != TradingStatus::Open && self.rng.chance(15) {
                 return Command::SetTradingStatus(SetTradingStatus {
-                    instrument_id: InstrumentId(index as u32 + 1),
+                    scope: InstrumentScope::Instrument(InstrumentId(index as u32 + 1)),
                     status: TradingStatus::Open,
+                    reason: StatusReason::Requested,
+                    end_time_ns: 0,
                 });
             }
         }
@@ -484,6 +491,8 @@ impl Workload {
             quantity: Lots(if by_quote { 0 } else { self.quantity(venue, instrument_id, side) }),
             quote_quantity: Amount(if by_quote { self.quote_quantity(venue, instrument_id, side) } else { 0 }),
             client_order_id: self.client_order_id(venue),
+            key_id: KeyId::NONE,
+            terms: None,
         };
         if self.deep_left > 0 && self.rng.chance(900) {
             // Away from the other half, so that it rests.
@@ -497,8 +506,8 @@ impl Workload {
         if self.hostile() {
             match self.rng.below(7) {
                 0 => order.post_only = !order.post_only,
-                1 => order.time_in_force = self.rng.pick(TimeInForce::ALL),
-                2 => order.order_type = self.rng.pick(OrderType::ALL),
+                1 => order.time_in_force = self.rng.pick(&LIFETIMES),
+                2 => order.order_type = self.rng.pick(&[OrderType::Limit, OrderType::Market]),
                 3 => order.price.0 = self.rng.pick(&NUMBERS),
                 4 => order.quantity.0 = self.rng.pick(&NUMBERS),
                 5 => order.quote_quantity.0 = self.rng.pick(&AMOUNTS),
@@ -572,6 +581,8 @@ impl Workload {
             client_order_id,
             price: PriceTicks(new_price),
             quantity: Lots(new_quantity),
+            trigger_price: PriceTicks(0),
+            display_quantity: Lots(0),
         })
     }
 
@@ -660,8 +671,10 @@ impl Workload {
 
     fn set_trading_status(&mut self) -> Command {
         Command::SetTradingStatus(SetTradingStatus {
-            instrument_id: InstrumentId(self.rng.pick(&[1, 1, 2, 3, 4, 5, 0, 9_999])),
-            status: self.rng.pick(TradingStatus::ALL),
+            scope: InstrumentScope::Instrument(InstrumentId(self.rng.pick(&[1, 1, 2, 3, 4, 5, 0, 9_999]))),
+            status: self.rng.pick(&STATUSES),
+            reason: StatusReason::Requested,
+            end_time_ns: 0,
         })
     }
 
