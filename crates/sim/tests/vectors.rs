@@ -376,8 +376,8 @@ impl Runner {
             assert!(kinds.next().is_none(), "a step has one command");
             let fields = object(&step[*kind]);
             let command = self.command(kind, fields);
-            self.apply(command);
-            if let (Command::NewOrder(_), Event::Execution(report)) = (command, self.pair.events()[0]) {
+            self.apply(command.clone());
+            if let (Command::NewOrder(_), Event::Execution(report)) = (&command, self.pair.events()[0]) {
                 if let Some(name) = optional(fields, "order").or_else(|| optional(fields, "client_order_id")) {
                     self.orders.insert(name.into(), report.order_id);
                 }

@@ -23,6 +23,8 @@ pub(crate) struct OrderList {
     pub(crate) open: Vec<u64>,
     /// Those of them that have traded.
     pub(crate) traded: Vec<u64>,
+    /// One of its pair has traded, triggered or been reduced: the end of the other one ends nothing.
+    pub(crate) decided: bool,
 }
 
 impl OrderList {
@@ -133,6 +135,7 @@ impl Naive {
             orders: ids.clone(),
             open: ids.clone(),
             traded: Vec::new(),
+            decided: false,
         };
         events.push(list.status(ListStatus::Executing));
         self.lists.push(list);
@@ -172,6 +175,9 @@ impl Naive {
     /// One of a pair has traded, triggered or been reduced: the other is over.
     pub(crate) fn pair_acts(&mut self, order: &Order, events: &mut Vec<Event>) {
         if let Some(partner) = self.partner(order) {
+            for list in self.lists.iter_mut().filter(|list| list.list_id == order.list) {
+                list.decided = true;
+            }
             let partner = self.take_out(partner);
             self.cancel(&partner, CancelReason::OrderList, events);
         }
@@ -195,12 +201,13 @@ impl Naive {
         let Some(list) = self.lists.iter_mut().find(|list| list.list_id == order.list) else { return };
         list.open.retain(|open| *open != order.order_id);
         let list_id = list.list_id;
-        let first = list.is_first(order.order_id);
+        let (first, decided) = (list.is_first(order.order_id), list.decided);
         if first && order.complete() && !list.open.is_empty() {
             self.released.push(list_id);
             return;
         }
-        let bound: Vec<u64> = if first { list.open.clone() } else { self.partner(order).into_iter().collect() };
+        let bound: Vec<u64> =
+            if first { list.open.clone() } else { self.partner(order).into_iter().filter(|_| !decided).collect() };
         for other in bound {
             // The end of one may have ended the next.
             if self.lists.iter().any(|list| list.list_id == list_id && list.open.contains(&other)) {
