@@ -6,8 +6,8 @@
 
 use beurs_engine::command::{
     AddAsset, CancelAllAfter, CancelOrder, CancelReplace, Command, Deposit, InstrumentScope, ListInstrument,
-    MassCancel, NewOrder, NewOrderList, OpenAccount, ReplaceOrder, SetFeatures, SetLeadMarketMaker, SetMarkPrice,
-    SetMatching, SetTradeGroup, SetTradingStatus, Terms,
+    MassCancel, NewOrder, NewOrderList, OpenAccount, ReplaceOrder, SetFeatures, SetFees, SetLeadMarketMaker,
+    SetMarkPrice, SetMatching, SetTradeGroup, SetTradingStatus, Terms,
 };
 use beurs_engine::event::Event;
 use beurs_engine::reject::RejectReason;
@@ -962,6 +962,22 @@ fn released_order_without_funds_is_canceled() {
 }
 
 #[test]
+fn order_of_a_pair_that_is_reduced_ends_the_other() {
+    let mut venue = Venue::new();
+    venue.run(list(Contingency::Oco, vec![limit(ALICE, SELL, 5, 110), stop(ALICE, SELL, 5, 90)]));
+    let own = NewOrder { self_trade_prevention: SelfTradePrevention::Decrement, ..limit(ALICE, BUY, 2, 110) };
+    venue.case(
+        own,
+        &[
+            "#3 new 2@110 shows 0 holds 220",
+            "#1 restated 3@110 shows 3 holds 3",
+            "#2 canceled order_list",
+            "#3 canceled self_trade",
+        ],
+    );
+}
+
+#[test]
 fn lists_of_the_wrong_shape_are_refused() {
     use Contingency as C;
     let buy = || limit(ALICE, BUY, 1, 10);
@@ -1054,6 +1070,16 @@ fn sliding_order_stands_a_tick_behind() {
     let mut venue = Venue::new();
     venue.run(limit(BOB, SELL, 1, 1));
     venue.refused(sliding(ALICE, BUY, 1, 5), RejectReason::PostOnlyWouldMatch);
+}
+
+#[test]
+fn sliding_order_that_triggers_gets_its_price_then() {
+    let mut venue = Venue::new();
+    let sliding_stop = Terms { slide: true, ..trigger(100) };
+    let order = NewOrder { post_only: true, ..stop_limit(ALICE, BUY, 1, 105, 100) };
+    venue.run(terms(order, sliding_stop));
+    venue.run(limit(BOB, SELL, 1, 103));
+    assert_eq!(venue.last(100)[3..], ["#1 triggered 1@102 shows 0 holds 102", "#1 terms trigger 100 limit 0"]);
 }
 
 #[test]
@@ -1258,4 +1284,266 @@ fn accounts_of_one_trade_group_do_not_trade_with_each_other() {
     venue.run(group(ALICE, 0));
     venue.run(group(BOB, 0));
     assert_eq!(venue.trades(taker()).len(), 1, "0 is no group");
+}
+
+// All of them together
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+
+    fn one_in(&mut self, count: u64) -> bool {
+        self.below(count) == 0
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+
+    fn price(&mut self) -> i64 {
+        90 + self.below(20) as i64
+    }
+
+    fn quantity(&mut self) -> i64 {
+        1 + self.below(12) as i64
+    }
+
+    fn new_order(&mut self, now: i64) -> NewOrder {
+        let account_id = self.pick(&[ALICE, ALICE, BOB, BOB, CAROL, POOR]);
+        let side = self.pick(Side::ALL);
+        let order_type = self.pick(&[
+            OrderType::Limit,
+            OrderType::Limit,
+            OrderType::Limit,
+            OrderType::Market,
+            OrderType::Stop,
+            OrderType::StopLimit,
+            OrderType::TakeProfit,
+            OrderType::TakeProfitLimit,
+            OrderType::MarketToLimit,
+        ]);
+        let limited = matches!(order_type, OrderType::Limit | OrderType::StopLimit | OrderType::TakeProfitLimit);
+        let conditional =
+            limited && order_type != OrderType::Limit || matches!(order_type, OrderType::Stop | OrderType::TakeProfit);
+        let resting = limited || order_type == OrderType::MarketToLimit;
+        let lifetimes: &[TimeInForce] = if resting {
+            &[
+                TimeInForce::Gtc,
+                TimeInForce::Gtc,
+                TimeInForce::Gtd,
+                TimeInForce::Day,
+                TimeInForce::Ioc,
+                TimeInForce::Fok,
+            ]
+        } else {
+            &[TimeInForce::Ioc, TimeInForce::Ioc, TimeInForce::Fok]
+        };
+        let time_in_force = self.pick(lifetimes);
+        let price = if limited { self.price() } else { 0 };
+        let mut order = NewOrder { order_type, time_in_force, ..limit(account_id, side, self.quantity(), price) };
+        order.self_trade_prevention = self.pick(SelfTradePrevention::ALL);
+        if !resting && time_in_force == TimeInForce::Ioc && self.one_in(4) {
+            order.quantity = Lots(0);
+            order.quote_quantity = Amount(1 + i128::from(self.below(1_500)));
+        }
+        let mut t = Terms::NONE;
+        if conditional {
+            t.trigger_price = PriceTicks(self.price());
+            t.trigger_by = self.pick(TriggerBy::ALL);
+            if self.one_in(3) {
+                t.trail_bps = 1 + self.below(1_000) as u16;
+                t.trigger_price = PriceTicks(if self.one_in(2) { 0 } else { t.trigger_price.0 });
+            }
+        }
+        if time_in_force == TimeInForce::Gtd {
+            t.expire_time_ns = now + 1 + self.below(200) as i64;
+        }
+        match self.below(10) {
+            0 | 1 => t.display_quantity = Lots(1 + self.below(order.quantity.0.max(1) as u64) as i64),
+            2 => t.hidden = true,
+            3 => t.min_quantity = Lots(1 + self.below(order.quantity.0.max(1) as u64) as i64),
+            4 | 5 if order_type == OrderType::Limit => {
+                t.peg = self.pick(&[Peg::Primary, Peg::Market]);
+                t.peg_offset = self.below(4) as i64;
+            }
+            6 => order.post_only = true,
+            7 => (order.post_only, t.slide) = (true, true),
+            _ => {}
+        }
+        terms(order, t)
+    }
+
+    fn list(&mut self, now: i64) -> Command {
+        let contingency = self.pick(Contingency::ALL);
+        let account_id = self.pick(&[ALICE, BOB, CAROL]);
+        let mut orders = Vec::new();
+        let count = if contingency == Contingency::Otoco { 3 } else { 2 };
+        for place in 0..count {
+            let mut order = self.new_order(now);
+            order.account_id = account_id;
+            if place == 0 && contingency != Contingency::Oco {
+                let (side, price, quantity) = (self.pick(Side::ALL), self.price(), self.quantity());
+                order = limit(account_id, side, quantity, price);
+            } else if contingency != Contingency::Oto {
+                let side = orders.get(usize::from(count == 3)).map_or(order.side, |first: &NewOrder| first.side);
+                let (price, trigger_price, quantity) = (self.price(), self.price(), self.quantity());
+                let first = place + 2 == count;
+                order = match (first, self.below(3)) {
+                    (true, 0) => take_profit(account_id, side, quantity, trigger_price),
+                    (true, _) => limit(account_id, side, quantity, price),
+                    (false, 0) => stop(account_id, side, quantity, trigger_price),
+                    (false, _) => stop_limit(account_id, side, quantity, price, trigger_price),
+                };
+            }
+            order.self_trade_prevention = self.pick(SelfTradePrevention::ALL);
+            orders.push(order);
+        }
+        list(contingency, orders)
+    }
+}
+
+#[test]
+fn invariants_hold_whatever_is_asked() {
+    let mut reached = std::collections::BTreeMap::new();
+    for seed in 0..60 {
+        let mut venue = Venue::new();
+        let mut random = Random(seed);
+        for asset_id in [BASE, QUOTE] {
+            venue.raw(Command::Deposit(Deposit { account_id: POOR, asset_id, amount: Amount(1_000) }));
+        }
+        venue.raw(Command::SetFees(SetFees {
+            instrument_id: INSTRUMENT,
+            group_id: GroupId(0),
+            maker_ppm: random.pick(&[-50_000, 0, 30_000]),
+            taker_ppm: 60_000,
+        }));
+        venue.raw(features(255, 1 + random.below(5) as u32));
+        if random.one_in(2) {
+            let (top, lead, fifo) = (random.below(4) as i64, random.below(60) as u8, random.below(60) as u8);
+            venue.raw(pro_rata(top, lead, fifo, 1 + random.below(3) as i64, random.one_in(2)));
+            let account_id = ALICE;
+            venue.raw(Command::SetLeadMarketMaker(SetLeadMarketMaker {
+                instrument_id: INSTRUMENT,
+                account_id,
+                share: 3,
+            }));
+        }
+        for account_id in [ALICE, CAROL] {
+            let trade_group_id = random.below(2) as u32;
+            venue.raw(Command::SetTradeGroup(SetTradeGroup { account_id, trade_group_id }));
+        }
+        let mut last_order = 0;
+        let mut in_auction = false;
+        for _ in 0..1_500 {
+            venue.now += random.below(4) as i64;
+            let account_id = random.pick(&[ALICE, BOB, CAROL, POOR, AccountId::NONE]);
+            let order_id = last_order - random.below(last_order.min(30) + 1).min(last_order);
+            let events = match random.below(40) {
+                0..=17 => venue.raw(random.new_order(venue.now).command()),
+                18..=20 => venue.raw(random.list(venue.now)),
+                21..=23 => venue.raw(cancel(AccountId::NONE, order_id).command()),
+                24..=28 => {
+                    let orders = [ALICE, BOB, CAROL, POOR].map(|account_id| {
+                        let mut change = replace(account_id, order_id, 0, 0);
+                        if random.one_in(2) {
+                            change.price = PriceTicks(random.price());
+                        }
+                        if random.one_in(2) {
+                            change.quantity = Lots(random.quantity());
+                        }
+                        if random.one_in(8) {
+                            change.trigger_price = PriceTicks(random.price());
+                        }
+                        if random.one_in(8) {
+                            change.display_quantity = Lots(random.quantity());
+                        }
+                        change
+                    });
+                    orders.into_iter().flat_map(|change| venue.raw(change.command())).collect()
+                }
+                29 => {
+                    let mode = random.pick(CancelReplaceMode::ALL);
+                    let new_order = random.new_order(venue.now);
+                    let cancel = cancel(new_order.account_id, order_id);
+                    venue.raw(Command::CancelReplace(Box::new(CancelReplace { cancel, mode, new_order })))
+                }
+                30..=31 => venue.raw(mark(random.price())),
+                32..=33 => venue.raw(Command::AdvanceTime),
+                34 if account_id != AccountId::NONE => {
+                    let timeout_ns = random.pick(&[0, 1_000_000]);
+                    venue.raw(Command::CancelAllAfter(CancelAllAfter { account_id, timeout_ns }))
+                }
+                35 if random.one_in(10) => {
+                    venue.now += 1_000_000;
+                    venue.raw(Command::AdvanceTime)
+                }
+                36 if random.one_in(8) => {
+                    let side = random.pick(&[None, Some(BUY), Some(SELL)]);
+                    let instrument_id = InstrumentId::NONE;
+                    venue.raw(Command::MassCancel(MassCancel { account_id, instrument_id, side }))
+                }
+                37 if !in_auction && random.one_in(8) => venue.raw(status(random.pick(&[
+                    TradingStatus::PostOnly,
+                    TradingStatus::CancelOnly,
+                    TradingStatus::Halted,
+                    TradingStatus::Closed,
+                ]))),
+                38..=39 => {
+                    let mut events = Vec::new();
+                    if in_auction {
+                        // Uncrossing is tested elsewhere.
+                        let everything =
+                            MassCancel { account_id: AccountId::NONE, instrument_id: INSTRUMENT, side: None };
+                        events = venue.raw(Command::MassCancel(everything));
+                    }
+                    in_auction = false;
+                    events.extend(venue.raw(status(TradingStatus::Open)));
+                    events
+                }
+                _ => continue,
+            };
+            for event in &events {
+                let key = match event {
+                    Event::Execution(report) => {
+                        last_order = last_order.max(report.order_id.0);
+                        format!("{} {}", report.exec_type.as_str(), report.cancel_reason.as_str())
+                    }
+                    Event::TradingStatusSet(set) => {
+                        in_auction = set.status == TradingStatus::Auction;
+                        format!("{} {}", set.status.as_str(), set.reason.as_str())
+                    }
+                    Event::OrderListStatus(done) => format!("list {}", done.status.as_str()),
+                    Event::Rejected(rejected) => format!("rejected {}", rejected.reason.as_str()),
+                    _ => "other".to_string(),
+                };
+                *reached.entry(key).or_insert(0) += 1;
+            }
+        }
+    }
+    for (what, count) in &reached {
+        println!("{what:<40} {count}");
+    }
+    for what in [
+        "triggered none",
+        "restated none",
+        "canceled order_list",
+        "canceled minimum_quantity",
+        "canceled insufficient_funds",
+        "canceled refused",
+        "canceled cancel_all_after",
+        "expired expired",
+        "expired end_of_day",
+        "list all_done",
+        "auction trigger_cascade",
+    ] {
+        assert!(reached.contains_key(what), "{what} was not reached: {reached:?}");
+    }
 }

@@ -261,6 +261,7 @@ impl Naive {
             order.terms.trigger_price.0 = price as i64;
         }
         order.waits = Waits::No;
+        self.slide(&mut order);
         events.push(Event::Execution(report(&order, ExecType::Triggered, self.hold(&order))));
         order.tell_terms(events);
         self.pair_acts(&order, events);
@@ -268,8 +269,8 @@ impl Naive {
     }
 
     /// Executes an order that was accepted before: where a new one would be rejected, it is canceled.
-    pub(crate) fn execute_later(&mut self, mut order: Order, events: &mut Vec<Event>) {
-        match self.refused_now(&mut order) {
+    pub(crate) fn execute_later(&mut self, order: Order, events: &mut Vec<Event>) {
+        match self.refused_now(&order) {
             Some(reason) => {
                 self.cancel(&order, reason, events);
                 self.after_execution(order.instrument, events);
@@ -278,20 +279,18 @@ impl Naive {
         }
     }
 
-    /// Why an order that does not wait any more would be rejected if it were new; its price may slide.
-    pub(crate) fn refused_now(&self, order: &mut Order) -> Option<CancelReason> {
+    /// Why an order that does not wait any more would be rejected if it were new.
+    pub(crate) fn refused_now(&self, order: &Order) -> Option<CancelReason> {
         if self.check_status(order, false).is_err() {
             return Some(CancelReason::Refused);
         }
         if self.check_bands(order).is_err() {
             return Some(CancelReason::PriceBand);
         }
-        if self.check_post_only(order).is_err() {
+        if self.check_post_only(&mut order.clone()).is_err() {
             return Some(CancelReason::Refused);
         }
         let asset = self.instrument(order.instrument).hold_asset(order.side);
-        let needed = self.needed_for(order);
-        let others = self.available(order.account, asset);
-        (needed > self.pair_reserve(order) + others).then_some(CancelReason::InsufficientFunds)
+        (self.needed_for(order) > self.available(order.account, asset)).then_some(CancelReason::InsufficientFunds)
     }
 }

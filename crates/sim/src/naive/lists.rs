@@ -1,7 +1,7 @@
 //! Section 5 of the rulebook: cancel-replace, and orders that depend on each other.
 
 use beurs_engine::command::{CancelReplace, NewOrderList};
-use beurs_engine::event::{Event, ExecutionReport, OrderListStatus};
+use beurs_engine::event::{Event, OrderListStatus, Rejected};
 use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{
     AccountId, CancelReason, CancelReplaceMode, ClientOrderId, Contingency, ExecType, InstrumentId, ListId, ListStatus,
@@ -79,7 +79,7 @@ fn valid_list(c: &NewOrderList, orders: &[Order]) -> bool {
 }
 
 impl Naive {
-    pub(crate) fn cancel_replace(&mut self, c: &CancelReplace, events: &mut Vec<Event>) -> Result<(), Event> {
+    pub(crate) fn cancel_replace(&mut self, c: &CancelReplace, events: &mut Vec<Event>) -> Result<(), Rejected> {
         let canceled = if c.cancel.account_id == c.new_order.account_id {
             self.check_cancel(&c.cancel)
         } else {
@@ -90,7 +90,7 @@ impl Naive {
             (Err(reason), CancelReplaceMode::AllowFailure) => {
                 // If the new order is refused too, only that is told.
                 let order = self.check_new_order(&c.new_order).map_err(|why| new_order_rejected(&c.new_order, why))?;
-                events.push(cancel_rejected(&c.cancel, reason));
+                events.push(Event::Rejected(cancel_rejected(&c.cancel, reason)));
                 self.accept(order, events);
                 Ok(())
             }
@@ -99,7 +99,7 @@ impl Naive {
                 self.cancel(&order, CancelReason::Requested, events);
                 match self.check_new_order(&c.new_order) {
                     Ok(order) => self.accept(order, events),
-                    Err(reason) => events.push(new_order_rejected(&c.new_order, reason)),
+                    Err(reason) => events.push(Event::Rejected(new_order_rejected(&c.new_order, reason))),
                 }
                 self.settle(order.instrument, events);
                 Ok(())
@@ -230,8 +230,11 @@ impl Naive {
             }
             let mut order = self.take_out(order_id);
             order.waits = if order.is_conditional() { self.first_wait(&order) } else { Waits::No };
+            if order.waits == Waits::No {
+                self.slide(&mut order);
+            }
             let hold = self.hold(&order);
-            events.push(Event::Execution(ExecutionReport { ..report(&order, ExecType::Restated, hold) }));
+            events.push(Event::Execution(report(&order, ExecType::Restated, hold)));
             order.tell_terms(events);
             if order.waits == Waits::No {
                 self.execute_later(order, events);

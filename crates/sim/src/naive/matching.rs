@@ -128,6 +128,11 @@ pub(crate) fn traded_lots(plan: &[Meeting]) -> i128 {
     plan.iter().map(|meeting| if let Meeting::Trade { quantity, .. } = meeting { *quantity } else { 0 }).sum()
 }
 
+/// Whether it is a FOK order that would not trade whole.
+fn killed(taker: &Order, plan: &[Meeting]) -> bool {
+    taker.time_in_force == TimeInForce::Fok && traded_lots(plan) < taker.leaves
+}
+
 /// The fee of one fill, and the order's carry after it.
 fn fee(notional: i128, ppm: i128, carry: i128) -> (i128, i128) {
     let due = ppm * notional - carry;
@@ -323,16 +328,6 @@ impl Naive {
         a == b || (group(a) != 0 && group(a) == group(b))
     }
 
-    /// Whether a FOK order would be killed, or one with a minimum quantity canceled.
-    fn too_little(&self, taker: &Order, plan: &[Meeting]) -> Option<CancelReason> {
-        let lots = traded_lots(plan);
-        if taker.time_in_force == TimeInForce::Fok && lots < taker.leaves {
-            Some(CancelReason::FillOrKill)
-        } else {
-            None
-        }
-    }
-
     /// What a new order must find available, in the asset that it pays with.
     pub(crate) fn needed_for(&self, order: &Order) -> i128 {
         let instrument = self.instrument(order.instrument);
@@ -341,7 +336,7 @@ impl Naive {
             return instrument.rested_hold(order);
         }
         let mut plan = self.plan(order, self.trading_limit(order));
-        if self.too_little(order, &plan).is_some() {
+        if killed(order, &plan) {
             plan.clear();
         }
         match order.side {
@@ -375,8 +370,8 @@ impl Naive {
             let limit = self.trading_limit(&order);
             let plan = self.plan(&order, limit);
             let minimum = i128::from(order.terms.min_quantity.0);
-            if let Some(reason) = self.too_little(&order, &plan) {
-                self.cancel(&order, reason, events);
+            if killed(&order, &plan) {
+                self.cancel(&order, CancelReason::FillOrKill, events);
             } else if enters && traded_lots(&plan) < minimum {
                 self.cancel(&order, CancelReason::MinimumQuantity, events);
             } else {

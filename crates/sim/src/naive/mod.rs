@@ -263,25 +263,25 @@ fn bare_rejected(reason: RejectReason) -> Rejected {
     }
 }
 
-fn new_order_rejected(c: &NewOrder, reason: RejectReason) -> Event {
-    Event::Rejected(Rejected {
+fn new_order_rejected(c: &NewOrder, reason: RejectReason) -> Rejected {
+    Rejected {
         account_id: c.account_id,
         instrument_id: c.instrument_id,
         client_order_id: c.client_order_id,
         ..bare_rejected(reason)
-    })
+    }
 }
 
-fn cancel_rejected(c: &CancelOrder, reason: RejectReason) -> Event {
-    Event::Rejected(Rejected {
+fn cancel_rejected(c: &CancelOrder, reason: RejectReason) -> Rejected {
+    Rejected {
         account_id: c.account_id,
         order_id: c.order_id,
         client_order_id: c.client_order_id,
         ..bare_rejected(reason)
-    })
+    }
 }
 
-fn rejected(command: &Command, reason: RejectReason) -> Event {
+fn rejected(command: &Command, reason: RejectReason) -> Rejected {
     let mut rejected = bare_rejected(reason);
     match command {
         Command::NewOrder(c) => return new_order_rejected(c, reason),
@@ -321,7 +321,7 @@ fn rejected(command: &Command, reason: RejectReason) -> Event {
         Command::SetTradeGroup(c) => rejected.account_id = c.account_id,
         _ => {}
     }
-    Event::Rejected(rejected)
+    rejected
 }
 
 /// A report of the order as it stands. The callers change what differs.
@@ -457,13 +457,13 @@ impl Naive {
                 true
             }
             Err(refusal) => {
-                events.push(refusal);
+                events.push(Event::Rejected(refusal));
                 false
             }
         }
     }
 
-    fn carry_out_command(&mut self, command: &Command, events: &mut Vec<Event>) -> Result<(), Event> {
+    fn carry_out_command(&mut self, command: &Command, events: &mut Vec<Event>) -> Result<(), Rejected> {
         let result = match command {
             Command::NewOrder(c) => self.new_order(c, events),
             Command::CancelOrder(c) => self.cancel_order(c, events),
@@ -517,7 +517,15 @@ impl Naive {
             TradingStatus::CancelOnly => Err(R::InstrumentCancelOnly),
             TradingStatus::PostOnly => refuse(in_list || !order.post_only, R::InstrumentPostOnly),
             TradingStatus::Closed => Err(R::InstrumentClosed),
-            TradingStatus::Auction | TradingStatus::PreOpen => refuse(in_list || !order.can_rest(), R::NotInAuction),
+            TradingStatus::Auction | TradingStatus::PreOpen => {
+                let waits = order.is_conditional();
+                let at_once = !waits && (order.by_quote() || (!order.resting_lifetime() && !order.is_auction_market()));
+                let needs_a_book = order.post_only
+                    || order.is_market_to_limit()
+                    || order.is_pegged()
+                    || order.terms.min_quantity.0 != 0;
+                refuse(in_list || at_once || needs_a_book, R::NotInAuction)
+            }
         }
     }
 
@@ -1334,7 +1342,7 @@ impl Naive {
         for order in &self.waiting {
             assert_ne!(order.waits, Waits::No, "what waits, waits for something: {order:?}");
             assert!(order.filled == 0 && order.displayed == 0, "it has not been executed: {order:?}");
-            assert_eq!(order.waits == Waits::List || order.is_conditional(), true, "it can wait: {order:?}");
+            assert!(order.waits == Waits::List || order.is_conditional(), "it can wait: {order:?}");
             assert!(!matches!(order.waits, Waits::Trail(_) | Waits::Activation) || order.terms.trail_bps > 0);
             let instrument = self.instrument(order.instrument);
             if instrument.status == TradingStatus::Open {

@@ -66,6 +66,15 @@ impl Naive {
         refuse(!(1..=MAX_TICKS_OR_LOTS).contains(&order.price), RejectReason::PostOnlyWouldMatch)
     }
 
+    /// Gives a sliding order that stops waiting its price. One that nothing can be done for keeps what it has, and is
+    /// then refused.
+    pub(crate) fn slide(&self, order: &mut Order) {
+        let mut slid = order.clone();
+        if self.check_post_only(&mut slid).is_ok() {
+            *order = slid;
+        }
+    }
+
     /// Prices all pegged orders of an instrument anew, oldest first.
     pub(crate) fn price_pegs(&mut self, instrument: u32, events: &mut Vec<Event>) {
         let status = self.instrument(instrument).status;
