@@ -361,6 +361,32 @@ fn every_wrong_term_has_its_reason() {
 }
 
 #[test]
+fn auction_only_orders_say_nothing_else() {
+    let only = |order: NewOrder| terms(order, Terms { auction_only: true, ..Terms::NONE });
+    let gtc = |order: NewOrder| NewOrder { time_in_force: TimeInForce::Gtc, ..order };
+    let gtd = NewOrder { time_in_force: TimeInForce::Gtd, ..limit(ALICE, BUY, 2, 10) };
+    let with_peak = Terms { auction_only: true, display_quantity: Lots(1), ..Terms::NONE };
+    let mut venue = Venue::new();
+    venue.refused(only(limit(ALICE, BUY, 2, 10)), RejectReason::AuctionOnlyNotAllowed);
+    venue.run(status(TradingStatus::Auction));
+    venue.refused(
+        terms(gtd, Terms { auction_only: true, expire_time_ns: 2 * SECOND, ..Terms::NONE }),
+        RejectReason::InvalidAuctionOnly,
+    );
+    venue.refused(terms(limit(ALICE, BUY, 2, 10), with_peak), RejectReason::InvalidAuctionOnly);
+    venue.refused(only(gtc(stop(ALICE, SELL, 2, 10))), RejectReason::InvalidTimeInForce);
+    venue.refused(
+        NewOrder { quantity: Lots(0), quote_quantity: Amount(5), ..only(gtc(market(ALICE, SELL, 0))) },
+        RejectReason::NotInAuction,
+    );
+    venue.case(only(limit(ALICE, SELL, 2, 10)), &["#1 new 2@10 shows 0 holds 2", "#1 terms trigger 0 limit 0"]);
+    // A market order stands before all others.
+    venue.case(only(gtc(market(ALICE, SELL, 2))), &["#2 new 2@0 shows 0 holds 2", "#2 terms trigger 0 limit 0"]);
+    let prices: Vec<i64> = venue.naive.depth(INSTRUMENT, SELL).iter().map(|level| level.0 .0).collect();
+    assert_eq!(prices, [0, 10]);
+}
+
+#[test]
 fn what_an_instrument_does_not_take_is_refused() {
     use beurs_engine::command::feature as f;
     let orders = [

@@ -512,10 +512,13 @@ impl Naive {
     pub(crate) fn check_status(&self, order: &Order, in_list: bool) -> Result<(), RejectReason> {
         use RejectReason as R;
         match self.instrument(order.instrument).status {
-            TradingStatus::Open => Ok(()),
+            TradingStatus::Open => refuse(order.terms.auction_only, R::AuctionOnlyNotAllowed),
             TradingStatus::Halted => Err(R::InstrumentHalted),
             TradingStatus::CancelOnly => Err(R::InstrumentCancelOnly),
-            TradingStatus::PostOnly => refuse(in_list || !order.post_only, R::InstrumentPostOnly),
+            TradingStatus::PostOnly => {
+                refuse(in_list || !order.post_only, R::InstrumentPostOnly)?;
+                refuse(order.terms.auction_only, R::AuctionOnlyNotAllowed)
+            }
             TradingStatus::Closed => Err(R::InstrumentClosed),
             TradingStatus::Auction | TradingStatus::PreOpen => {
                 let waits = order.is_conditional();
