@@ -99,7 +99,18 @@ impl Coverage {
                 Event::AccountOpened(_) => self.saw("event", "account_opened"),
                 Event::AccountGroupSet(_) => self.saw("event", "account_group_set"),
                 Event::FeesSet(_) => self.saw("event", "fees_set"),
-                _ => self.saw("event", "of the wider rulebook"),
+                Event::Terms(_) => self.saw("event", "terms"),
+                Event::OrderListStatus(_) => self.saw("event", "order_list_status"),
+                Event::AuctionIndication(_) => self.saw("event", "auction_indication"),
+                Event::AuctionEnded(_) => self.saw("event", "auction_ended"),
+                Event::LimitStateSet(_) => self.saw("event", "limit_state_set"),
+                Event::CancelAllAfterSet(_) => self.saw("event", "cancel_all_after_set"),
+                Event::TimeAdvanced(_) => self.saw("event", "time_advanced"),
+                Event::MarkPriceSet(_) => self.saw("event", "mark_price_set"),
+                Event::KillSwitchSet(_) => self.saw("event", "kill_switch_set"),
+                Event::SettingChanged(_) => self.saw("event", "setting_changed"),
+                Event::TradeCorrected(_) => self.saw("event", "trade_corrected"),
+                Event::Administered(_) => self.saw("event", "administered"),
             }
         }
         if let Some(taker) = taker {
@@ -391,8 +402,8 @@ fn replay_recorded(recorded: &[Recorded], defect: Option<Defect>) -> Option<(Vec
         if let Err(mismatch) = result {
             return Some((inputs, mismatch));
         }
-        if let (Some(before), Some(now)) = (*made, pair.made()) {
-            order_ids.insert(before, now);
+        if let (Some(before), Some(now)) = (made, pair.made()) {
+            order_ids.insert(*before, now);
         }
     }
     let result = pair.compare_state().and_then(|()| pair.restore());

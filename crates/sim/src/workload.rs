@@ -37,6 +37,11 @@ const AMOUNTS: [i128; 12] = [
     -(10_i128.pow(30)),
 ];
 
+/// What the stream asks for of each so far; the rest of the rulebook is reached by tests of its own.
+const STATUSES: [TradingStatus; 4] =
+    [TradingStatus::Open, TradingStatus::PostOnly, TradingStatus::CancelOnly, TradingStatus::Halted];
+const LIFETIMES: [TimeInForce; 3] = [TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok];
+
 /// SplitMix64: small, fast, the same everywhere.
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
@@ -501,8 +506,8 @@ impl Workload {
         if self.hostile() {
             match self.rng.below(7) {
                 0 => order.post_only = !order.post_only,
-                1 => order.time_in_force = self.rng.pick(TimeInForce::ALL),
-                2 => order.order_type = self.rng.pick(OrderType::ALL),
+                1 => order.time_in_force = self.rng.pick(&LIFETIMES),
+                2 => order.order_type = self.rng.pick(&[OrderType::Limit, OrderType::Market]),
                 3 => order.price.0 = self.rng.pick(&NUMBERS),
                 4 => order.quantity.0 = self.rng.pick(&NUMBERS),
                 5 => order.quote_quantity.0 = self.rng.pick(&AMOUNTS),
@@ -577,7 +582,7 @@ impl Workload {
             price: PriceTicks(new_price),
             quantity: Lots(new_quantity),
             trigger_price: PriceTicks(0),
-            display_quantity: Lots::ZERO,
+            display_quantity: Lots(0),
         })
     }
 
@@ -667,12 +672,7 @@ impl Workload {
     fn set_trading_status(&mut self) -> Command {
         Command::SetTradingStatus(SetTradingStatus {
             scope: InstrumentScope::Instrument(InstrumentId(self.rng.pick(&[1, 1, 2, 3, 4, 5, 0, 9_999]))),
-            status: self.rng.pick(&[
-                TradingStatus::Open,
-                TradingStatus::PostOnly,
-                TradingStatus::CancelOnly,
-                TradingStatus::Halted,
-            ]),
+            status: self.rng.pick(&STATUSES),
             reason: StatusReason::Requested,
             end_time_ns: 0,
         })

@@ -340,7 +340,7 @@ impl Runner {
             price: PriceTicks(price as i64),
             quantity: Lots(quantity as i64),
             trigger_price: PriceTicks(0),
-            display_quantity: Lots::ZERO,
+            display_quantity: Lots(0),
         })
     }
 
@@ -376,9 +376,8 @@ impl Runner {
             assert!(kinds.next().is_none(), "a step has one command");
             let fields = object(&step[*kind]);
             let command = self.command(kind, fields);
-            let enters = matches!(command, Command::NewOrder(_));
-            self.apply(command);
-            if let (true, Event::Execution(report)) = (enters, self.pair.events()[0]) {
+            self.apply(command.clone());
+            if let (Command::NewOrder(_), Event::Execution(report)) = (&command, self.pair.events()[0]) {
                 if let Some(name) = optional(fields, "order").or_else(|| optional(fields, "client_order_id")) {
                     self.orders.insert(name.into(), report.order_id);
                 }

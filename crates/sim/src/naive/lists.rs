@@ -1,0 +1,253 @@
+//! Section 5 of the rulebook: cancel-replace, and orders that depend on each other.
+
+use beurs_engine::command::{CancelReplace, NewOrderList};
+use beurs_engine::event::{Event, OrderListStatus, Rejected};
+use beurs_engine::reject::RejectReason;
+use beurs_engine::types::{
+    AccountId, CancelReason, CancelReplaceMode, ClientOrderId, Contingency, ExecType, InstrumentId, ListId, ListStatus,
+    OrderType,
+};
+
+use super::{cancel_rejected, new_order_rejected, refuse, report, Naive, Order, Waits};
+
+/// Orders that depend on each other, from their entry until the last of them ends.
+#[derive(Clone, Debug)]
+pub(crate) struct OrderList {
+    pub(crate) list_id: u64,
+    pub(crate) contingency: Contingency,
+    pub(crate) account: u32,
+    pub(crate) instrument: u32,
+    /// In the order of the command.
+    pub(crate) orders: Vec<u64>,
+    /// Those of them that are open.
+    pub(crate) open: Vec<u64>,
+    /// Those of them that have traded.
+    pub(crate) traded: Vec<u64>,
+    /// One of its pair has traded, triggered or been reduced: the end of the other one ends nothing.
+    pub(crate) decided: bool,
+}
+
+impl OrderList {
+    /// Whether the first order releases the others.
+    pub(crate) fn has_first(&self) -> bool {
+        self.contingency != Contingency::Oco
+    }
+
+    fn is_first(&self, order_id: u64) -> bool {
+        self.has_first() && self.orders[0] == order_id
+    }
+
+    fn status(&self, status: ListStatus) -> Event {
+        Event::OrderListStatus(OrderListStatus {
+            list_id: ListId(self.list_id),
+            account_id: AccountId(self.account),
+            instrument_id: InstrumentId(self.instrument),
+            contingency: self.contingency,
+            status,
+        })
+    }
+}
+
+/// Whether these orders can depend on each other so.
+fn valid_list(c: &NewOrderList, orders: &[Order]) -> bool {
+    let wanted = if c.contingency == Contingency::Otoco { 3 } else { 2 };
+    if orders.len() != wanted {
+        return false;
+    }
+    let together = orders.iter().all(|order| {
+        (order.account, order.instrument) == (orders[0].account, orders[0].instrument)
+            && !order.by_quote()
+            && !order.terms.auction_only
+            && !order.is_pegged()
+            && !order.is_market_to_limit()
+    });
+    let limit_that_rests = |order: &Order| order.order_type == OrderType::Limit && order.resting_lifetime();
+    let is_pair = |pair: &[Order]| {
+        let first = match pair[0].order_type {
+            OrderType::Limit => limit_that_rests(&pair[0]),
+            OrderType::TakeProfit | OrderType::TakeProfitLimit => true,
+            _ => false,
+        };
+        first && matches!(pair[1].order_type, OrderType::Stop | OrderType::StopLimit) && pair[0].side == pair[1].side
+    };
+    together
+        && match c.contingency {
+            Contingency::Oco => is_pair(orders),
+            Contingency::Oto => limit_that_rests(&orders[0]),
+            Contingency::Otoco => limit_that_rests(&orders[0]) && is_pair(&orders[1..]),
+        }
+}
+
+impl Naive {
+    pub(crate) fn cancel_replace(&mut self, c: &CancelReplace, events: &mut Vec<Event>) -> Result<(), Rejected> {
+        let canceled = if c.cancel.account_id == c.new_order.account_id {
+            self.check_cancel(&c.cancel)
+        } else {
+            Err(RejectReason::UnknownAccount)
+        };
+        match (canceled, c.mode) {
+            (Err(reason), CancelReplaceMode::StopOnFailure) => Err(cancel_rejected(&c.cancel, reason)),
+            (Err(reason), CancelReplaceMode::AllowFailure) => {
+                // If the new order is refused too, only that is told.
+                let order = self.check_new_order(&c.new_order).map_err(|why| new_order_rejected(&c.new_order, why))?;
+                events.push(Event::Rejected(cancel_rejected(&c.cancel, reason)));
+                self.accept(order, events);
+                Ok(())
+            }
+            (Ok(order_id), _) => {
+                let order = self.take_out(order_id);
+                self.cancel(&order, CancelReason::Requested, events);
+                match self.check_new_order(&c.new_order) {
+                    Ok(order) => self.accept(order, events),
+                    Err(reason) => events.push(Event::Rejected(new_order_rejected(&c.new_order, reason))),
+                }
+                self.settle(order.instrument, events);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn new_order_list(&mut self, c: &NewOrderList, events: &mut Vec<Event>) -> Result<(), RejectReason> {
+        let mut names: Vec<ClientOrderId> = Vec::new();
+        let mut orders = Vec::new();
+        for order in &c.orders {
+            orders.push(self.check_fields(order, Some(&names))?);
+            names.push(order.client_order_id);
+        }
+        refuse(!valid_list(c, &orders), RejectReason::InvalidOrderList)?;
+        let list_id = self.last_list_id + 1;
+        for (place, order) in orders.iter_mut().enumerate() {
+            order.list = list_id;
+            order.pair = c.contingency == Contingency::Oco || (c.contingency == Contingency::Otoco && place > 0);
+            if c.contingency != Contingency::Oco && place > 0 {
+                order.waits = Waits::List;
+            }
+            self.check_market(order, place)?;
+        }
+
+        self.last_list_id = list_id;
+        let ids: Vec<u64> = (1..=orders.len() as u64).map(|place| self.last_order_id + place).collect();
+        let list = OrderList {
+            list_id,
+            contingency: c.contingency,
+            account: orders[0].account,
+            instrument: orders[0].instrument,
+            orders: ids.clone(),
+            open: ids.clone(),
+            traded: Vec::new(),
+            decided: false,
+        };
+        events.push(list.status(ListStatus::Executing));
+        self.lists.push(list);
+        let mut first = None;
+        for (order, order_id) in orders.into_iter().zip(&ids) {
+            let order = self.tell_new(order, events);
+            if order.waits != Waits::No {
+                self.waiting.push(order);
+            } else {
+                assert_eq!(order.order_id, ids[0], "only the first is executed");
+                first = Some(order);
+            }
+            assert_eq!(self.last_order_id, *order_id);
+        }
+        match first {
+            Some(first) => self.execute(first, true, events),
+            None => self.look_at(ids[0], events),
+        }
+        if c.contingency == Contingency::Oco {
+            self.look_at(ids[1], events);
+        }
+        self.run_queue(events);
+        Ok(())
+    }
+
+    /// The other order of an OCO pair, if it is open.
+    fn partner(&self, order: &Order) -> Option<u64> {
+        let list = self.lists.iter().find(|list| order.pair && list.list_id == order.list)?;
+        list.open.iter().copied().find(|other| *other != order.order_id && !list.is_first(*other))
+    }
+
+    /// What the other order of a pair holds for both.
+    pub(crate) fn pair_reserve(&self, order: &Order) -> i128 {
+        self.partner(order).map_or(0, |partner| self.hold(self.order(partner)))
+    }
+
+    /// One of a pair has traded, triggered or been reduced: the other is over.
+    pub(crate) fn pair_acts(&mut self, order: &Order, events: &mut Vec<Event>) {
+        if let Some(partner) = self.partner(order) {
+            for list in self.lists.iter_mut().filter(|list| list.list_id == order.list) {
+                list.decided = true;
+            }
+            let partner = self.take_out(partner);
+            self.cancel(&partner, CancelReason::OrderList, events);
+        }
+    }
+
+    /// What a trade of one of its orders means for a list.
+    pub(crate) fn list_trade(&mut self, order: &Order, events: &mut Vec<Event>) {
+        let Some(list) = self.lists.iter_mut().find(|list| list.list_id == order.list) else { return };
+        if !list.traded.contains(&order.order_id) {
+            list.traded.push(order.order_id);
+        }
+        if order.complete() {
+            self.list_end(order, events);
+        } else {
+            self.pair_acts(order, events);
+        }
+    }
+
+    /// What the end of one of its orders means for a list.
+    pub(crate) fn list_end(&mut self, order: &Order, events: &mut Vec<Event>) {
+        let Some(list) = self.lists.iter_mut().find(|list| list.list_id == order.list) else { return };
+        list.open.retain(|open| *open != order.order_id);
+        let list_id = list.list_id;
+        let (first, decided) = (list.is_first(order.order_id), list.decided);
+        if first && order.complete() && !list.open.is_empty() {
+            self.released.push(list_id);
+            return;
+        }
+        let bound: Vec<u64> =
+            if first { list.open.clone() } else { self.partner(order).into_iter().filter(|_| !decided).collect() };
+        for other in bound {
+            // The end of one may have ended the next.
+            if self.lists.iter().any(|list| list.list_id == list_id && list.open.contains(&other)) {
+                let other = self.take_out(other);
+                self.cancel(&other, CancelReason::OrderList, events);
+            }
+        }
+        if let Some(place) = self.lists.iter().position(|list| list.list_id == list_id && list.open.is_empty()) {
+            let list = self.lists.remove(place);
+            events.push(list.status(ListStatus::AllDone));
+        }
+    }
+
+    /// The orders behind a filled first one begin to work, one after the other.
+    pub(crate) fn release(&mut self, list_id: u64, events: &mut Vec<Event>) {
+        let Some(list) = self.lists.iter().find(|list| list.list_id == list_id) else { return };
+        for order_id in list.open.clone() {
+            if !self.waiting.iter().any(|order| order.order_id == order_id) {
+                continue; // The first of the pair has ended it.
+            }
+            let mut order = self.take_out(order_id);
+            order.waits = if order.is_conditional() { self.first_wait(&order) } else { Waits::No };
+            if order.waits == Waits::No {
+                self.slide(&mut order);
+            }
+            let hold = self.hold(&order);
+            events.push(Event::Execution(report(&order, ExecType::Restated, hold)));
+            order.tell_terms(events);
+            if order.waits == Waits::No {
+                self.execute_later(order, events);
+                continue;
+            }
+            let asset = self.instrument(order.instrument).hold_asset(order.side);
+            if hold > self.available(order.account, asset) + self.pair_reserve(&order) {
+                self.cancel(&order, CancelReason::InsufficientFunds, events);
+                self.after_execution(order.instrument, events);
+            } else {
+                self.waiting.push(order);
+                self.look_at(order_id, events);
+            }
+        }
+    }
+}
