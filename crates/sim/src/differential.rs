@@ -10,7 +10,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use beurs_engine::command::{CancelOrder, Command, ReplaceOrder};
 use beurs_engine::event::{Event, ExecutionReport};
-use beurs_engine::types::{ExecType, OrderId, SelfTradePrevention, TradeId};
+use beurs_engine::types::{ExecType, Liquidity, OrderId, SelfTradePrevention, Side, TradeId};
 use beurs_engine::{Engine, EngineConfig};
 use sha2::{Digest, Sha256};
 
@@ -91,7 +91,10 @@ impl Coverage {
             match event {
                 Event::Execution(report) => self.note_report(report, taker),
                 Event::Rejected(rejected) => self.saw("reject", rejected.reason.as_str()),
-                Event::TradingStatusSet(set) => self.saw("trading_status", set.status.as_str()),
+                Event::TradingStatusSet(set) => {
+                    self.saw("trading_status", set.status.as_str());
+                    self.saw("status_reason", set.reason.as_str());
+                }
                 Event::MassCanceled(done) => self.saw("mass_cancel", if done.count == 0 { "none" } else { "some" }),
                 Event::Posted(_) => self.saw("event", "posted"),
                 Event::AssetAdded(_) => self.saw("event", "asset_added"),
@@ -99,6 +102,24 @@ impl Coverage {
                 Event::AccountOpened(_) => self.saw("event", "account_opened"),
                 Event::AccountGroupSet(_) => self.saw("event", "account_group_set"),
                 Event::FeesSet(_) => self.saw("event", "fees_set"),
+                Event::Terms(_) => self.saw("event", "terms"),
+                Event::OrderListStatus(list) => self.saw("order_list", list.status.as_str()),
+                Event::AuctionIndication(indication) => {
+                    self.saw("auction_indication", if indication.price.0 == 0 { "none" } else { "some" });
+                }
+                Event::AuctionEnded(ended) => {
+                    self.saw("auction_ended", if ended.price.0 == 0 { "none" } else { "some" });
+                }
+                Event::LimitStateSet(limit) => self.saw("limit_state", limit.side.map_or("none", Side::as_str)),
+                Event::CancelAllAfterSet(_) => self.saw("event", "cancel_all_after_set"),
+                Event::TimeAdvanced(done) => self.saw("time_advanced", if done.count == 0 { "none" } else { "some" }),
+                Event::MarkPriceSet(_) => self.saw("event", "mark_price_set"),
+                Event::KillSwitchSet(set) => self.saw("kill_switch", if set.engaged { "engaged" } else { "released" }),
+                Event::SettingChanged(changed) => self.saw("setting", changed.setting.as_str()),
+                Event::TradeCorrected(corrected) => {
+                    self.saw("trade_corrected", if corrected.new_price.0 == 0 { "busted" } else { "adjusted" });
+                }
+                Event::Administered(_) => self.saw("event", "administered"),
             }
         }
         if let Some(taker) = taker {
@@ -127,7 +148,9 @@ impl Coverage {
         let Some(taker) = taker.filter(|taker| taker.account_id == report.account_id) else {
             return;
         };
-        let own_trade = report.trade_id != TradeId::NONE && report.order_id != taker.order_id;
+        // In an auction own orders trade, and the first report is not of a taker.
+        let matched = report.trade_id != TradeId::NONE && report.liquidity != Liquidity::Auction;
+        let own_trade = matched && report.order_id != taker.order_id;
         if own_trade {
             assert_eq!(taker.self_trade_prevention, SelfTradePrevention::None, "a prevented self-trade happened");
         }
@@ -202,8 +225,8 @@ impl Pair {
     }
 
     /// Applies one command to both and compares everything.
-    pub fn apply(&mut self, (time, command): &Input) -> Result<(), Mismatch> {
-        self.apply_without_state(&(*time, *command))?;
+    pub fn apply(&mut self, input: &Input) -> Result<(), Mismatch> {
+        self.apply_without_state(input)?;
         self.compare_state()
     }
 
@@ -334,7 +357,7 @@ fn panic_text(panic: &Box<dyn std::any::Any + Send>) -> String {
 }
 
 /// An input, and the order that it made when it was first applied.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Recorded {
     input: Input,
     made: Option<OrderId>,
@@ -368,7 +391,7 @@ pub fn run(
 
 /// Applies commands to fresh venues; the first difference, if there is one.
 pub fn replay(inputs: &[Input], defect: Option<Defect>) -> Option<Mismatch> {
-    let recorded: Vec<_> = inputs.iter().map(|&input| Recorded { input, made: None }).collect();
+    let recorded: Vec<_> = inputs.iter().map(|input| Recorded { input: input.clone(), made: None }).collect();
     replay_recorded(&recorded, defect).map(|(_, mismatch)| mismatch)
 }
 
@@ -378,18 +401,20 @@ fn replay_recorded(recorded: &[Recorded], defect: Option<Defect>) -> Option<(Vec
     let mut pair = Pair::new(defect);
     let mut order_ids = BTreeMap::new();
     let mut inputs = Vec::with_capacity(recorded.len());
-    for &Recorded { mut input, made } in recorded {
+    for Recorded { input, made } in recorded {
+        let mut input = input.clone();
         if let Command::CancelOrder(CancelOrder { order_id, .. })
         | Command::ReplaceOrder(ReplaceOrder { order_id, .. }) = &mut input.1
         {
             *order_id = order_ids.get(order_id).copied().unwrap_or(*order_id);
         }
+        let result = pair.apply_without_state(&input);
         inputs.push(input);
-        if let Err(mismatch) = pair.apply_without_state(&input) {
+        if let Err(mismatch) = result {
             return Some((inputs, mismatch));
         }
         if let (Some(before), Some(now)) = (made, pair.made()) {
-            order_ids.insert(before, now);
+            order_ids.insert(*before, now);
         }
     }
     let result = pair.compare_state().and_then(|()| pair.restore());
@@ -398,7 +423,7 @@ fn replay_recorded(recorded: &[Recorded], defect: Option<Defect>) -> Option<(Vec
 
 /// Leaves out as many commands as possible, in ever smaller pieces, while some difference remains.
 fn shrink(mut recorded: Vec<Recorded>, defect: Option<Defect>, mut mismatch: Mismatch) -> (Vec<Input>, Mismatch) {
-    let mut inputs: Vec<Input> = recorded.iter().map(|recorded| recorded.input).collect();
+    let mut inputs: Vec<Input> = recorded.iter().map(|recorded| recorded.input.clone()).collect();
     let mut runs = 0;
     let mut piece = (recorded.len() / 2).max(1);
     loop {

@@ -6,12 +6,12 @@
 //! after every command is cheap; now and then a deep phase fills them up to the engine's bounds.
 
 use beurs_engine::command::{
-    AddAsset, CancelOrder, Command, Deposit, ListInstrument, MassCancel, NewOrder, OpenAccount, ReplaceOrder,
-    SetAccountGroup, SetFees, SetTradingStatus, Withdraw,
+    AddAsset, CancelOrder, Command, Deposit, InstrumentScope, ListInstrument, MassCancel, NewOrder, OpenAccount,
+    ReplaceOrder, SetAccountGroup, SetFees, SetTradingStatus, Withdraw,
 };
 use beurs_engine::types::{
-    AccountId, Amount, AssetId, ClientOrderId, GroupId, InstrumentId, Lots, OrderId, OrderType, PriceTicks,
-    SelfTradePrevention, ShortText, Side, Step, TimeInForce, TradingStatus,
+    AccountId, Amount, AssetId, ClientOrderId, GroupId, InstrumentId, KeyId, Lots, OrderId, OrderType, PriceTicks,
+    SelfTradePrevention, ShortText, Side, StatusReason, Step, TimeInForce, TradingStatus,
 };
 
 use crate::naive::{Naive, Order};
@@ -276,8 +276,10 @@ impl Workload {
         for (index, instrument) in venue.instruments.iter().enumerate() {
             if instrument.status != TradingStatus::Open && self.rng.chance(15) {
                 return Command::SetTradingStatus(SetTradingStatus {
-                    instrument_id: InstrumentId(index as u32 + 1),
+                    scope: InstrumentScope::Instrument(InstrumentId(index as u32 + 1)),
                     status: TradingStatus::Open,
+                    reason: StatusReason::Requested,
+                    end_time_ns: 0,
                 });
             }
         }
@@ -480,10 +482,12 @@ impl Workload {
             time_in_force,
             post_only,
             self_trade_prevention: self.mode(),
+            key_id: KeyId::NONE,
             price: PriceTicks(if limit { self.price(venue, instrument_id, side) } else { 0 }),
             quantity: Lots(if by_quote { 0 } else { self.quantity(venue, instrument_id, side) }),
             quote_quantity: Amount(if by_quote { self.quote_quantity(venue, instrument_id, side) } else { 0 }),
             client_order_id: self.client_order_id(venue),
+            terms: None,
         };
         if self.deep_left > 0 && self.rng.chance(900) {
             // Away from the other half, so that it rests.
@@ -572,6 +576,8 @@ impl Workload {
             client_order_id,
             price: PriceTicks(new_price),
             quantity: Lots(new_quantity),
+            trigger_price: PriceTicks(0),
+            display_quantity: Lots(0),
         })
     }
 
@@ -660,8 +666,10 @@ impl Workload {
 
     fn set_trading_status(&mut self) -> Command {
         Command::SetTradingStatus(SetTradingStatus {
-            instrument_id: InstrumentId(self.rng.pick(&[1, 1, 2, 3, 4, 5, 0, 9_999])),
+            scope: InstrumentScope::Instrument(InstrumentId(self.rng.pick(&[1, 1, 2, 3, 4, 5, 0, 9_999]))),
             status: self.rng.pick(TradingStatus::ALL),
+            reason: StatusReason::Requested,
+            end_time_ns: 0,
         })
     }
 

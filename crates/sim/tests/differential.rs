@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use beurs_engine::command::{AddAsset, Command, Deposit, ListInstrument, NewOrder, OpenAccount};
 use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{
-    AccountId, Amount, AssetId, CancelReason, ClientOrderId, ExecType, GroupId, InstrumentId, Liquidity, Lots,
+    AccountId, Amount, AssetId, CancelReason, ClientOrderId, ExecType, GroupId, InstrumentId, KeyId, Liquidity, Lots,
     OrderStatus, OrderType, PriceTicks, SelfTradePrevention, ShortText, Side, Step, TimeInForce, TradingStatus,
 };
 use beurs_sim::differential::{replay, run, Coverage, Pair};
@@ -163,10 +163,12 @@ fn oldest_remembered_client_order_ids_are_forgotten() {
             time_in_force: TimeInForce::Ioc,
             post_only: false,
             self_trade_prevention: SelfTradePrevention::None,
+            key_id: KeyId::NONE,
             price: PriceTicks(1),
             quantity: Lots(1),
             quote_quantity: Amount(0),
             client_order_id: ClientOrderId::new(name.to_string().as_bytes()).expect("a short number"),
+            terms: None,
         })
     };
     let duplicates = |pair: &Pair| pair.coverage().count("reject", "duplicate_client_order_id");

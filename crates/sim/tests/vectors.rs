@@ -7,13 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use beurs_engine::command::{
-    AddAsset, CancelOrder, Command, Deposit, ListInstrument, MassCancel, NewOrder, OpenAccount, ReplaceOrder,
-    SetAccountGroup, SetFees, SetTradingStatus, Withdraw,
+    AddAsset, CancelOrder, Command, Deposit, InstrumentScope, ListInstrument, MassCancel, NewOrder, OpenAccount,
+    ReplaceOrder, SetAccountGroup, SetFees, SetTradingStatus, Withdraw,
 };
 use beurs_engine::event::{Event, ExecutionReport};
 use beurs_engine::types::{
-    AccountId, Amount, AssetId, ClientOrderId, ExecType, GroupId, InstrumentId, Liquidity, Lots, OrderId, OrderType,
-    PriceTicks, SelfTradePrevention, ShortText, Side, Step, TimeInForce, TradingStatus,
+    AccountId, Amount, AssetId, ClientOrderId, ExecType, GroupId, InstrumentId, KeyId, Liquidity, Lots, OrderId,
+    OrderType, PriceTicks, SelfTradePrevention, ShortText, Side, StatusReason, Step, TimeInForce, TradingStatus,
 };
 use beurs_engine::Instrument;
 use beurs_sim::differential::Pair;
@@ -258,8 +258,10 @@ impl Runner {
             "set_trading_status" => {
                 known_keys(c, &["symbol", "status"]);
                 Command::SetTradingStatus(SetTradingStatus {
-                    instrument_id: self.instrument(string(c, "symbol")).instrument_id,
+                    scope: InstrumentScope::Instrument(self.instrument(string(c, "symbol")).instrument_id),
                     status: named(string(c, "status"), TradingStatus::ALL, TradingStatus::as_str),
+                    reason: StatusReason::Requested,
+                    end_time_ns: 0,
                 })
             }
             _ => panic!("{kind} is not a command"),
@@ -300,10 +302,12 @@ impl Runner {
             time_in_force: named(lifetime, TimeInForce::ALL, TimeInForce::as_str),
             post_only: c.get("post_only").is_some_and(|flag| flag.as_bool().expect("post_only is true or false")),
             self_trade_prevention: named(mode, SelfTradePrevention::ALL, SelfTradePrevention::as_str),
+            key_id: KeyId::NONE,
             price: PriceTicks(price as i64),
             quantity: Lots(quantity as i64),
             quote_quantity: Amount(quote_quantity),
             client_order_id: optional(c, "client_order_id").map_or(ClientOrderId::EMPTY, text),
+            terms: None,
         })
     }
 
@@ -335,6 +339,8 @@ impl Runner {
             client_order_id: optional(c, "client_order_id").map_or(ClientOrderId::EMPTY, text),
             price: PriceTicks(price as i64),
             quantity: Lots(quantity as i64),
+            trigger_price: PriceTicks(0),
+            display_quantity: Lots(0),
         })
     }
 
@@ -370,7 +376,7 @@ impl Runner {
             assert!(kinds.next().is_none(), "a step has one command");
             let fields = object(&step[*kind]);
             let command = self.command(kind, fields);
-            self.apply(command);
+            self.apply(command.clone());
             if let (Command::NewOrder(_), Event::Execution(report)) = (command, self.pair.events()[0]) {
                 if let Some(name) = optional(fields, "order").or_else(|| optional(fields, "client_order_id")) {
                     self.orders.insert(name.into(), report.order_id);

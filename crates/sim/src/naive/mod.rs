@@ -1,4 +1,4 @@
-//! A second implementation of `docs/concepts/engine.md`, written from the document alone: sorted vectors, linear
+//! A second implementation of `docs/concepts/engine.md` and `docs/concepts/rulebook.md`, written from the document alone: sorted vectors, linear
 //! searches, 128-bit integers, no index and no running total. It is slow and meant to be read.
 //!
 //! It shares with the engine the commands, the events, the reject reasons and the field types, and nothing else. What
@@ -6,23 +6,33 @@
 //! by walking the book and then does by matching is planned here once ([`meetings`]) and then carried out.
 //!
 //! Invariants, checked by [`Naive::check_invariants`]: each half of a book is in priority, best price first and then
-//! oldest; the two halves do not cross; every open order has leaves; per asset the balances sum to what was issued; no
+//! oldest; the two halves do not cross where orders match; every open order has leaves; per asset the balances sum to what was issued; no
 //! balance holds more than it has, and none is negative.
+
+mod auction;
+mod bands;
+mod corrections;
+mod fees;
+mod positions;
+mod risk;
+mod schedule;
+mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use beurs_engine::command::{
     AddAsset, CancelOrder, Command, Deposit, ListInstrument, MassCancel, NewOrder, OpenAccount, ReplaceOrder,
-    SetAccountGroup, SetFees, SetTradingStatus, Withdraw,
+    SetAccountGroup, SetFees, Terms, Withdraw,
 };
 use beurs_engine::event::{
     AccountGroupSet, AccountOpened, AssetAdded, Event, ExecutionReport, FeesSet, InstrumentListed, MassCanceled,
-    Posted, Rejected, TradingStatusSet,
+    OrderTerms, Posted, Rejected,
 };
 use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{
-    AccountId, Amount, AssetId, CancelReason, ClientOrderId, ExecType, InstrumentId, Liquidity, Lots, OrderId,
-    OrderStatus, OrderType, PriceTicks, SelfTradePrevention, Side, Step, TimeInForce, TradeId, TradingStatus,
+    AccountId, AccountMode, Amount, AssetId, CancelReason, ClientOrderId, ExecType, InstrumentId, KeyId, Liquidity,
+    ListId, Lots, OrderId, OrderStatus, OrderType, PriceTicks, SelfTradePrevention, Side, Step, TimeInForce, TradeId,
+    TradingStatus,
 };
 use sha2::{Digest, Sha256};
 
@@ -33,6 +43,7 @@ const MILLION: i128 = 1_000_000;
 /// How many client_order_ids of closed orders an account remembers.
 pub const REMEMBERED_IDS: usize = 10_000;
 const VENUE: u32 = 1;
+const DAY_NS: i128 = 86_400_000_000_000;
 
 /// A mistake the model can be told to make, so that a test can show that the comparison would notice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,6 +68,9 @@ pub struct Naive {
     assets: Vec<Asset>,
     pub(crate) instruments: Vec<Instrument>,
     accounts: Vec<Account>,
+    risk: risk::Risk,
+    corrections: corrections::Corrections,
+    generator: schedule::Generator,
     defect: Option<Defect>,
 }
 
@@ -87,6 +101,10 @@ pub(crate) struct Instrument {
     pub(crate) bids: Vec<Order>,
     /// In priority.
     pub(crate) asks: Vec<Order>,
+    pub(crate) session: status::Session,
+    pub(crate) bands: bands::Bands,
+    pub(crate) schedule: schedule::Schedule,
+    pub(crate) fee_rules: fees::FeeRules,
 }
 
 #[derive(Clone, Debug)]
@@ -97,6 +115,25 @@ struct Account {
     totals: BTreeMap<u32, i128>,
     /// Hashes of the client_order_ids of closed orders, oldest first.
     remembered: Vec<u64>,
+    mode: AccountMode,
+    /// What it has in each instrument.
+    positions: BTreeMap<u32, positions::Position>,
+    /// Its notional by asset and UTC day.
+    volumes: BTreeMap<(u32, i128), i128>,
+}
+
+impl Account {
+    fn new(code: &str, group: u16) -> Self {
+        Self {
+            code: code.into(),
+            group,
+            totals: BTreeMap::new(),
+            remembered: Vec::new(),
+            mode: AccountMode::Normal,
+            positions: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -119,6 +156,16 @@ pub(crate) struct Order {
     pub(crate) taker_ppm: i128,
     pub(crate) carry: i128,
     pub(crate) client_order_id: ClientOrderId,
+    pub(crate) key_id: KeyId,
+    pub(crate) terms: Terms,
+    /// Whether it stands in the book.
+    pub(crate) rests: bool,
+    /// Of an auction's market buy: the price that it holds its money at.
+    pub(crate) auction_bound: i128,
+    /// The most that it pays in fees in all; 0 for no such bound.
+    pub(crate) fee_cap: i128,
+    /// What it has paid in fees, rebates taken off.
+    pub(crate) fees_paid: i128,
 }
 
 impl Order {
@@ -127,7 +174,23 @@ impl Order {
     }
 
     fn can_rest(&self) -> bool {
-        self.order_type == OrderType::Limit && self.time_in_force == TimeInForce::Gtc
+        let lasts = matches!(self.time_in_force, TimeInForce::Gtc | TimeInForce::Gtd | TimeInForce::Day);
+        (self.order_type == OrderType::Limit || self.auction_market()) && lasts
+    }
+
+    /// It has no limit and stands before all others in an auction.
+    pub(crate) fn auction_market(&self) -> bool {
+        self.order_type == OrderType::Market && self.terms.auction_only
+    }
+
+    /// What the book shows of it.
+    fn displayed(&self) -> i128 {
+        let shown = i128::from(self.terms.display_quantity.0);
+        match () {
+            () if !self.rests || self.terms.hidden => 0,
+            () if shown > 0 => shown.min(self.leaves),
+            () => self.leaves,
+        }
     }
 
     fn accepts(&self, price: i128) -> bool {
@@ -174,13 +237,13 @@ enum Meeting {
 }
 
 /// Whom the taker meets, in order, if it is matched against `makers` (the other half of the book, in priority). A maker
-/// is met at most once, as after that it is gone or the taker is.
-fn meetings(makers: &[Order], taker: &Order, tick_lot_units: i128) -> Vec<Meeting> {
+/// is met at most once, as after that it is gone or the taker is. Prices outside `range` are not traded at.
+fn meetings(makers: &[Order], taker: &Order, tick_lot_units: i128, range: &bands::Range) -> Vec<Meeting> {
     let mut plan = Vec::new();
     let mut leaves = taker.leaves;
     let mut quote_left = taker.quote_left;
     for maker in makers {
-        if !taker.accepts(maker.price) {
+        if !taker.accepts(maker.price) || !range.allows(maker.price) {
             break;
         }
         let wanted = if taker.by_quote() { quote_left / (maker.price * tick_lot_units) } else { leaves };
@@ -300,8 +363,9 @@ fn rejected(command: &Command, reason: RejectReason) -> Event {
         Command::Withdraw(c) => rejected.account_id = c.account_id,
         Command::SetAccountGroup(c) => rejected.account_id = c.account_id,
         Command::SetFees(c) => rejected.instrument_id = c.instrument_id,
-        Command::SetTradingStatus(c) => rejected.instrument_id = c.instrument_id,
         Command::AddAsset(_) | Command::ListInstrument(_) | Command::OpenAccount(_) => {}
+        Command::Administer(c) => return self::rejected(&c.command, reason),
+        other => status::name_rejected(other, &mut rejected),
     }
     Event::Rejected(rejected)
 }
@@ -321,11 +385,13 @@ fn report(order: &Order, exec_type: ExecType, hold: i128) -> ExecutionReport {
         post_only: order.post_only,
         self_trade_prevention: order.self_trade_prevention,
         cancel_reason: CancelReason::None,
+        key_id: order.key_id,
         price: PriceTicks(order.price as i64),
         quantity: Lots(order.quantity as i64),
         quote_quantity: Amount(order.quote_quantity),
         filled_quantity: Lots(order.filled as i64),
         leaves_quantity: Lots(order.leaves as i64),
+        displayed_quantity: Lots(order.displayed() as i64),
         hold: Amount(hold),
         trade_id: TradeId::NONE,
         last_price: PriceTicks(0),
@@ -337,11 +403,25 @@ fn report(order: &Order, exec_type: ExecType, hold: i128) -> ExecutionReport {
     }
 }
 
+/// The terms of an order as they are now.
+fn tell_terms(order: &Order, events: &mut Vec<Event>) {
+    events.push(Event::Terms(OrderTerms {
+        order_id: OrderId(order.order_id),
+        account_id: AccountId(order.account),
+        instrument_id: InstrumentId(order.instrument),
+        list_id: ListId::NONE,
+        waits: false,
+        limit_price: PriceTicks(0),
+        terms: order.terms,
+    }));
+}
+
 fn canceled(order: &Order, reason: CancelReason) -> Event {
     Event::Execution(ExecutionReport {
         status: OrderStatus::Canceled,
         cancel_reason: reason,
         leaves_quantity: Lots(0),
+        displayed_quantity: Lots(0),
         ..report(order, ExecType::Canceled, 0)
     })
 }
@@ -375,7 +455,8 @@ impl Instrument {
         }
         match order.side {
             Side::Buy => {
-                let notional = self.notional(order.price, order.leaves);
+                let price = if order.auction_market() { order.auction_bound } else { order.price };
+                let notional = self.notional(price, order.leaves);
                 notional + ceil_div(order.worst_ppm() * notional - order.carry, MILLION).max(0)
             }
             Side::Sell => order.leaves * self.lot_units,
@@ -390,17 +471,21 @@ impl Instrument {
     }
 
     fn would_match(&self, side: Side, price: i128) -> bool {
-        self.half(side.opposite()).first().is_some_and(|best| match side {
-            Side::Buy => best.price <= price,
-            Side::Sell => best.price >= price,
+        self.best_price(side.opposite()).is_some_and(|best| match side {
+            Side::Buy => best <= price,
+            Side::Sell => best >= price,
         })
+    }
+
+    /// The best limit of a half. An auction's market orders have none.
+    pub(crate) fn best_price(&self, side: Side) -> Option<i128> {
+        self.half(side).iter().find(|order| !order.auction_market()).map(|order| order.price)
     }
 }
 
 impl Naive {
     /// The venue before the first command: nothing but account 1, `venue`.
     pub fn new(max_open_orders: u32, max_open_orders_per_account: u32) -> Self {
-        let venue = Account { code: "venue".into(), group: 0, totals: BTreeMap::new(), remembered: Vec::new() };
         Self {
             max_open_orders: max_open_orders as usize,
             max_open_orders_per_account: max_open_orders_per_account as usize,
@@ -410,7 +495,10 @@ impl Naive {
             last_trade_id: 0,
             assets: Vec::new(),
             instruments: Vec::new(),
-            accounts: vec![venue],
+            accounts: vec![Account::new("venue", 0)],
+            risk: risk::Risk::default(),
+            corrections: corrections::Corrections::default(),
+            generator: schedule::Generator::default(),
             defect: None,
         }
     }
@@ -427,7 +515,16 @@ impl Naive {
         assert!(event_time_ns >= self.event_time_ns, "time never goes backwards");
         self.sequence = sequence;
         self.event_time_ns = event_time_ns;
-        let result = match command {
+        let result = self.execute(command, events);
+        match result {
+            Ok(()) => self.end_of_command(events),
+            Err(reason) => events.push(rejected(command, reason)),
+        }
+        result.is_ok()
+    }
+
+    fn execute(&mut self, command: &Command, events: &mut Vec<Event>) -> Result<(), RejectReason> {
+        match command {
             Command::NewOrder(c) => self.new_order(c, events),
             Command::CancelOrder(c) => self.cancel_order(c, events),
             Command::ReplaceOrder(c) => self.replace_order(c, events),
@@ -440,11 +537,30 @@ impl Naive {
             Command::SetAccountGroup(c) => self.set_account_group(c, events),
             Command::SetFees(c) => self.set_fees(c, events),
             Command::SetTradingStatus(c) => self.set_trading_status(c, events),
-        };
-        if let Err(reason) = result {
-            events.push(rejected(command, reason));
+            Command::AdvanceTime => self.advance_time(events),
+            Command::SetMarkPrice(c) => self.set_mark_price(c, events),
+            Command::SetInstrumentGroup(c) => self.set_instrument_group(c, events),
+            Command::SetPriceBands(c) => self.set_price_bands(c, events),
+            Command::SetSchedule(c) => self.set_schedule(c, events),
+            Command::SetRandomSeed(c) => self.set_random_seed(c, events),
+            Command::SetRiskLimits(c) => self.set_risk_limits(c, events),
+            Command::SetAccountMode(c) => self.set_account_mode(c, events),
+            Command::KillSwitch(c) => self.kill_switch(c, events),
+            Command::SetFeeTier(c) => self.set_fee_tier(c, events),
+            Command::SetFeePromotion(c) => self.set_fee_promotion(c, events),
+            Command::SetFeeCap(c) => self.set_fee_cap(c, events),
+            Command::BustTrade(c) => self.bust_trade(c, events),
+            Command::AdjustTrade(c) => self.adjust_trade(c, events),
+            Command::Administer(c) => self.administer(c, events),
+            // Sections 1 to 9 of the rulebook are not in the model yet.
+            Command::CancelReplace(_)
+            | Command::NewOrderList(_)
+            | Command::CancelAllAfter(_)
+            | Command::SetMatching(_)
+            | Command::SetLeadMarketMaker(_)
+            | Command::SetFeatures(_)
+            | Command::SetTradeGroup(_) => Err(RejectReason::OrderTypeNotAllowed),
         }
-        result.is_ok()
     }
 
     // Orders
@@ -459,16 +575,17 @@ impl Naive {
         refuse(!self.has_account(c.account_id), R::UnknownAccount)?;
         refuse(!self.has_instrument(c.instrument_id), R::UnknownInstrument)?;
         let instrument = &self.instruments[c.instrument_id.0 as usize - 1];
-        refuse(instrument.status == TradingStatus::Halted, R::InstrumentHalted)?;
-        refuse(instrument.status == TradingStatus::CancelOnly, R::InstrumentCancelOnly)?;
-        refuse(instrument.status == TradingStatus::PostOnly && !c.post_only, R::InstrumentPostOnly)?;
+        let terms = c.terms.as_deref().copied().unwrap_or_default();
+        self.check_status(c, &terms)?;
         refuse(self.client_order_id_used(c.account_id, &c.client_order_id), R::DuplicateClientOrderId)?;
-        refuse(market && c.time_in_force == TimeInForce::Gtc, R::InvalidTimeInForce)?;
+        let at_once = matches!(c.time_in_force, TimeInForce::Ioc | TimeInForce::Fok);
+        let allowed = if terms.auction_only { c.time_in_force == TimeInForce::Gtc } else { at_once };
+        refuse(market && !allowed, R::InvalidTimeInForce)?;
         refuse(market && by_quote && c.time_in_force != TimeInForce::Ioc, R::InvalidTimeInForce)?;
-        refuse(c.post_only && !(limit && c.time_in_force == TimeInForce::Gtc), R::InvalidPostOnly)?;
+        refuse(c.post_only && (!limit || at_once), R::InvalidPostOnly)?;
         refuse(market && price != 0, R::PriceNotAllowed)?;
         refuse(limit && !(1..=MAX_TICKS_OR_LOTS).contains(&price), R::InvalidPrice)?;
-        refuse(by_quote && (limit || quantity != 0), R::QuoteQuantityNotAllowed)?;
+        refuse(by_quote && (limit || quantity != 0 || terms.auction_only), R::QuoteQuantityNotAllowed)?;
         if by_quote {
             refuse(c.quote_quantity.0 < 1, R::InvalidQuantity)?;
         } else {
@@ -482,8 +599,32 @@ impl Naive {
             refuse(notional > MAX_NOTIONAL, R::NotionalOverflow)?;
             refuse(notional < instrument.min_notional, R::NotionalBelowMinimum)?;
         }
+        let needs_bound = terms.auction_only && market && c.side == Side::Buy;
+        let auction_bound = instrument.upper_static_bound().filter(|_| needs_bound);
+        refuse(auction_bound.is_some_and(|bound| instrument.notional_overflows(bound, quantity)), R::NotionalOverflow)?;
+        // Of the terms, sections 1 to 9 of the rulebook are not in the model yet.
+        refuse(!market && !limit, R::OrderTypeNotAllowed)?;
+        refuse(Terms { auction_only: false, ..terms } != Terms::NONE, R::OrderTypeNotAllowed)?;
+        refuse(c.time_in_force == TimeInForce::Gtd, R::InvalidExpireTime)?;
+        let auction_lifetime = matches!(c.time_in_force, TimeInForce::Gtc | TimeInForce::Day);
+        refuse(terms.auction_only && (!auction_lifetime || c.post_only), R::InvalidAuctionOnly)?;
+        refuse(c.key_id.0 > KeyId::MAX, R::InvalidKey)?;
+        refuse(limit && instrument.outside_bands(price), R::PriceOutsideBands)?;
+        self.check_risk(&risk::Asked {
+            account: c.account_id.0,
+            key_id: c.key_id,
+            instrument: c.instrument_id.0,
+            side: c.side,
+            order_type: c.order_type,
+            price,
+            quantity,
+            leaves: quantity,
+            quote_quantity: c.quote_quantity.0,
+            replaced: None,
+        })?;
+        refuse(needs_bound && auction_bound.is_none(), R::NoReferencePrice)?;
 
-        let (maker_ppm, taker_ppm) = self.fees_of(c.account_id, instrument);
+        let charged = self.fees_for(c.account_id.0, instrument);
         let order = Order {
             order_id: self.last_order_id + 1,
             account: c.account_id.0,
@@ -499,12 +640,23 @@ impl Naive {
             quote_left: c.quote_quantity.0,
             filled: 0,
             leaves: quantity,
-            maker_ppm,
-            taker_ppm,
+            maker_ppm: charged.maker_ppm,
+            taker_ppm: charged.taker_ppm,
             carry: 0,
             client_order_id: c.client_order_id,
+            key_id: c.key_id,
+            terms,
+            rests: false,
+            auction_bound: auction_bound.unwrap_or(0),
+            fee_cap: charged.cap,
+            fees_paid: 0,
         };
-        let mut plan = meetings(instrument.half(c.side.opposite()), &order, instrument.tick_lot_units);
+        let matches = instrument.matches();
+        let range = instrument.trading_limit(&order);
+        let mut plan = Vec::new();
+        if matches {
+            plan = meetings(instrument.half(c.side.opposite()), &order, instrument.tick_lot_units, &range);
+        }
         let killed = c.time_in_force == TimeInForce::Fok && traded_lots(&plan) < quantity;
         if killed {
             plan.clear();
@@ -513,23 +665,24 @@ impl Naive {
         refuse(order.can_rest() && self.too_many_open_orders(c.account_id), R::TooManyOpenOrders)?;
         refuse(c.post_only && instrument.would_match(c.side, price), R::PostOnlyWouldMatch)?;
         let asset = instrument.hold_asset(c.side);
-        let needed = Self::needed_for(instrument, &order, &plan);
+        let needed =
+            if order.auction_market() { instrument.hold(&order) } else { Self::needed_for(instrument, &order, &plan) };
         refuse(needed > self.available(c.account_id.0, asset), R::InsufficientFunds)?;
 
         self.last_order_id += 1;
+        self.after_accept(&order, true);
         events.push(Event::Execution(report(&order, ExecType::New, self.hold(&order))));
+        if order.terms != Terms::NONE {
+            tell_terms(&order, events);
+        }
         if killed {
             self.cancel(&order, CancelReason::FillOrKill, events);
+        } else if matches {
+            self.carry_out(order, &plan, &range, events);
         } else {
-            self.carry_out(order, &plan, events);
+            self.rest(order);
         }
         Ok(())
-    }
-
-    fn fees_of(&self, account_id: AccountId, instrument: &Instrument) -> (i128, i128) {
-        let group = self.accounts[account_id.0 as usize - 1].group;
-        let fees = instrument.fees.get(&group).or_else(|| instrument.fees.get(&0));
-        fees.copied().unwrap_or((0, 0))
     }
 
     fn too_many_open_orders(&self, account_id: AccountId) -> bool {
@@ -552,10 +705,13 @@ impl Naive {
             (OrderType::Market, Side::Buy) => {
                 let mut cost = 0;
                 let mut carry = 0;
+                let mut paid = 0;
                 for meeting in plan {
                     if let Meeting::Trade { price, quantity, .. } = meeting {
                         let notional = instrument.notional(*price, *quantity);
                         let (fee, carry_after) = fee(notional, order.taker_ppm, carry);
+                        let fee = fees::capped(fee, order.fee_cap, paid);
+                        paid += fee;
                         cost += notional + fee;
                         carry = carry_after;
                     }
@@ -564,12 +720,17 @@ impl Naive {
             }
             (OrderType::Market, Side::Sell) if order.by_quote() => traded_lots(plan) * instrument.lot_units,
             (OrderType::Market, Side::Sell) => order.quantity * instrument.lot_units,
+            (other, _) => unreachable!("{other:?} orders are refused"),
         }
     }
 
     /// Does what was planned, and then lets what is left rest or cancels it.
-    fn carry_out(&mut self, mut taker: Order, plan: &[Meeting], events: &mut Vec<Event>) {
+    fn carry_out(&mut self, mut taker: Order, plan: &[Meeting], range: &bands::Range, events: &mut Vec<Event>) {
+        let bands = self.instruments[taker.instrument as usize - 1].both_bands();
         for meeting in plan {
+            if let Meeting::Trade { price, .. } = meeting {
+                assert!(bands.0 <= *price && *price <= bands.1, "{price} is outside the bands {bands:?}: {taker:?}");
+            }
             match *meeting {
                 Meeting::Trade { maker, quantity, .. } => {
                     let maker = self.take_out(maker);
@@ -605,6 +766,8 @@ impl Naive {
         if taker.complete() {
             // Its last trade has said so. It is remembered after the makers.
             self.remember(taker.account, &taker.client_order_id);
+        } else if let Some(beyond) = self.stopped_by(&taker, range) {
+            self.stop_at_bands(taker, beyond, events);
         } else if taker.can_rest() {
             self.rest(taker);
         } else if taker.order_type == OrderType::Market {
@@ -648,9 +811,21 @@ impl Naive {
         maker.filled += quantity;
         maker.leaves -= quantity;
         let maker_ppm = maker.maker_ppm.max(-taker.taker_ppm);
-        let maker_fee = self.charge(&mut maker, notional, maker_ppm).max(-venue_available);
+        let maker_due = self.charge(&mut maker, notional, maker_ppm);
+        let maker_fee = maker_due.max(-venue_available);
+        maker.fees_paid += maker_fee - maker_due;
         self.exchange(&maker, base_units, notional, maker_fee);
 
+        self.after_trade(&corrections::TradeRecord {
+            trade_id: self.last_trade_id,
+            instrument: taker.instrument,
+            buyer: if taker.side == Side::Buy { taker.account } else { maker.account },
+            seller: if taker.side == Side::Buy { maker.account } else { taker.account },
+            price: maker.price,
+            quantity,
+            buyer_fee: if taker.side == Side::Buy { taker_fee } else { maker_fee },
+            seller_fee: if taker.side == Side::Buy { maker_fee } else { taker_fee },
+        });
         let sides = [(&*taker, &maker, taker_fee, Liquidity::Taker), (&maker, &*taker, maker_fee, Liquidity::Maker)];
         for (order, counter, fee, liquidity) in sides {
             events.push(Event::Execution(ExecutionReport {
@@ -679,6 +854,7 @@ impl Naive {
         self.add_to_total(order.account, base, sign * base_units);
         self.add_to_total(order.account, quote, -sign * notional - fee);
         self.add_to_total(VENUE, quote, fee);
+        *self.corrections.venue_fees.entry(quote).or_insert(0) += fee;
     }
 
     fn charge(&self, order: &mut Order, notional: i128, ppm: i128) -> i128 {
@@ -687,6 +863,8 @@ impl Naive {
         }
         let (fee, carry) = fee(notional, ppm, order.carry);
         order.carry = carry;
+        let fee = fees::capped(fee, order.fee_cap, order.fees_paid);
+        order.fees_paid += fee;
         fee
     }
 
@@ -718,6 +896,7 @@ impl Naive {
         let order = self.find(c.account_id, c.order_id, &c.client_order_id)?.clone();
         let status = self.instruments[order.instrument as usize - 1].status;
         refuse(status == TradingStatus::Halted && !by_venue, R::InstrumentHalted)?;
+        self.check_cancel_mode(c.account_id)?;
 
         let order = self.take_out(order.order_id);
         self.cancel(&order, CancelReason::Requested, events);
@@ -731,19 +910,36 @@ impl Naive {
         let price = if c.price.0 == 0 { old.price } else { i128::from(c.price.0) };
         let quantity = if c.quantity.0 == 0 { old.quantity } else { i128::from(c.quantity.0) };
         let instrument = &self.instruments[old.instrument as usize - 1];
-        let would_match = instrument.would_match(old.side, price);
+        let would_match = instrument.matches() && instrument.would_match(old.side, price);
 
-        refuse(instrument.status == TradingStatus::Halted, R::InstrumentHalted)?;
-        refuse(instrument.status == TradingStatus::CancelOnly, R::InstrumentCancelOnly)?;
+        self.check_replace_status(&old)?;
         refuse(self.client_order_id_used(c.account_id, &c.client_order_id), R::DuplicateClientOrderId)?;
-        refuse(!(1..=MAX_TICKS_OR_LOTS).contains(&price), R::InvalidPrice)?;
+        let limit = !old.auction_market();
+        let price_valid = c.price.0 == 0 || (1..=MAX_TICKS_OR_LOTS).contains(&price);
+        refuse(!price_valid, R::InvalidPrice)?;
         refuse(!(1..=MAX_TICKS_OR_LOTS).contains(&quantity), R::InvalidQuantity)?;
         refuse(quantity < instrument.min_quantity, R::QuantityBelowMinimum)?;
         refuse(quantity > instrument.max_quantity, R::QuantityAboveMaximum)?;
         refuse(quantity <= old.filled, R::QuantityNotAboveFilled)?;
-        refuse(instrument.notional_overflows(price, quantity), R::NotionalOverflow)?;
+        let held_at = if limit { price } else { old.auction_bound };
+        refuse(instrument.notional_overflows(held_at, quantity), R::NotionalOverflow)?;
         let notional = instrument.notional(price, quantity);
-        refuse(notional < instrument.min_notional, R::NotionalBelowMinimum)?;
+        refuse(limit && notional < instrument.min_notional, R::NotionalBelowMinimum)?;
+        let changes_other_terms = c.trigger_price.0 != 0 || c.display_quantity.0 != 0;
+        refuse(changes_other_terms || (!limit && c.price.0 != 0), R::ReplaceNotAllowed)?;
+        refuse(limit && instrument.outside_bands(price), R::PriceOutsideBands)?;
+        self.check_risk(&risk::Asked {
+            account: old.account,
+            key_id: old.key_id,
+            instrument: old.instrument,
+            side: old.side,
+            order_type: old.order_type,
+            price,
+            quantity,
+            leaves: quantity - old.filled,
+            quote_quantity: 0,
+            replaced: Some(old.order_id),
+        })?;
         let post_only = old.post_only || instrument.status == TradingStatus::PostOnly;
         refuse(post_only && would_match, R::PostOnlyWouldMatch)?;
 
@@ -758,8 +954,13 @@ impl Naive {
         if !c.client_order_id.is_empty() {
             self.remember(old.account, &old.client_order_id);
         }
-        events.push(Event::Execution(report(&order, ExecType::Replaced, self.hold(&order))));
+        self.after_accept(&order, false);
         let keeps_place = price == old.price && quantity <= old.quantity;
+        order.rests = keeps_place;
+        events.push(Event::Execution(report(&order, ExecType::Replaced, self.hold(&order))));
+        if order.terms != Terms::NONE {
+            tell_terms(&order, events);
+        }
         if keeps_place && self.defect != Some(Defect::ReduceLosesPriority) {
             let half = self.instruments[old.instrument as usize - 1].half_mut(old.side);
             let place = half.iter().position(|other| other.order_id == old.order_id).expect("it was found above");
@@ -767,8 +968,13 @@ impl Naive {
         } else {
             self.take_out(old.order_id);
             let instrument = &self.instruments[old.instrument as usize - 1];
-            let plan = meetings(instrument.half(old.side.opposite()), &order, instrument.tick_lot_units);
-            self.carry_out(order, &plan, events);
+            if instrument.matches() {
+                let range = instrument.trading_limit(&order);
+                let plan = meetings(instrument.half(old.side.opposite()), &order, instrument.tick_lot_units, &range);
+                self.carry_out(order, &plan, &range, events);
+            } else {
+                self.rest(order);
+            }
         }
         Ok(())
     }
@@ -782,6 +988,7 @@ impl Naive {
             let status = self.instruments[c.instrument_id.0 as usize - 1].status;
             refuse(status == TradingStatus::Halted && !by_venue, R::InstrumentHalted)?;
         }
+        self.check_cancel_mode(c.account_id)?;
 
         let named: BTreeSet<u64> = self
             .open_orders()
@@ -893,6 +1100,10 @@ impl Naive {
             tick_lot_units,
             bids: Vec::new(),
             asks: Vec::new(),
+            session: status::Session::default(),
+            bands: bands::Bands::default(),
+            schedule: schedule::Schedule::default(),
+            fee_rules: fees::FeeRules::default(),
         });
         let instrument_id = InstrumentId(self.instruments.len() as u32);
         events.push(Event::InstrumentListed(InstrumentListed { instrument_id, symbol: c.symbol }));
@@ -904,12 +1115,7 @@ impl Naive {
         let code = c.code.as_str();
         refuse(!valid_code(code), R::InvalidCode)?;
         refuse(self.accounts.iter().any(|account| account.code == code), R::DuplicateCode)?;
-        self.accounts.push(Account {
-            code: code.into(),
-            group: c.group_id.0,
-            totals: BTreeMap::new(),
-            remembered: Vec::new(),
-        });
+        self.accounts.push(Account::new(code, c.group_id.0));
         let account_id = AccountId(self.accounts.len() as u32);
         events.push(Event::AccountOpened(AccountOpened { account_id, code: c.code, group_id: c.group_id }));
         Ok(())
@@ -934,13 +1140,6 @@ impl Naive {
             maker_ppm: c.maker_ppm,
             taker_ppm: c.taker_ppm,
         }));
-        Ok(())
-    }
-
-    fn set_trading_status(&mut self, c: &SetTradingStatus, events: &mut Vec<Event>) -> Result<(), RejectReason> {
-        refuse(!self.has_instrument(c.instrument_id), RejectReason::UnknownInstrument)?;
-        self.instruments[c.instrument_id.0 as usize - 1].status = c.status;
-        events.push(Event::TradingStatusSet(TradingStatusSet { instrument_id: c.instrument_id, status: c.status }));
         Ok(())
     }
 
@@ -981,11 +1180,13 @@ impl Naive {
         panic!("order {order_id} is not open");
     }
 
-    /// At the back of its price level.
+    /// At the back of its price level. An auction's market orders stand before all levels.
     fn rest(&mut self, order: Order) {
+        let order = Order { rests: true, ..order };
         let newest_first = self.defect == Some(Defect::NewestFirst);
         let half = self.instruments[order.instrument as usize - 1].half_mut(order.side);
         let stands_before = |other: &Order| match order.side {
+            _ if other.auction_market() || order.auction_market() => other.auction_market(),
             Side::Buy => other.price > order.price,
             Side::Sell => other.price < order.price,
         };
@@ -1079,7 +1280,8 @@ impl Naive {
     /// The price levels of one half of a book, best first, as (price, quantity, orders).
     pub fn depth(&self, instrument_id: InstrumentId, side: Side) -> Vec<(PriceTicks, i128, u32)> {
         let mut levels: Vec<(PriceTicks, i128, u32)> = Vec::new();
-        for order in self.instruments[instrument_id.0 as usize - 1].half(side) {
+        let half = self.instruments[instrument_id.0 as usize - 1].half(side);
+        for order in half.iter().filter(|order| !order.auction_market()) {
             let price = PriceTicks(order.price as i64);
             match levels.last_mut() {
                 Some(level) if level.0 == price => {
@@ -1159,7 +1361,8 @@ impl Naive {
                 for order in half {
                     assert!(order.leaves >= 1 && order.filled >= 0, "an open order has leaves: {order:?}");
                     assert_eq!(order.quantity, order.filled + order.leaves, "quantity adds up: {order:?}");
-                    assert!(order.can_rest(), "only limit GTC orders rest: {order:?}");
+                    assert!(order.can_rest() && order.rests, "it can rest: {order:?}");
+                    assert!(order.fee_cap == 0 || order.fees_paid <= order.fee_cap, "the fee cap holds: {order:?}");
                     assert!((0..MILLION).contains(&order.carry), "the carry is a fraction: {order:?}");
                     assert!(
                         instrument.notional(order.price, order.quantity) <= MAX_NOTIONAL,
@@ -1167,11 +1370,15 @@ impl Naive {
                     );
                 }
             }
-            assert!(instrument.bids.windows(2).all(|pair| pair[0].price >= pair[1].price), "best bid first");
-            assert!(instrument.asks.windows(2).all(|pair| pair[0].price <= pair[1].price), "best ask first");
-            if let (Some(bid), Some(ask)) = (instrument.bids.first(), instrument.asks.first()) {
-                assert!(bid.price < ask.price, "the book of {} is crossed", instrument.symbol);
-            }
+            let limits = |side| {
+                let half: &Vec<Order> = instrument.half(side);
+                let first_limit = half.iter().take_while(|order| order.auction_market()).count();
+                assert!(half[first_limit..].iter().all(|order| !order.auction_market()), "market orders stand first");
+                half[first_limit..].iter().map(|order| order.price).collect::<Vec<_>>()
+            };
+            assert!(limits(Side::Buy).windows(2).all(|pair| pair[0] >= pair[1]), "best bid first");
+            assert!(limits(Side::Sell).windows(2).all(|pair| pair[0] <= pair[1]), "best ask first");
+            instrument.check_session();
         }
         let mut named = BTreeSet::new();
         for order in self.open_orders().filter(|order| !order.client_order_id.is_empty()) {
@@ -1189,6 +1396,7 @@ impl Naive {
             }
             assert_eq!(sum, asset.issued, "balances of {} sum to what was issued", asset.code);
         }
+        self.check_positions();
     }
 
     /// How many assets and accounts there are.
