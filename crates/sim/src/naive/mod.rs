@@ -68,8 +68,8 @@ pub struct Naive {
     assets: Vec<Asset>,
     pub(crate) instruments: Vec<Instrument>,
     accounts: Vec<Account>,
-    risk: risk::Risk,
-    corrections: corrections::Corrections,
+    pub(crate) risk: risk::Risk,
+    pub(crate) corrections: corrections::Corrections,
     generator: schedule::Generator,
     defect: Option<Defect>,
 }

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use beurs_engine::types::{AccountId, InstrumentId};
+
 use super::corrections::TradeRecord;
 use super::{Naive, DAY_NS};
 
@@ -48,6 +50,16 @@ impl Position {
 pub(super) type Sums = BTreeMap<(u32, u32), (i128, i128, i128)>;
 
 impl Naive {
+    /// An account's position in an instrument, as (lots, cost of the open lots, realised profit, unrealised profit, fees
+    /// paid). Unrealised is what closing at the last price would add; it and the fees are not in what is realised.
+    pub fn position_of(&self, account_id: AccountId, instrument_id: InstrumentId) -> (i128, i128, i128, i128, i128) {
+        let position = self.position(account_id.0, instrument_id.0);
+        let instrument = &self.instruments[instrument_id.0 as usize - 1];
+        let worth = position.lots * instrument.notional(instrument.last_price, 1);
+        let unrealised = worth - position.lots.signum() * position.cost;
+        (position.lots, position.cost, position.realised, unrealised, position.fees)
+    }
+
     /// A position; nothing if there never was a trade.
     pub(crate) fn position(&self, account: u32, instrument: u32) -> Position {
         self.accounts[account as usize - 1].positions.get(&instrument).copied().unwrap_or_default()
