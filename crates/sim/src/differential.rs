@@ -408,6 +408,10 @@ fn replay_recorded(recorded: &[Recorded], defect: Option<Defect>) -> Option<(Vec
         {
             *order_id = order_ids.get(order_id).copied().unwrap_or(*order_id);
         }
+        if let Command::CancelReplace(both) = &mut input.1 {
+            let order_id = &mut both.cancel.order_id;
+            *order_id = order_ids.get(order_id).copied().unwrap_or(*order_id);
+        }
         let result = pair.apply_without_state(&input);
         inputs.push(input);
         if let Err(mismatch) = result {
