@@ -356,8 +356,13 @@ impl Workload {
         if self.hostile() {
             return InstrumentId(self.rng.pick(&[0, venue.instruments.len() as u32 + 1, u32::MAX]));
         }
-        if self.rules.is_some() && self.rng.chance(60) {
-            return InstrumentId(6);
+        if self.rules.is_some() {
+            if let Some(instrument_id) = self.collecting(venue) {
+                return instrument_id;
+            }
+            if self.rng.chance(60) {
+                return InstrumentId(6);
+            }
         }
         // Mostly one of the first two, so that their books are busy.
         InstrumentId(self.rng.pick(&[1, 1, 1, 2, 2, 3, 4, 5]))
@@ -704,9 +709,13 @@ impl Workload {
     }
 
     fn set_trading_status(&mut self) -> Command {
+        use TradingStatus as S;
+        // A plain stream has no auctions.
+        let plain = self.rng.pick(&[S::Open, S::PostOnly, S::CancelOnly, S::Halted]);
+        let status = if self.rules.is_some() { self.rng.pick(S::ALL) } else { plain };
         Command::SetTradingStatus(SetTradingStatus {
             scope: InstrumentScope::Instrument(InstrumentId(self.rng.pick(&[1, 1, 2, 3, 4, 5, 0, 9_999]))),
-            status: self.rng.pick(TradingStatus::ALL),
+            status,
             reason: StatusReason::Requested,
             end_time_ns: 0,
         })

@@ -7,7 +7,7 @@ use beurs_sim::workload::{Workload, MAX_OPEN_ORDERS, MAX_OPEN_ORDERS_PER_ACCOUNT
 #[test]
 fn model_keeps_its_invariants() {
     let mut coverage = Coverage::default();
-    for seed in 1..=8 {
+    for seed in 1..=24 {
         let mut naive = Naive::new(MAX_OPEN_ORDERS, MAX_OPEN_ORDERS_PER_ACCOUNT);
         let mut workload = Workload::new(seed);
         let mut events = Vec::new();

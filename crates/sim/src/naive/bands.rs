@@ -87,10 +87,10 @@ impl Instrument {
         [self.bands.reference, self.last_price].into_iter().find(|price| *price != 0)
     }
 
-    /// Whether a limit is refused for its price.
-    pub(super) fn outside_bands(&self, limit: i128) -> bool {
+    /// A limit must be within the static band where what is beyond it is canceled.
+    pub(super) fn check_bands(&self, limit: i128) -> Result<(), RejectReason> {
         let cancels = self.bands.settings.as_ref().is_some_and(|set| set.action == BandAction::Cancel);
-        cancels && !within(self.static_band(), limit)
+        refuse(cancels && !within(self.static_band(), limit), RejectReason::PriceOutsideBands)
     }
 
     /// The prices that the order may trade at, as the bands and the other half stand now.

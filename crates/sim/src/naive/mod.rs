@@ -609,7 +609,9 @@ impl Naive {
         let auction_lifetime = matches!(c.time_in_force, TimeInForce::Gtc | TimeInForce::Day);
         refuse(terms.auction_only && (!auction_lifetime || c.post_only), R::InvalidAuctionOnly)?;
         refuse(c.key_id.0 > KeyId::MAX, R::InvalidKey)?;
-        refuse(limit && instrument.outside_bands(price), R::PriceOutsideBands)?;
+        if limit {
+            instrument.check_bands(price)?;
+        }
         self.check_risk(&risk::Asked {
             account: c.account_id.0,
             key_id: c.key_id,
@@ -927,7 +929,9 @@ impl Naive {
         refuse(limit && notional < instrument.min_notional, R::NotionalBelowMinimum)?;
         let changes_other_terms = c.trigger_price.0 != 0 || c.display_quantity.0 != 0;
         refuse(changes_other_terms || (!limit && c.price.0 != 0), R::ReplaceNotAllowed)?;
-        refuse(limit && instrument.outside_bands(price), R::PriceOutsideBands)?;
+        if limit {
+            instrument.check_bands(price)?;
+        }
         self.check_risk(&risk::Asked {
             account: old.account,
             key_id: old.key_id,

@@ -138,7 +138,8 @@ impl Naive {
             .filter(|order| self.in_scope(scope, order.account, order.key_id))
             .collect();
         let waiting = open.iter().filter(|order| conditional(order.order_type)).count();
-        let others = || open.iter().filter(|order| Some(order.order_id) != asked.replaced);
+        let on_it = |order: &&&Order| order.instrument == asked.instrument && Some(order.order_id) != asked.replaced;
+        let others = || open.iter().filter(on_it);
         let own_side: i128 = others().filter(|order| order.side == asked.side).map(|order| order.leaves).sum();
         let open_notional: i128 = others()
             .filter(|order| has_limit(order.order_type))

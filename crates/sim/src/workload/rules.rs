@@ -82,11 +82,15 @@ impl Rules {
     }
 }
 
-/// What has to be taken back.
+/// What has to be taken back, and what may be repeated.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Pending {
     modes: Vec<AccountId>,
     limits: Vec<(RiskScope, InstrumentId)>,
+    /// Whether a limit on equal orders has been set lately.
+    duplicates: bool,
+    /// The last order, which may be sent again.
+    last_order: Option<NewOrder>,
 }
 
 fn scope_of(instrument: u32) -> InstrumentScope {
@@ -198,8 +202,9 @@ impl Workload {
             let account_id = self.pending.modes.remove(0);
             return Some(Command::SetAccountMode(SetAccountMode { account_id, mode: AccountMode::Normal }));
         }
-        if self.pending.limits.len() > 3 || (!self.pending.limits.is_empty() && self.rng.chance(15)) {
+        if self.pending.limits.len() > 8 || (!self.pending.limits.is_empty() && self.rng.chance(8)) {
             let (scope, instrument_id) = self.pending.limits.remove(0);
+            self.pending.duplicates &= !self.pending.limits.is_empty();
             let limits = RiskLimits::default();
             return Some(Command::SetRiskLimits(Box::new(SetRiskLimits { scope, instrument_id, limits })));
         }
@@ -229,6 +234,16 @@ impl Workload {
 
     // Orders
 
+    /// An instrument that collects orders, if there is one: there they should be.
+    pub(super) fn collecting(&mut self, venue: &Naive) -> Option<InstrumentId> {
+        let collects = |id: &u32| {
+            let instrument = venue.instruments.get(*id as usize - 1);
+            instrument.is_some_and(|i| matches!(i.status, TradingStatus::Auction | TradingStatus::PreOpen))
+        };
+        let first = (1..=6).find(collects)?;
+        self.rng.chance(300).then_some(InstrumentId(first))
+    }
+
     /// A price at which something happens: the last one, a best one, or a little off.
     fn near(&mut self, venue: &Naive, instrument_id: InstrumentId) -> i64 {
         let place = instrument_id.index().unwrap_or(usize::MAX);
@@ -248,6 +263,17 @@ impl Workload {
 
     /// Makes an order into one with terms, mostly valid.
     pub(super) fn with_terms(&mut self, venue: &Naive, mut order: NewOrder, rules: &Rules) -> NewOrder {
+        if self.rng.chance(if self.pending.duplicates { 250 } else { 30 }) {
+            if let Some(last) = &self.pending.last_order {
+                return NewOrder { client_order_id: order.client_order_id, ..last.clone() };
+            }
+        }
+        order = self.with_new_terms(venue, order, rules);
+        self.pending.last_order = Some(order.clone());
+        order
+    }
+
+    fn with_new_terms(&mut self, venue: &Naive, mut order: NewOrder, rules: &Rules) -> NewOrder {
         if self.rng.chance(rules.keys) {
             order.key_id = KeyId(self.rng.pick(&[1, 1, 2, 4_095]));
         }
@@ -534,7 +560,7 @@ impl Workload {
         }
         let mut end_time_ns = 0;
         if status == S::Auction && self.rng.chance(600) {
-            end_time_ns = self.time_ns + self.rng.pick(&[1, 1_000, SECOND, 10 * SECOND]);
+            end_time_ns = self.time_ns + self.rng.pick(&[1, SECOND, 10 * SECOND, 60 * SECOND]);
         }
         if self.hostile() {
             end_time_ns = self.rng.pick(&[1, -1, self.time_ns, self.time_ns + 1, i64::MIN]);
@@ -578,7 +604,7 @@ impl Workload {
             dynamic_bps: self.rng.pick(&[0, 100, 500, 1_000, 9_999]),
             collar_bps: self.rng.pick(&[0, 0, 50, 300, 9_999]),
             action,
-            auction_ns: self.rng.pick(&[MILLISECOND, SECOND, 5 * SECOND]),
+            auction_ns: self.rng.pick(&[MILLISECOND, SECOND, 10 * SECOND, 60 * SECOND]),
             auction_random_ns: self.rng.pick(&[0, 1, SECOND]),
             limit_state_ns: self.rng.pick(&[0, 0, 1, SECOND, 15 * SECOND]),
         })
@@ -656,7 +682,10 @@ impl Workload {
                 4 => limits.max_position = Lots((position + leaves + slack).clamp(0, i128::from(MAX)) as i64),
                 5 => limits.max_exposure = Amount(worth.saturating_add(unit.saturating_mul(slack))),
                 6 => limits.fat_finger_bps = self.rng.pick(&[1, 100, 500, 20_000, u32::MAX]),
-                7 => limits.duplicate_window_ns = self.rng.pick(&[1, SECOND, 60 * SECOND, HOUR]),
+                7 => {
+                    limits.duplicate_window_ns = self.rng.pick(&[1, 10 * SECOND, 60 * SECOND, HOUR]);
+                    self.pending.duplicates = true;
+                }
                 _ => {
                     limits.max_order_rate = self.rng.between(1, 6) as u32;
                     limits.rate_window_ns = self.rng.pick(&[MILLISECOND, SECOND, 10 * SECOND, 60 * SECOND]);
