@@ -10,7 +10,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use beurs_engine::command::{CancelOrder, Command, ReplaceOrder};
 use beurs_engine::event::{Event, ExecutionReport};
-use beurs_engine::types::{ExecType, OrderId, SelfTradePrevention, TradeId};
+use beurs_engine::types::{ExecType, Liquidity, OrderId, SelfTradePrevention, Side, TradeId};
 use beurs_engine::{Engine, EngineConfig};
 use sha2::{Digest, Sha256};
 
@@ -91,7 +91,10 @@ impl Coverage {
             match event {
                 Event::Execution(report) => self.note_report(report, taker),
                 Event::Rejected(rejected) => self.saw("reject", rejected.reason.as_str()),
-                Event::TradingStatusSet(set) => self.saw("trading_status", set.status.as_str()),
+                Event::TradingStatusSet(set) => {
+                    self.saw("trading_status", set.status.as_str());
+                    self.saw("status_reason", set.reason.as_str());
+                }
                 Event::MassCanceled(done) => self.saw("mass_cancel", if done.count == 0 { "none" } else { "some" }),
                 Event::Posted(_) => self.saw("event", "posted"),
                 Event::AssetAdded(_) => self.saw("event", "asset_added"),
@@ -100,16 +103,22 @@ impl Coverage {
                 Event::AccountGroupSet(_) => self.saw("event", "account_group_set"),
                 Event::FeesSet(_) => self.saw("event", "fees_set"),
                 Event::Terms(_) => self.saw("event", "terms"),
-                Event::OrderListStatus(_) => self.saw("event", "order_list_status"),
-                Event::AuctionIndication(_) => self.saw("event", "auction_indication"),
-                Event::AuctionEnded(_) => self.saw("event", "auction_ended"),
-                Event::LimitStateSet(_) => self.saw("event", "limit_state_set"),
+                Event::OrderListStatus(list) => self.saw("order_list", list.status.as_str()),
+                Event::AuctionIndication(indication) => {
+                    self.saw("auction_indication", if indication.price.0 == 0 { "none" } else { "some" });
+                }
+                Event::AuctionEnded(ended) => {
+                    self.saw("auction_ended", if ended.price.0 == 0 { "none" } else { "some" });
+                }
+                Event::LimitStateSet(limit) => self.saw("limit_state", limit.side.map_or("none", Side::as_str)),
                 Event::CancelAllAfterSet(_) => self.saw("event", "cancel_all_after_set"),
-                Event::TimeAdvanced(_) => self.saw("event", "time_advanced"),
+                Event::TimeAdvanced(done) => self.saw("time_advanced", if done.count == 0 { "none" } else { "some" }),
                 Event::MarkPriceSet(_) => self.saw("event", "mark_price_set"),
-                Event::KillSwitchSet(_) => self.saw("event", "kill_switch_set"),
-                Event::SettingChanged(_) => self.saw("event", "setting_changed"),
-                Event::TradeCorrected(_) => self.saw("event", "trade_corrected"),
+                Event::KillSwitchSet(set) => self.saw("kill_switch", if set.engaged { "engaged" } else { "released" }),
+                Event::SettingChanged(changed) => self.saw("setting", changed.setting.as_str()),
+                Event::TradeCorrected(corrected) => {
+                    self.saw("trade_corrected", if corrected.new_price.0 == 0 { "busted" } else { "adjusted" });
+                }
                 Event::Administered(_) => self.saw("event", "administered"),
             }
         }
@@ -139,7 +148,9 @@ impl Coverage {
         let Some(taker) = taker.filter(|taker| taker.account_id == report.account_id) else {
             return;
         };
-        let own_trade = report.trade_id != TradeId::NONE && report.order_id != taker.order_id;
+        // In an auction own orders trade, and the first report is not of a taker.
+        let matched = report.trade_id != TradeId::NONE && report.liquidity != Liquidity::Auction;
+        let own_trade = matched && report.order_id != taker.order_id;
         if own_trade {
             assert_eq!(taker.self_trade_prevention, SelfTradePrevention::None, "a prevented self-trade happened");
         }
@@ -214,8 +225,8 @@ impl Pair {
     }
 
     /// Applies one command to both and compares everything.
-    pub fn apply(&mut self, (time, command): &Input) -> Result<(), Mismatch> {
-        self.apply_without_state(&(*time, command.clone()))?;
+    pub fn apply(&mut self, input: &Input) -> Result<(), Mismatch> {
+        self.apply_without_state(input)?;
         self.compare_state()
     }
 
@@ -395,6 +406,10 @@ fn replay_recorded(recorded: &[Recorded], defect: Option<Defect>) -> Option<(Vec
         if let Command::CancelOrder(CancelOrder { order_id, .. })
         | Command::ReplaceOrder(ReplaceOrder { order_id, .. }) = &mut input.1
         {
+            *order_id = order_ids.get(order_id).copied().unwrap_or(*order_id);
+        }
+        if let Command::CancelReplace(both) = &mut input.1 {
+            let order_id = &mut both.cancel.order_id;
             *order_id = order_ids.get(order_id).copied().unwrap_or(*order_id);
         }
         let result = pair.apply_without_state(&input);

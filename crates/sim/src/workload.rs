@@ -1,9 +1,12 @@
 //! Seeded streams of commands that reach every rule of the engine: books that cross all the time, poor accounts,
-//! amounts on the edge of what is available, extreme instruments, stale ids, and every field wrong in turn.
+//! amounts on the edge of what is available, extreme instruments, stale ids, and every field wrong in turn. About a third
+//! of the streams are of plain orders only; the others have the whole rulebook ([`rules`]), in shares drawn from the seed.
 //!
 //! The stream is a function of the seed: the generator looks at the [`Naive`] model (not at the engine) to name open
 //! orders and available amounts. Invariant: the books stay small, so that interactions are frequent and a snapshot
 //! after every command is cheap; now and then a deep phase fills them up to the engine's bounds.
+
+mod rules;
 
 use beurs_engine::command::{
     AddAsset, CancelOrder, Command, Deposit, InstrumentScope, ListInstrument, MassCancel, NewOrder, OpenAccount,
@@ -36,11 +39,6 @@ const AMOUNTS: [i128; 12] = [
     1 << 64,
     -(10_i128.pow(30)),
 ];
-
-/// What the stream asks for of each so far; the rest of the rulebook is reached by tests of its own.
-const STATUSES: [TradingStatus; 4] =
-    [TradingStatus::Open, TradingStatus::PostOnly, TradingStatus::CancelOnly, TradingStatus::Halted];
-const LIFETIMES: [TimeInForce; 3] = [TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok];
 
 /// SplitMix64: small, fast, the same everywhere.
 #[derive(Clone, Debug)]
@@ -113,6 +111,9 @@ pub struct Workload {
     used_names: Vec<ClientOrderId>,
     deep_left: u32,
     count: u64,
+    /// None in a plain stream.
+    rules: Option<rules::Rules>,
+    pending: rules::Pending,
 }
 
 fn text<const N: usize>(text: &str) -> ShortText<N> {
@@ -142,6 +143,7 @@ impl Workload {
             modes,
             first_poor_account: rng.pick(&[4, 5, 6]),
         };
+        let rules = rules::Rules::draw(&mut rng);
         let mut workload = Self {
             rng,
             profile,
@@ -152,6 +154,8 @@ impl Workload {
             used_names: Vec::new(),
             deep_left: 0,
             count: 0,
+            rules,
+            pending: rules::Pending::default(),
         };
         workload.prelude = workload.opening();
         workload.prelude.reverse();
@@ -182,7 +186,11 @@ impl Workload {
             // The greatest prices there are.
             (("BTC-UNIT", 1, 3), (step(1, 0), step(1, 0)), (1, max), 0, max - 20),
         ];
-        for ((symbol, base, quote), (tick_size, lot_size), (min, max), min_notional, middle) in listings {
+        // The smallest lots and notionals of one unit.
+        let tiny = (("BTC-WEI", 1, 4), (step(1, 10), step(1, 8)), (1, max), 0, 300);
+        let more = self.rules.is_some().then_some(tiny);
+        for listing in listings.into_iter().chain(more) {
+            let ((symbol, base, quote), (tick_size, lot_size), (min, max), min_notional, middle) = listing;
             self.middles.push(middle);
             commands.push(Command::ListInstrument(ListInstrument {
                 symbol: text(symbol),
@@ -195,7 +203,7 @@ impl Workload {
                 min_notional: Amount(min_notional),
             }));
         }
-        for instrument in 1..=5 {
+        for instrument in 1..=self.middles.len() as u32 {
             for group in [0, 1, 2] {
                 if self.rng.chance(700) {
                     commands.push(self.valid_fees(instrument, group));
@@ -216,6 +224,9 @@ impl Workload {
                     amount: Amount(amount),
                 }));
             }
+        }
+        if self.rules.is_some() {
+            commands.extend(self.opening_rules());
         }
         commands
     }
@@ -251,6 +262,9 @@ impl Workload {
     /// The next command and its time.
     pub fn next(&mut self, venue: &Naive) -> (i64, Command) {
         self.time_ns += self.rng.pick(&[0, 0, 1, 1000, 1_000_000_000]);
+        if let Some(rules) = self.rules.clone() {
+            self.time_ns += self.leap(&rules);
+        }
         let command = match self.prelude.pop() {
             Some(command) => command,
             None => self.draw(venue),
@@ -276,6 +290,11 @@ impl Workload {
             let swung = self.middles[instrument] / 100 * percent;
             let moved = if self.rng.chance(100) { 1 << power } else { swung };
             self.middles[instrument] = moved.clamp(1, (1 << 53) - 1);
+        }
+        if let Some(rules) = self.rules.clone() {
+            if let Some(command) = self.draw_rules(venue, &rules) {
+                return command;
+            }
         }
         // A status other than open is not for long.
         for (index, instrument) in venue.instruments.iter().enumerate() {
@@ -337,6 +356,14 @@ impl Workload {
         if self.hostile() {
             return InstrumentId(self.rng.pick(&[0, venue.instruments.len() as u32 + 1, u32::MAX]));
         }
+        if self.rules.is_some() {
+            if let Some(instrument_id) = self.collecting(venue) {
+                return instrument_id;
+            }
+            if self.rng.chance(60) {
+                return InstrumentId(6);
+            }
+        }
         // Mostly one of the first two, so that their books are busy.
         InstrumentId(self.rng.pick(&[1, 1, 1, 2, 2, 3, 4, 5]))
     }
@@ -396,7 +423,7 @@ impl Workload {
 
     fn best(venue: &Naive, instrument_id: InstrumentId, side: Side) -> Option<i64> {
         let instrument = venue.instruments.get(instrument_id.index()?)?;
-        Some(instrument.half(side).first()?.price as i64)
+        Some(instrument.best_price(side)? as i64)
     }
 
     fn price(&mut self, venue: &Naive, instrument_id: InstrumentId, side: Side) -> i64 {
@@ -464,6 +491,14 @@ impl Workload {
     }
 
     fn new_order(&mut self, venue: &Naive) -> Command {
+        let mut order = self.plain_order(venue);
+        if let Some(rules) = self.rules.clone() {
+            order = self.with_terms(venue, order, &rules);
+        }
+        Command::NewOrder(order)
+    }
+
+    fn plain_order(&mut self, venue: &Naive) -> NewOrder {
         let account_id = self.account(venue);
         let instrument_id = self.instrument(venue);
         let side = self.side();
@@ -487,11 +522,11 @@ impl Workload {
             time_in_force,
             post_only,
             self_trade_prevention: self.mode(),
+            key_id: KeyId::NONE,
             price: PriceTicks(if limit { self.price(venue, instrument_id, side) } else { 0 }),
             quantity: Lots(if by_quote { 0 } else { self.quantity(venue, instrument_id, side) }),
             quote_quantity: Amount(if by_quote { self.quote_quantity(venue, instrument_id, side) } else { 0 }),
             client_order_id: self.client_order_id(venue),
-            key_id: KeyId::NONE,
             terms: None,
         };
         if self.deep_left > 0 && self.rng.chance(900) {
@@ -506,15 +541,15 @@ impl Workload {
         if self.hostile() {
             match self.rng.below(7) {
                 0 => order.post_only = !order.post_only,
-                1 => order.time_in_force = self.rng.pick(&LIFETIMES),
-                2 => order.order_type = self.rng.pick(&[OrderType::Limit, OrderType::Market]),
+                1 => order.time_in_force = self.rng.pick(TimeInForce::ALL),
+                2 => order.order_type = self.rng.pick(OrderType::ALL),
                 3 => order.price.0 = self.rng.pick(&NUMBERS),
                 4 => order.quantity.0 = self.rng.pick(&NUMBERS),
                 5 => order.quote_quantity.0 = self.rng.pick(&AMOUNTS),
                 _ => order.account_id = AccountId(self.rng.pick(&[0, 1, 99])),
             }
         }
-        Command::NewOrder(order)
+        order
     }
 
     /// How a cancel or a replace names its order: account, order_id, client_order_id.
@@ -574,6 +609,10 @@ impl Workload {
             _ => filled + self.quantity(venue, instrument_id, side).clamp(-1, 1 << 60),
         };
         let client_order_id = if self.rng.chance(400) { self.client_order_id(venue) } else { ClientOrderId::EMPTY };
+        let (trigger_price, display_quantity) = match self.rules {
+            Some(_) => self.replaced_terms(venue, order_id.0),
+            None => (PriceTicks(0), Lots(0)),
+        };
         Command::ReplaceOrder(ReplaceOrder {
             account_id,
             order_id,
@@ -581,8 +620,8 @@ impl Workload {
             client_order_id,
             price: PriceTicks(new_price),
             quantity: Lots(new_quantity),
-            trigger_price: PriceTicks(0),
-            display_quantity: Lots(0),
+            trigger_price,
+            display_quantity,
         })
     }
 
@@ -670,9 +709,13 @@ impl Workload {
     }
 
     fn set_trading_status(&mut self) -> Command {
+        use TradingStatus as S;
+        // A plain stream has no auctions.
+        let plain = self.rng.pick(&[S::Open, S::PostOnly, S::CancelOnly, S::Halted]);
+        let status = if self.rules.is_some() { self.rng.pick(S::ALL) } else { plain };
         Command::SetTradingStatus(SetTradingStatus {
             scope: InstrumentScope::Instrument(InstrumentId(self.rng.pick(&[1, 1, 2, 3, 4, 5, 0, 9_999]))),
-            status: self.rng.pick(&STATUSES),
+            status,
             reason: StatusReason::Requested,
             end_time_ns: 0,
         })

@@ -163,11 +163,11 @@ fn oldest_remembered_client_order_ids_are_forgotten() {
             time_in_force: TimeInForce::Ioc,
             post_only: false,
             self_trade_prevention: SelfTradePrevention::None,
+            key_id: KeyId::NONE,
             price: PriceTicks(1),
             quantity: Lots(1),
             quote_quantity: Amount(0),
             client_order_id: ClientOrderId::new(name.to_string().as_bytes()).expect("a short number"),
-            key_id: KeyId::NONE,
             terms: None,
         })
     };

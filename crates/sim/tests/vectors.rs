@@ -302,11 +302,11 @@ impl Runner {
             time_in_force: named(lifetime, TimeInForce::ALL, TimeInForce::as_str),
             post_only: c.get("post_only").is_some_and(|flag| flag.as_bool().expect("post_only is true or false")),
             self_trade_prevention: named(mode, SelfTradePrevention::ALL, SelfTradePrevention::as_str),
+            key_id: KeyId::NONE,
             price: PriceTicks(price as i64),
             quantity: Lots(quantity as i64),
             quote_quantity: Amount(quote_quantity),
             client_order_id: optional(c, "client_order_id").map_or(ClientOrderId::EMPTY, text),
-            key_id: KeyId::NONE,
             terms: None,
         })
     }
@@ -377,7 +377,7 @@ impl Runner {
             let fields = object(&step[*kind]);
             let command = self.command(kind, fields);
             self.apply(command.clone());
-            if let (Command::NewOrder(_), Event::Execution(report)) = (&command, self.pair.events()[0]) {
+            if let (Command::NewOrder(_), Event::Execution(report)) = (command, self.pair.events()[0]) {
                 if let Some(name) = optional(fields, "order").or_else(|| optional(fields, "client_order_id")) {
                     self.orders.insert(name.into(), report.order_id);
                 }

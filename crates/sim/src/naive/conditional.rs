@@ -2,6 +2,8 @@
 //!
 //! Nothing is indexed: after each execution every waiting order is looked at.
 
+use std::collections::VecDeque;
+
 use beurs_engine::event::Event;
 use beurs_engine::types::{CancelReason, ExecType, OrderType, Side, StatusReason, TradingStatus, TriggerBy};
 
@@ -59,10 +61,12 @@ impl Order {
         }))
     }
 
-    /// Its trigger price, and whether it waits for a rise to it; `None` if it cannot trigger yet.
+    /// The price that it waits for, to trigger or to begin to trail, and whether it waits for a rise to it.
     pub(crate) fn condition(&self) -> Option<(i128, bool)> {
         match self.waits {
-            Waits::Trigger => Some((i128::from(self.terms.trigger_price.0), self.waits_for_a_rise())),
+            Waits::Trigger | Waits::Activation => {
+                Some((i128::from(self.terms.trigger_price.0), self.waits_for_a_rise()))
+            }
             Waits::Trail(Some(_)) => self.trail_trigger().map(|price| (price, self.side == Side::Buy)),
             _ => None,
         }
@@ -72,20 +76,14 @@ impl Order {
         self.condition().is_some_and(|(trigger, rise)| reached(price, trigger, rise))
     }
 
-    /// A price moves its extreme, or makes it begin to trail.
-    fn see(&mut self, price: i128) {
-        match self.waits {
-            Waits::Trail(extreme) => {
-                self.waits = Waits::Trail(Some(match (extreme, self.side) {
-                    (None, _) => price,
-                    (Some(extreme), Side::Buy) => extreme.min(price),
-                    (Some(extreme), Side::Sell) => extreme.max(price),
-                }));
-            }
-            Waits::Activation if reached(price, i128::from(self.terms.trigger_price.0), self.waits_for_a_rise()) => {
-                self.waits = Waits::Trail(Some(price));
-            }
-            _ => {}
+    /// A price moves the extreme of an order that trails.
+    fn trail(&mut self, price: i128) {
+        if let Waits::Trail(extreme) = self.waits {
+            self.waits = Waits::Trail(Some(match (extreme, self.side) {
+                (None, _) => price,
+                (Some(extreme), Side::Buy) => extreme.min(price),
+                (Some(extreme), Side::Sell) => extreme.max(price),
+            }));
         }
     }
 }
@@ -126,143 +124,126 @@ impl Naive {
         }
     }
 
-    fn is_queued(&self, order_id: u64) -> bool {
-        self.queue.contains(&Queued::Trigger(order_id))
-    }
-
-    /// Looks at the condition of one order that has just begun to wait, or waits for something else now.
-    pub(crate) fn look_at(&mut self, order_id: u64, events: &mut Vec<Event>) {
-        let Some(place) = self.waiting.iter().position(|order| order.order_id == order_id) else { return };
-        let instrument = self.waiting[place].instrument;
-        if self.instrument(instrument).status != TradingStatus::Open || self.is_queued(order_id) {
-            return;
-        }
-        let Some(price) = self.instrument(instrument).watched(&self.waiting[place]) else { return };
-        if self.waiting[place].waits == Waits::Activation {
-            self.waiting[place].see(price);
-        }
-        if self.waiting[place].triggers_at(price) {
-            if self.may_trigger(instrument) {
-                self.trigger(order_id, events);
-            } else {
-                self.queue.push_back(Queued::Trigger(order_id));
+    /// What follows from one thing that has happened to an instrument: a command, or a timer. Prices are observed, what
+    /// triggers and what is released is executed one by one, and after each of them prices are observed again.
+    pub(crate) fn settle(&mut self, instrument: u32, events: &mut Vec<Event>) {
+        let mut may_trigger = self.instrument(instrument).max_triggers as usize;
+        let mut overflow = false;
+        let mut queue = VecDeque::new();
+        loop {
+            if std::mem::take(&mut self.band_reached) {
+                self.volatility_auction(instrument, StatusReason::PriceBand, events);
             }
-        }
-    }
-
-    /// What follows every execution: released orders join the queue, pegged orders are priced, prices are observed.
-    pub(crate) fn after_execution(&mut self, instrument: u32, events: &mut Vec<Event>) {
-        let released = std::mem::take(&mut self.released);
-        self.queue.extend(released.into_iter().map(Queued::Release));
-        self.price_pegs(instrument, events);
-        let traded = self.traded.take();
-        let mut observations = Vec::new();
-        if let Some((first, last)) = traded {
-            observations.push(Observation { by: TriggerBy::Last, side: None, price: first });
-            if last != first {
-                observations.push(Observation { by: TriggerBy::Last, side: None, price: last });
-            }
-        }
-        for side in [Side::Buy, Side::Sell] {
-            if let Some(price) = self.instrument(instrument).best(side.opposite()) {
-                observations.push(Observation { by: TriggerBy::Best, side: Some(side), price });
-            }
-        }
-        self.observe(instrument, &observations);
-    }
-
-    /// The mark price has moved: it is observed after ask and bid, which have not.
-    pub(crate) fn observe_mark(&mut self, instrument: u32) {
-        let price = self.instrument(instrument).mark_price;
-        self.observe(instrument, &[Observation { by: TriggerBy::Mark, side: None, price }]);
-    }
-
-    /// An instrument has opened: what it was when it opened is observed, the last price, both best ones and the mark.
-    pub(crate) fn observe_opening(&mut self, instrument: u32, events: &mut Vec<Event>) {
-        let last = self.instrument(instrument).last_price;
-        if last != 0 {
-            self.observe(instrument, &[Observation { by: TriggerBy::Last, side: None, price: last }]);
-        }
-        self.after_execution(instrument, events);
-        if self.instrument(instrument).mark_price != 0 {
-            self.observe_mark(instrument);
-        }
-    }
-
-    /// Orders whose condition is met join the queue.
-    fn observe(&mut self, instrument: u32, observations: &[Observation]) {
-        if self.instrument(instrument).status != TradingStatus::Open {
-            return;
-        }
-        for seen in observations {
-            let queue = self.queue.clone();
-            let concerned = |order: &Order| {
-                order.instrument == instrument
-                    && order.waits != Waits::List
-                    && order.terms.trigger_by == seen.by
-                    && seen.side.is_none_or(|side| order.side == side)
-                    && !queue.contains(&Queued::Trigger(order.order_id))
-            };
-            for order in self.waiting.iter_mut().filter(|order| concerned(order)) {
-                order.see(seen.price);
-            }
-            let (mut rises, mut falls) = (Vec::new(), Vec::new());
-            for order in self.waiting.iter().filter(|order| concerned(order) && order.triggers_at(seen.price)) {
-                match order.condition() {
-                    Some((trigger, true)) => rises.push((trigger, order.order_id)),
-                    Some((trigger, false)) => falls.push((-trigger, order.order_id)),
-                    None => {}
-                }
-            }
-            rises.sort_unstable();
-            falls.sort_unstable();
-            self.queue.extend(rises.into_iter().chain(falls).map(|(_, order_id)| Queued::Trigger(order_id)));
-        }
-    }
-
-    fn may_trigger(&self, instrument: u32) -> bool {
-        let triggered = self.triggered.get(&instrument).copied().unwrap_or(0);
-        triggered < self.instrument(instrument).max_triggers
-    }
-
-    /// Executes what stands in the queue, and what joins it meanwhile.
-    pub(crate) fn run_queue(&mut self, events: &mut Vec<Event>) {
-        while let Some(next) = self.queue.pop_front() {
-            match next {
-                Queued::Release(list) => self.release(list, events),
-                Queued::Trigger(order_id) => {
-                    let Some(order) = self.waiting.iter().find(|order| order.order_id == order_id) else {
-                        continue; // Another order of its list has ended it meanwhile.
-                    };
-                    let instrument = order.instrument;
-                    if self.may_trigger(instrument) {
-                        self.trigger(order_id, events);
-                    } else {
-                        // The others go on waiting. What was released does not wait any more.
-                        self.queue.retain(|queued| matches!(queued, Queued::Release(_)));
-                        self.volatility_auction(instrument, StatusReason::TriggerCascade, events);
+            self.price_pegs(instrument, events);
+            queue.extend(std::mem::take(&mut self.released).into_iter().map(Queued::Release));
+            let traded = self.traded.take();
+            let mut begin_to_trail = false;
+            if !overflow && self.instrument(instrument).status == TradingStatus::Open {
+                for seen in self.observations(instrument, traded) {
+                    let (met, more) = self.observe(instrument, seen, &queue, may_trigger);
+                    may_trigger -= met.len();
+                    for order_id in met {
+                        begin_to_trail |= self.meet(order_id, seen.price, &mut queue);
+                    }
+                    if more {
+                        overflow = true;
+                        break;
                     }
                 }
             }
+            match queue.pop_front() {
+                Some(Queued::Release(list)) => self.release(list, events),
+                // Another order of its list may have ended it meanwhile.
+                Some(Queued::Trigger(order_id)) if self.is_open(order_id) => self.trigger(order_id, events),
+                Some(Queued::Trigger(_)) => {}
+                None if begin_to_trail => {}
+                None => break,
+            }
+        }
+        if overflow {
+            self.volatility_auction(instrument, StatusReason::TriggerCascade, events);
+            self.price_pegs(instrument, events);
         }
     }
 
-    /// What follows a command that changed a book without executing an order.
-    pub(crate) fn settle(&mut self, instrument: u32, events: &mut Vec<Event>) {
-        self.after_execution(instrument, events);
-        self.run_queue(events);
+    /// The prices of an instrument that are looked at after each execution, in their order.
+    fn observations(&self, instrument: u32, traded: Option<(i128, i128)>) -> Vec<Observation> {
+        let instrument = self.instrument(instrument);
+        let any = |by, price| Observation { by, side: None, price };
+        let mut all = Vec::new();
+        if let Some((first, _)) = traded {
+            all.push(any(TriggerBy::Last, first));
+        }
+        all.push(any(TriggerBy::Last, instrument.last_price));
+        for side in [Side::Buy, Side::Sell] {
+            let price = instrument.best(side.opposite()).unwrap_or(0);
+            all.push(Observation { by: TriggerBy::Best, side: Some(side), price });
+        }
+        all.push(any(TriggerBy::Mark, instrument.mark_price));
+        all.retain(|seen| seen.price != 0);
+        all
+    }
+
+    /// Moves extremes by one price, and finds the orders whose condition it meets, in their order, and whether there are
+    /// more of them than there may be.
+    fn observe(
+        &mut self,
+        instrument: u32,
+        seen: Observation,
+        queue: &VecDeque<Queued>,
+        most: usize,
+    ) -> (Vec<u64>, bool) {
+        let concerned = |order: &Order| {
+            order.instrument == instrument
+                && order.waits != Waits::List
+                && order.terms.trigger_by == seen.by
+                && seen.side.is_none_or(|side| order.side == side)
+                && !queue.contains(&Queued::Trigger(order.order_id))
+        };
+        for order in self.waiting.iter_mut().filter(|order| concerned(order)) {
+            order.trail(seen.price);
+        }
+        let (mut rises, mut falls) = (Vec::new(), Vec::new());
+        for order in self.waiting.iter().filter(|order| concerned(order) && order.triggers_at(seen.price)) {
+            match order.condition() {
+                Some((trigger, true)) => rises.push((trigger, order.order_id)),
+                Some((trigger, false)) => falls.push((-trigger, order.order_id)),
+                None => {}
+            }
+        }
+        rises.sort_unstable();
+        falls.sort_unstable();
+        let mut met: Vec<u64> = rises.into_iter().chain(falls).map(|(_, order_id)| order_id).collect();
+        let more = met.len() > most;
+        met.truncate(most);
+        (met, more)
+    }
+
+    /// An order's condition is met: it joins the queue, or begins to trail. Tells whether it is the latter.
+    fn meet(&mut self, order_id: u64, price: i128, queue: &mut VecDeque<Queued>) -> bool {
+        let order = self.waiting.iter_mut().find(|order| order.order_id == order_id).expect("it waits");
+        if order.waits != Waits::Activation {
+            queue.push_back(Queued::Trigger(order_id));
+            return false;
+        }
+        let begin = i128::from(order.terms.trigger_price.0);
+        order.waits = Waits::Trail(Some(match order.side {
+            Side::Buy => begin.min(price),
+            Side::Sell => begin.max(price),
+        }));
+        true
     }
 
     /// A waiting order's condition is met: it is told, and the order is executed.
-    pub(crate) fn trigger(&mut self, order_id: u64, events: &mut Vec<Event>) {
+    fn trigger(&mut self, order_id: u64, events: &mut Vec<Event>) {
+        let hold = self.hold(self.order(order_id));
         let mut order = self.take_out(order_id);
-        *self.triggered.entry(order.instrument).or_insert(0) += 1;
         if let Some(price) = order.trail_trigger() {
             order.terms.trigger_price.0 = price as i64;
         }
         order.waits = Waits::No;
         self.slide(&mut order);
-        events.push(Event::Execution(report(&order, ExecType::Triggered, self.hold(&order))));
+        events.push(Event::Execution(report(&order, ExecType::Triggered, hold)));
         order.tell_terms(events);
         self.pair_acts(&order, events);
         self.execute_later(order, events);
@@ -271,10 +252,7 @@ impl Naive {
     /// Executes an order that was accepted before: where a new one would be rejected, it is canceled.
     pub(crate) fn execute_later(&mut self, order: Order, events: &mut Vec<Event>) {
         match self.refused_now(&order) {
-            Some(reason) => {
-                self.cancel(&order, reason, events);
-                self.after_execution(order.instrument, events);
-            }
+            Some(reason) => self.cancel(&order, reason, events),
             None => self.execute(order, true, events),
         }
     }
@@ -284,7 +262,7 @@ impl Naive {
         if self.check_status(order, false).is_err() {
             return Some(CancelReason::Refused);
         }
-        if self.check_bands(order).is_err() {
+        if order.has_limit() && self.instrument(order.instrument).check_bands(order.price).is_err() {
             return Some(CancelReason::PriceBand);
         }
         if self.check_post_only(&mut order.clone()).is_err() {

@@ -80,16 +80,17 @@ fn valid_list(c: &NewOrderList, orders: &[Order]) -> bool {
 
 impl Naive {
     pub(crate) fn cancel_replace(&mut self, c: &CancelReplace, events: &mut Vec<Event>) -> Result<(), Rejected> {
-        let canceled = if c.cancel.account_id == c.new_order.account_id {
-            self.check_cancel(&c.cancel)
-        } else {
-            Err(RejectReason::UnknownAccount)
+        let refused = |reason| {
+            Rejected { instrument_id: c.new_order.instrument_id, ..cancel_rejected(&c.cancel, reason) }
         };
-        match (canceled, c.mode) {
-            (Err(reason), CancelReplaceMode::StopOnFailure) => Err(cancel_rejected(&c.cancel, reason)),
+        if c.cancel.account_id.is_none() || c.cancel.account_id != c.new_order.account_id {
+            return Err(refused(RejectReason::UnknownAccount));
+        }
+        match (self.check_cancel(&c.cancel), c.mode) {
+            (Err(reason), CancelReplaceMode::StopOnFailure) => Err(refused(reason)),
             (Err(reason), CancelReplaceMode::AllowFailure) => {
                 // If the new order is refused too, only that is told.
-                let order = self.check_new_order(&c.new_order).map_err(|why| new_order_rejected(&c.new_order, why))?;
+                let order = self.check_new_order(&c.new_order).map_err(refused)?;
                 events.push(Event::Rejected(cancel_rejected(&c.cancel, reason)));
                 self.accept(order, events);
                 Ok(())
@@ -97,11 +98,11 @@ impl Naive {
             (Ok(order_id), _) => {
                 let order = self.take_out(order_id);
                 self.cancel(&order, CancelReason::Requested, events);
+                self.settle(order.instrument, events);
                 match self.check_new_order(&c.new_order) {
                     Ok(order) => self.accept(order, events),
                     Err(reason) => events.push(Event::Rejected(new_order_rejected(&c.new_order, reason))),
                 }
-                self.settle(order.instrument, events);
                 Ok(())
             }
         }
@@ -125,6 +126,7 @@ impl Naive {
             self.check_market(order, place)?;
         }
 
+        let instrument = orders[0].instrument;
         self.last_list_id = list_id;
         let ids: Vec<u64> = (1..=orders.len() as u64).map(|place| self.last_order_id + place).collect();
         let list = OrderList {
@@ -150,14 +152,10 @@ impl Naive {
             }
             assert_eq!(self.last_order_id, *order_id);
         }
-        match first {
-            Some(first) => self.execute(first, true, events),
-            None => self.look_at(ids[0], events),
+        if let Some(first) = first {
+            self.execute(first, true, events);
         }
-        if c.contingency == Contingency::Oco {
-            self.look_at(ids[1], events);
-        }
-        self.run_queue(events);
+        self.settle(instrument, events);
         Ok(())
     }
 

@@ -7,7 +7,9 @@ use beurs_engine::types::{
     SelfTradePrevention, Side, TimeInForce, TradeId, TradingStatus,
 };
 
-use super::{ceil_div, report, Defect, Instrument, Naive, Order, MILLION, VENUE};
+use super::bands::Range;
+use super::corrections::TradeRecord;
+use super::{ceil_div, fees, report, Defect, Instrument, Naive, Order, MILLION, VENUE};
 
 /// What happens between a taker and one maker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -256,8 +258,8 @@ impl Walk {
 }
 
 impl Naive {
-    /// Whom an order meets, in order, if it is matched against the book as it stands, at prices no worse than `limit`.
-    pub(crate) fn plan(&self, taker: &Order, limit: Option<i128>) -> Vec<Meeting> {
+    /// Whom an order meets, in order, if it is matched against the book as it stands, at the prices that `range` allows.
+    pub(super) fn plan(&self, taker: &Order, range: &Range) -> Vec<Meeting> {
         let instrument = self.instrument(taker.instrument);
         let mut walk = Walk {
             taker: taker.clone(),
@@ -271,7 +273,7 @@ impl Naive {
         while let Some(first) = walk.makers.first().cloned() {
             let price = first.price;
             let wanted = walk.wanted(price);
-            if !taker.accepts(price) || beyond(taker.side, price, limit) || wanted == 0 {
+            if !taker.accepts(price) || !range.allows(price) || wanted == 0 {
                 break;
             }
             let level = || walk.makers.iter().take_while(|maker| maker.price == price);
@@ -335,7 +337,7 @@ impl Naive {
         if order.has_price() || order.is_auction_market() {
             return instrument.rested_hold(order);
         }
-        let mut plan = self.plan(order, self.trading_limit(order));
+        let mut plan = self.plan(order, &instrument.trading_limit(order));
         if killed(order, &plan) {
             plan.clear();
         }
@@ -344,10 +346,13 @@ impl Naive {
             Side::Buy => {
                 let mut cost = 0;
                 let mut carry = 0;
+                let mut paid = 0;
                 for meeting in &plan {
                     if let Meeting::Trade { price, quantity, .. } = meeting {
                         let notional = instrument.notional(*price, *quantity);
                         let (fee, carry_after) = fee(notional, order.taker_ppm, carry);
+                        let fee = fees::capped(fee, order.fee_cap, paid);
+                        paid += fee;
                         cost += notional + fee;
                         carry = carry_after;
                     }
@@ -367,21 +372,20 @@ impl Naive {
             assert!(order.can_rest(), "only orders that can rest are taken in an auction");
             self.rest(order);
         } else {
-            let limit = self.trading_limit(&order);
-            let plan = self.plan(&order, limit);
+            let range = self.instrument(instrument).trading_limit(&order);
+            let plan = self.plan(&order, &range);
             let minimum = i128::from(order.terms.min_quantity.0);
             if killed(&order, &plan) {
                 self.cancel(&order, CancelReason::FillOrKill, events);
             } else if enters && traded_lots(&plan) < minimum {
                 self.cancel(&order, CancelReason::MinimumQuantity, events);
             } else {
-                self.carry_out(order, &plan, limit, events);
+                self.carry_out(order, &plan, &range, events);
             }
         }
-        self.after_execution(instrument, events);
     }
 
-    fn carry_out(&mut self, mut taker: Order, plan: &[Meeting], limit: Option<i128>, events: &mut Vec<Event>) {
+    fn carry_out(&mut self, mut taker: Order, plan: &[Meeting], range: &Range, events: &mut Vec<Event>) {
         let newest_first = self.defect == Some(Defect::NewestFirst);
         for meeting in plan {
             match *meeting {
@@ -420,8 +424,8 @@ impl Naive {
         if taker.complete() {
             // Its last trade has said so. It is remembered after the makers.
             self.remember(taker.account, &taker.client_order_id);
-        } else if self.stopped_by(&taker, limit) {
-            self.at_the_band(taker, events);
+        } else if let Some(beyond) = self.stopped_by(&taker, range) {
+            self.stop_at_bands(taker, beyond, events);
         } else if taker.can_rest() {
             self.rest(taker);
         } else if taker.has_price() {
@@ -434,12 +438,6 @@ impl Naive {
     fn cancel_rest(&mut self, taker: &Order, reason: CancelReason, events: &mut Vec<Event>) {
         assert_ne!(taker.time_in_force, TimeInForce::Fok, "a FOK order trades whole or not at all");
         self.cancel(taker, reason, events);
-    }
-
-    /// Whether it would trade further but for the bands or its collar.
-    fn stopped_by(&self, taker: &Order, limit: Option<i128>) -> bool {
-        let best = self.instrument(taker.instrument).best(taker.side.opposite());
-        best.is_some_and(|best| taker.accepts(best) && beyond(taker.side, best, limit))
     }
 
     /// At the back of its price level.
@@ -484,12 +482,25 @@ impl Naive {
         let place = place_of(half, maker);
         let mut charged = half[place].clone();
         let maker_ppm = charged.maker_ppm.max(-taker.taker_ppm);
-        let maker_fee = self.charge(&mut charged, notional, maker_ppm).max(-venue_available);
+        let maker_due = self.charge(&mut charged, notional, maker_ppm);
+        let maker_fee = maker_due.max(-venue_available);
         let half = self.instrument_mut(taker.instrument).half_mut(taker.side.opposite());
         half[place].carry = charged.carry;
+        half[place].fees_paid = charged.fees_paid + maker_fee - maker_due;
         let maker = take_from(half, maker, quantity, newest_first);
         self.exchange(&maker, base_units, notional, maker_fee);
 
+        let buys = taker.side == Side::Buy;
+        self.after_trade(&TradeRecord {
+            trade_id: self.last_trade_id,
+            instrument: taker.instrument,
+            buyer: if buys { taker.account } else { maker.account },
+            seller: if buys { maker.account } else { taker.account },
+            price,
+            quantity,
+            buyer_fee: if buys { taker_fee } else { maker_fee },
+            seller_fee: if buys { maker_fee } else { taker_fee },
+        });
         let sides = [(&*taker, &maker, taker_fee, Liquidity::Taker), (&maker, &*taker, maker_fee, Liquidity::Maker)];
         for (order, counter, fee, liquidity) in sides {
             events.push(Event::Execution(ExecutionReport {
@@ -503,7 +514,6 @@ impl Naive {
                 ..report(order, ExecType::Trade, self.hold(order))
             }));
         }
-        self.after_trade(taker, &maker, price, quantity, (taker_fee, maker_fee));
         if maker.complete() {
             self.remember(maker.account, &maker.client_order_id);
         }
@@ -519,15 +529,18 @@ impl Naive {
         self.add_to_total(order.account, base, sign * base_units);
         self.add_to_total(order.account, quote, -sign * notional - fee);
         self.add_to_total(VENUE, quote, fee);
+        *self.corrections.venue_fees.entry(quote).or_insert(0) += fee;
     }
 
-    /// What one side of a trade pays. A cap on what an order pays in all belongs here.
+    /// What one side of a trade pays.
     pub(crate) fn charge(&self, order: &mut Order, notional: i128, ppm: i128) -> i128 {
         if self.defect == Some(Defect::FeesRoundDown) {
             return (ppm * notional).div_euclid(MILLION);
         }
         let (fee, carry) = fee(notional, ppm, order.carry);
         order.carry = carry;
+        let fee = fees::capped(fee, order.fee_cap, order.fees_paid);
+        order.fees_paid += fee;
         fee
     }
 
@@ -543,14 +556,6 @@ impl Naive {
             self.pair_acts(after, events);
         }
     }
-}
-
-/// Whether a price is worse for a taker of this side than `limit`.
-fn beyond(side: Side, price: i128, limit: Option<i128>) -> bool {
-    limit.is_some_and(|limit| match side {
-        Side::Buy => price > limit,
-        Side::Sell => price < limit,
-    })
 }
 
 impl Instrument {

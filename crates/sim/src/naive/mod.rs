@@ -14,36 +14,43 @@
 //! more than its display quantity; of an OCO pair at most one order has traded; per asset the balances sum to what was
 //! issued; no balance holds more than it has, and none is negative.
 
+mod auction;
+mod bands;
 mod conditional;
+mod corrections;
+mod fees;
 mod lists;
 mod matching;
 mod pegs;
+mod positions;
+mod risk;
+mod schedule;
 mod settings;
+mod status;
 mod terms;
 mod timers;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use beurs_engine::command::{
-    feature, AddAsset, CancelOrder, Command, Deposit, InstrumentScope, ListInstrument, MassCancel, NewOrder,
-    OpenAccount, ReplaceOrder, SetAccountGroup, SetFees, SetTradingStatus, Terms, Withdraw,
+    feature, AddAsset, CancelOrder, Command, Deposit, ListInstrument, MassCancel, NewOrder, OpenAccount, ReplaceOrder,
+    SetAccountGroup, SetFees, Terms, Withdraw,
 };
 use beurs_engine::event::{
     AccountGroupSet, AccountOpened, AssetAdded, Event, ExecutionReport, FeesSet, InstrumentListed, MassCanceled,
-    Posted, Rejected, TradingStatusSet,
+    Posted, Rejected,
 };
 use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{
-    AccountId, Amount, AssetId, CancelReason, ClientOrderId, ExecType, InstrumentId, KeyId, Liquidity, Lots, OrderId,
-    OrderStatus, OrderType, PriceTicks, SelfTradePrevention, Side, StatusReason, Step, TimeInForce, TradeId,
+    AccountId, AccountMode, Amount, AssetId, CancelReason, ClientOrderId, ExecType, InstrumentId, KeyId, Liquidity,
+    Lots, OrderId, OrderStatus, OrderType, PriceTicks, SelfTradePrevention, Side, Step, TimeInForce, TradeId,
     TradingStatus,
 };
 use sha2::{Digest, Sha256};
 
-use conditional::{Queued, Waits};
+use conditional::Waits;
 use lists::OrderList;
 use matching::Matching;
-use timers::{Due, Timer};
 
 const MAX_TICKS_OR_LOTS: i128 = 9_007_199_254_740_991; // 2^53 - 1
 const MAX_NOTIONAL: i128 = 1_000_000_000_000_000_000_000_000_000_000; // 10^30
@@ -54,8 +61,7 @@ pub const REMEMBERED_IDS: usize = 10_000;
 const VENUE: u32 = 1;
 /// How many conditional orders may trigger in one command, unless it is set.
 const MAX_TRIGGERS: u32 = 1_000;
-/// How long a volatility auction lasts, unless it is set.
-const VOLATILITY_AUCTION_NS: i64 = 300_000_000_000;
+const DAY_NS: i128 = 86_400_000_000_000;
 
 /// A mistake the model can be told to make, so that a test can show that the comparison would notice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,17 +94,18 @@ pub struct Naive {
     lists: Vec<OrderList>,
     /// Account to when its orders are canceled.
     deadlines: BTreeMap<u32, i64>,
+    pub(crate) risk: risk::Risk,
+    pub(crate) corrections: corrections::Corrections,
+    generator: schedule::Generator,
     defect: Option<Defect>,
 
     // Only while a command is applied:
-    /// What is to be executed next.
-    queue: VecDeque<Queued>,
     /// Lists whose first order was filled in this execution.
     released: Vec<u64>,
     /// The first and the last price that this execution has traded at.
     traded: Option<(i128, i128)>,
-    /// Instrument to how many orders have triggered.
-    triggered: BTreeMap<u32, u32>,
+    /// An order would have traded beyond a band, for which there is an auction yet to begin.
+    band_reached: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -137,6 +144,10 @@ pub(crate) struct Instrument {
     pub(crate) bids: Vec<Order>,
     /// In priority.
     pub(crate) asks: Vec<Order>,
+    pub(crate) session: status::Session,
+    pub(crate) bands: bands::Bands,
+    pub(crate) schedule: schedule::Schedule,
+    pub(crate) fee_rules: fees::FeeRules,
 }
 
 #[derive(Clone, Debug)]
@@ -149,6 +160,11 @@ struct Account {
     totals: BTreeMap<u32, i128>,
     /// Hashes of the client_order_ids of closed orders, oldest first.
     remembered: Vec<u64>,
+    mode: AccountMode,
+    /// What it has in each instrument.
+    positions: BTreeMap<u32, positions::Position>,
+    /// Its notional by asset and UTC day.
+    volumes: BTreeMap<(u32, i128), i128>,
 }
 
 #[derive(Clone, Debug)]
@@ -161,7 +177,7 @@ pub(crate) struct Order {
     pub(crate) time_in_force: TimeInForce,
     pub(crate) post_only: bool,
     pub(crate) self_trade_prevention: SelfTradePrevention,
-    pub(crate) key: KeyId,
+    pub(crate) key_id: KeyId,
     /// The present limit; 0 for orders without one.
     pub(crate) price: i128,
     /// Pegged orders: the worst price that they may have; 0 for others.
@@ -180,6 +196,10 @@ pub(crate) struct Order {
     pub(crate) maker_ppm: i128,
     pub(crate) taker_ppm: i128,
     pub(crate) carry: i128,
+    /// The most that it pays in fees in all; 0 for no such bound.
+    pub(crate) fee_cap: i128,
+    /// What it has paid in fees, rebates taken off.
+    pub(crate) fees_paid: i128,
     pub(crate) client_order_id: ClientOrderId,
     pub(crate) terms: Terms,
     pub(crate) waits: Waits,
@@ -304,22 +324,11 @@ fn rejected(command: &Command, reason: RejectReason) -> Rejected {
         Command::Withdraw(c) => rejected.account_id = c.account_id,
         Command::SetAccountGroup(c) => rejected.account_id = c.account_id,
         Command::SetFees(c) => rejected.instrument_id = c.instrument_id,
-        Command::SetTradingStatus(c) => {
-            if let InstrumentScope::Instrument(instrument_id) = c.scope {
-                rejected.instrument_id = instrument_id;
-            }
+        Command::CancelReplace(c) => {
+            return Rejected { instrument_id: c.new_order.instrument_id, ..cancel_rejected(&c.cancel, reason) };
         }
-        Command::CancelAllAfter(c) => rejected.account_id = c.account_id,
-        Command::SetMarkPrice(c) => rejected.instrument_id = c.instrument_id,
-        Command::SetInstrumentGroup(c) => rejected.instrument_id = c.instrument_id,
-        Command::SetMatching(c) => rejected.instrument_id = c.instrument_id,
-        Command::SetLeadMarketMaker(c) => {
-            rejected.account_id = c.account_id;
-            rejected.instrument_id = c.instrument_id;
-        }
-        Command::SetFeatures(c) => rejected.instrument_id = c.instrument_id,
-        Command::SetTradeGroup(c) => rejected.account_id = c.account_id,
-        _ => {}
+        Command::Administer(c) => return self::rejected(&c.command, reason),
+        other => status::name_rejected(other, &mut rejected),
     }
     rejected
 }
@@ -339,7 +348,7 @@ fn report(order: &Order, exec_type: ExecType, hold: i128) -> ExecutionReport {
         post_only: order.post_only,
         self_trade_prevention: order.self_trade_prevention,
         cancel_reason: CancelReason::None,
-        key_id: order.key,
+        key_id: order.key_id,
         price: PriceTicks(order.price as i64),
         quantity: Lots(order.quantity as i64),
         quote_quantity: Amount(order.quote_quantity),
@@ -428,11 +437,13 @@ impl Naive {
             waiting: Vec::new(),
             lists: Vec::new(),
             deadlines: BTreeMap::new(),
+            risk: risk::Risk::default(),
+            corrections: corrections::Corrections::default(),
+            generator: schedule::Generator::default(),
             defect: None,
-            queue: VecDeque::new(),
             released: Vec::new(),
             traded: None,
-            triggered: BTreeMap::new(),
+            band_reached: false,
         }
     }
 
@@ -449,8 +460,8 @@ impl Naive {
         self.sequence = sequence;
         self.event_time_ns = event_time_ns;
         let result = self.carry_out_command(command, events);
-        assert!(self.queue.is_empty() && self.released.is_empty(), "nothing is left to execute");
-        self.triggered.clear();
+        assert!(self.released.is_empty() && !self.band_reached, "nothing is left to do");
+        self.traded = None;
         match result {
             Ok(()) => {
                 self.end_of_command(events);
@@ -463,7 +474,7 @@ impl Naive {
         }
     }
 
-    fn carry_out_command(&mut self, command: &Command, events: &mut Vec<Event>) -> Result<(), Rejected> {
+    pub(crate) fn carry_out_command(&mut self, command: &Command, events: &mut Vec<Event>) -> Result<(), Rejected> {
         let result = match command {
             Command::NewOrder(c) => self.new_order(c, events),
             Command::CancelOrder(c) => self.cancel_order(c, events),
@@ -490,171 +501,20 @@ impl Naive {
             Command::SetLeadMarketMaker(c) => self.set_lead_market_maker(c, events),
             Command::SetFeatures(c) => self.set_features(c, events),
             Command::SetTradeGroup(c) => self.set_trade_group(c, events),
-            Command::SetPriceBands(_)
-            | Command::SetSchedule(_)
-            | Command::SetRandomSeed(_)
-            | Command::SetRiskLimits(_)
-            | Command::SetAccountMode(_)
-            | Command::KillSwitch(_)
-            | Command::SetFeeTier(_)
-            | Command::SetFeePromotion(_)
-            | Command::SetFeeCap(_)
-            | Command::BustTrade(_)
-            | Command::AdjustTrade(_)
-            | Command::Administer(_) => panic!("the model does not know this command yet: {command:?}"),
+            Command::SetPriceBands(c) => self.set_price_bands(c, events),
+            Command::SetSchedule(c) => self.set_schedule(c, events),
+            Command::SetRandomSeed(c) => self.set_random_seed(c, events),
+            Command::SetRiskLimits(c) => self.set_risk_limits(c, events),
+            Command::SetAccountMode(c) => self.set_account_mode(c, events),
+            Command::KillSwitch(c) => self.kill_switch(c, events),
+            Command::SetFeeTier(c) => self.set_fee_tier(c, events),
+            Command::SetFeePromotion(c) => self.set_fee_promotion(c, events),
+            Command::SetFeeCap(c) => self.set_fee_cap(c, events),
+            Command::BustTrade(c) => self.bust_trade(c, events),
+            Command::AdjustTrade(c) => self.adjust_trade(c, events),
+            Command::Administer(c) => return self.administer(c, events),
         };
         result.map_err(|reason| rejected(command, reason))
-    }
-
-    // Where the sections from 10 on come in. What stands here is what holds without them.
-
-    /// Whether the instrument's status, the account's mode and the kill switches let an order in: reasons 201 to 209.
-    pub(crate) fn check_status(&self, order: &Order, in_list: bool) -> Result<(), RejectReason> {
-        use RejectReason as R;
-        match self.instrument(order.instrument).status {
-            TradingStatus::Open => refuse(order.terms.auction_only, R::AuctionOnlyNotAllowed),
-            TradingStatus::Halted => Err(R::InstrumentHalted),
-            TradingStatus::CancelOnly => Err(R::InstrumentCancelOnly),
-            TradingStatus::PostOnly => {
-                refuse(in_list || !order.post_only, R::InstrumentPostOnly)?;
-                refuse(order.terms.auction_only, R::AuctionOnlyNotAllowed)
-            }
-            TradingStatus::Closed => Err(R::InstrumentClosed),
-            TradingStatus::Auction | TradingStatus::PreOpen => {
-                let waits = order.is_conditional();
-                let at_once = !waits && (order.by_quote() || (!order.resting_lifetime() && !order.is_auction_market()));
-                let needs_a_book = order.post_only
-                    || order.is_market_to_limit()
-                    || order.is_pegged()
-                    || order.terms.min_quantity.0 != 0;
-                refuse(in_list || at_once || needs_a_book, R::NotInAuction)
-            }
-        }
-    }
-
-    /// The same for a replace of an open order: reasons 201 to 209.
-    pub(crate) fn check_status_of_replace(&self, order: &Order) -> Result<(), RejectReason> {
-        use RejectReason as R;
-        match self.instrument(order.instrument).status {
-            TradingStatus::Halted => Err(R::InstrumentHalted),
-            TradingStatus::CancelOnly => Err(R::InstrumentCancelOnly),
-            TradingStatus::Closed => Err(R::InstrumentClosed),
-            _ => Ok(()),
-        }
-    }
-
-    /// The same for cancels and mass cancels, where the instrument is known. The venue may always cancel.
-    pub(crate) fn check_status_of_cancel(
-        &self,
-        account_id: AccountId,
-        instrument: Option<u32>,
-    ) -> Result<(), RejectReason> {
-        let halted = instrument.is_some_and(|id| self.instrument(id).status == TradingStatus::Halted);
-        refuse(halted && !account_id.is_none(), RejectReason::InstrumentHalted)
-    }
-
-    /// Whether the limit of a new, replaced or triggered order is within the static band: reason 381.
-    pub(crate) fn check_bands(&self, _order: &Order) -> Result<(), RejectReason> {
-        Ok(())
-    }
-
-    /// Whether the risk limits let an order in: reasons 382 to 390. `replaces` is the order as it was, for a replace.
-    pub(crate) fn check_risk(&self, _order: &Order, _replaces: Option<&Order>) -> Result<(), RejectReason> {
-        Ok(())
-    }
-
-    /// The worst price at which an order may trade now, by the bands and its collar; `None` for any.
-    pub(crate) fn trading_limit(&self, _order: &Order) -> Option<i128> {
-        None
-    }
-
-    /// What becomes of a taker that would trade further but for its trading limit.
-    pub(crate) fn at_the_band(&mut self, taker: Order, events: &mut Vec<Event>) {
-        self.cancel(&taker, CancelReason::PriceBand, events);
-    }
-
-    /// The price that a market order holds at in an auction, for a buy; `None` if there is none to bound it by.
-    pub(crate) fn auction_bound(&self, _order: &Order) -> Option<i128> {
-        None
-    }
-
-    /// What an order entered now pays, as (maker_ppm, taker_ppm).
-    pub(crate) fn fees_for(&self, account: u32, instrument: &Instrument) -> (i128, i128) {
-        let group = self.accounts[account as usize - 1].group;
-        let fees = instrument.fees.get(&group).or_else(|| instrument.fees.get(&0));
-        fees.copied().unwrap_or((0, 0))
-    }
-
-    /// A new order (`replaces` is none) or a replace was accepted.
-    pub(crate) fn after_accepted(&mut self, _order: &Order, _replaces: Option<&Order>) {}
-
-    /// A trade is settled and reported. `fees` are the taker's and the maker's.
-    pub(crate) fn after_trade(
-        &mut self,
-        _taker: &Order,
-        _maker: &Order,
-        _price: i128,
-        _quantity: i128,
-        _fees: (i128, i128),
-    ) {
-    }
-
-    /// Trading stops, and the instrument opens again by an auction.
-    pub(crate) fn volatility_auction(&mut self, instrument: u32, reason: StatusReason, events: &mut Vec<Event>) {
-        let end_time_ns = self.event_time_ns + VOLATILITY_AUCTION_NS;
-        self.become_status(instrument, TradingStatus::Auction, reason, end_time_ns, events);
-    }
-
-    /// Timers of kinds 3 to 5.
-    pub(crate) fn venue_timers(&self) -> Vec<Timer> {
-        Vec::new()
-    }
-
-    /// One of them is due. It stays due until this sets it otherwise.
-    pub(crate) fn fire_venue_timer(&mut self, what: Due, _events: &mut Vec<Event>) {
-        panic!("the model has no such timer yet: {what:?}");
-    }
-
-    /// What is told at the end of an accepted command: auction indications, limit states.
-    pub(crate) fn end_of_command(&mut self, _events: &mut Vec<Event>) {}
-
-    fn set_trading_status(&mut self, c: &SetTradingStatus, events: &mut Vec<Event>) -> Result<(), RejectReason> {
-        let named: Vec<u32> = match c.scope {
-            InstrumentScope::Instrument(instrument_id) => {
-                refuse(!self.has_instrument(instrument_id), RejectReason::UnknownInstrument)?;
-                vec![instrument_id.0]
-            }
-            InstrumentScope::Group(group) => {
-                (1..=self.instruments.len() as u32).filter(|id| self.instrument(*id).group == group.0).collect()
-            }
-            InstrumentScope::All => (1..=self.instruments.len() as u32).collect(),
-        };
-        for instrument in named {
-            self.become_status(instrument, c.status, c.reason, c.end_time_ns, events);
-            self.run_queue(events);
-        }
-        Ok(())
-    }
-
-    /// Gives one instrument another status, with what follows from it. What triggers is left in the queue.
-    pub(crate) fn become_status(
-        &mut self,
-        instrument: u32,
-        status: TradingStatus,
-        reason: StatusReason,
-        end_time_ns: i64,
-        events: &mut Vec<Event>,
-    ) {
-        self.instrument_mut(instrument).status = status;
-        let instrument_id = InstrumentId(instrument);
-        events.push(Event::TradingStatusSet(TradingStatusSet { instrument_id, status, reason, end_time_ns }));
-        if status == TradingStatus::Closed {
-            self.end_day(instrument, events);
-        }
-        self.price_pegs(instrument, events);
-        if status == TradingStatus::Open {
-            self.observe_opening(instrument, events);
-        }
     }
 
     // Orders
@@ -678,7 +538,9 @@ impl Naive {
         use RejectReason as R;
         let instrument = self.instrument(order.instrument);
         if order.waits != Waits::List {
-            self.check_bands(order)?;
+            if order.has_limit() {
+                instrument.check_bands(order.price)?;
+            }
             self.check_risk(order, None)?;
         }
         refuse(order.is_market_to_limit() && order.price == 0, R::NoReferencePrice)?;
@@ -686,7 +548,7 @@ impl Naive {
             order.price = instrument.peg_price(order).ok_or(R::NoReferencePrice)?;
         }
         if order.is_auction_market() && order.side == Side::Buy {
-            order.auction_bound = self.auction_bound(order).ok_or(R::NoReferencePrice)?;
+            order.auction_bound = instrument.upper_static_bound().ok_or(R::NoReferencePrice)?;
         }
         let stays = order.can_rest() || order.waits != Waits::No;
         refuse(stays && self.too_many_open_orders(order.account, before), R::TooManyOpenOrders)?;
@@ -706,22 +568,21 @@ impl Naive {
 
     /// Enters an order that has passed its checks.
     pub(crate) fn accept(&mut self, order: Order, events: &mut Vec<Event>) {
+        let instrument = order.instrument;
         let order = self.tell_new(order, events);
         if order.waits == Waits::No {
             self.execute(order, true, events);
         } else {
-            let order_id = order.order_id;
             self.waiting.push(order);
-            self.look_at(order_id, events);
         }
-        self.run_queue(events);
+        self.settle(instrument, events);
     }
 
     /// Gives an order its id and says that it is new.
     pub(crate) fn tell_new(&mut self, mut order: Order, events: &mut Vec<Event>) -> Order {
         self.last_order_id += 1;
         order.order_id = self.last_order_id;
-        self.after_accepted(&order, None);
+        self.after_accepted(&order, true);
         events.push(Event::Execution(report(&order, ExecType::New, self.hold(&order))));
         order.tell_terms(events);
         order
@@ -794,6 +655,7 @@ impl Naive {
             instrument.check_notional(price, quantity)?;
         }
         refuse(old.is_market_to_limit() && instrument.notional_overflows(old.price, quantity), R::NotionalOverflow)?;
+        refuse(instrument.notional_overflows(old.auction_bound, quantity), R::NotionalOverflow)?;
         refuse(trigger_price != 0 && !(1..=MAX_TICKS_OR_LOTS).contains(&trigger_price), R::InvalidTriggerPrice)?;
         refuse(display_quantity != 0 && !(1..=quantity).contains(&display_quantity), R::InvalidDisplayQuantity)?;
         let waits_for_a_price = matches!(old.waits, Waits::Trigger | Waits::Activation);
@@ -813,7 +675,9 @@ impl Naive {
         if display_quantity != 0 {
             order.terms.display_quantity = c.display_quantity;
         }
-        self.check_bands(&order)?;
+        if order.has_limit() {
+            instrument.check_bands(price)?;
+        }
         self.check_risk(&order, Some(&old))?;
         let status = instrument.status;
         let matches = !matches!(status, TradingStatus::PreOpen | TradingStatus::Auction);
@@ -837,7 +701,7 @@ impl Naive {
         if !c.client_order_id.is_empty() {
             self.remember(old.account, &old.client_order_id);
         }
-        self.after_accepted(&order, Some(&old));
+        self.after_accepted(&order, false);
         let same_price = order.price == old.price && order.worst_price == old.worst_price;
         let same_peak = order.terms.display_quantity == old.terms.display_quantity;
         let keeps_place = same_price && same_peak && quantity <= old.quantity;
@@ -852,20 +716,17 @@ impl Naive {
             let order_id = order.order_id;
             let place = self.waiting.iter().position(|other| other.order_id == order_id).expect("it waits");
             self.waiting[place] = order;
-            self.look_at(order_id, events);
-            self.run_queue(events);
         } else if keeps_place && self.defect != Some(Defect::ReduceLosesPriority) {
             let half = self.instrument_mut(old.instrument).half_mut(old.side);
             let place = half.iter().position(|other| other.order_id == old.order_id).expect("it was found above");
             half[place] = order;
-            self.settle(old.instrument, events);
         } else {
             self.take_out(old.order_id);
             order.displayed = 0;
             order.top = false;
             self.execute(order, false, events);
-            self.run_queue(events);
         }
+        self.settle(old.instrument, events);
         Ok(())
     }
 
@@ -992,6 +853,10 @@ impl Naive {
             tick_lot_units,
             bids: Vec::new(),
             asks: Vec::new(),
+            session: status::Session::default(),
+            bands: bands::Bands::default(),
+            schedule: schedule::Schedule::default(),
+            fee_rules: fees::FeeRules::default(),
         });
         let instrument_id = InstrumentId(self.instruments.len() as u32);
         events.push(Event::InstrumentListed(InstrumentListed { instrument_id, symbol: c.symbol }));
@@ -1257,6 +1122,7 @@ impl Naive {
         }
         self.check_waiting();
         self.check_lists();
+        self.check_positions();
         let mut ids = BTreeSet::new();
         for order in self.open_orders() {
             assert!(ids.insert(order.order_id), "an order is in one place: {order:?}");
@@ -1288,7 +1154,16 @@ impl Naive {
 
 impl Account {
     fn new(code: &str, group: u16) -> Self {
-        Self { code: code.into(), group, trade_group: 0, totals: BTreeMap::new(), remembered: Vec::new() }
+        Self {
+            code: code.into(),
+            group,
+            trade_group: 0,
+            totals: BTreeMap::new(),
+            remembered: Vec::new(),
+            mode: AccountMode::Normal,
+            positions: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+        }
     }
 }
 

@@ -24,8 +24,7 @@ impl Naive {
         refuse(!(1..=MAX_TICKS_OR_LOTS).contains(&price), RejectReason::InvalidPrice)?;
         self.instrument_mut(c.instrument_id.0).mark_price = price;
         events.push(Event::MarkPriceSet(MarkPriceSet { instrument_id: c.instrument_id, price: c.price }));
-        self.observe_mark(c.instrument_id.0);
-        self.run_queue(events);
+        self.settle(c.instrument_id.0, events);
         Ok(())
     }
 

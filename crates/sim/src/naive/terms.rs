@@ -118,7 +118,7 @@ impl Naive {
     /// The order that a command asks for, not checked yet. Its account and instrument exist.
     fn order_of(&self, c: &NewOrder) -> Order {
         let instrument = self.instrument(c.instrument_id.0);
-        let (maker_ppm, taker_ppm) = self.fees_for(c.account_id.0, instrument);
+        let charged = self.fees_for(c.account_id.0, instrument);
         Order {
             order_id: 0,
             account: c.account_id.0,
@@ -128,7 +128,7 @@ impl Naive {
             time_in_force: c.time_in_force,
             post_only: c.post_only,
             self_trade_prevention: c.self_trade_prevention,
-            key: c.key_id,
+            key_id: c.key_id,
             price: i128::from(c.price.0),
             worst_price: 0,
             auction_bound: 0,
@@ -139,9 +139,11 @@ impl Naive {
             leaves: i128::from(c.quantity.0),
             displayed: 0,
             top: false,
-            maker_ppm,
-            taker_ppm,
+            maker_ppm: charged.maker_ppm,
+            taker_ppm: charged.taker_ppm,
             carry: 0,
+            fee_cap: charged.cap,
+            fees_paid: 0,
             client_order_id: c.client_order_id,
             terms: c.terms.as_deref().copied().unwrap_or(Terms::NONE),
             waits: Waits::No,
@@ -159,6 +161,7 @@ impl Naive {
         let instrument = self.instrument(c.instrument_id.0);
         let mut order = self.order_of(c);
         self.check_status(&order, names.is_some())?;
+        self.check_permission(order.account, order.key_id, order.instrument)?;
         let named_before = !c.client_order_id.is_empty() && names.is_some_and(|n| n.contains(&c.client_order_id));
         let used = self.client_order_id_used(c.account_id, &c.client_order_id);
         refuse(used || named_before, R::DuplicateClientOrderId)?;

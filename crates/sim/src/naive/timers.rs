@@ -21,7 +21,6 @@ pub(crate) struct Timer {
 }
 
 /// What is due, in the order of the kinds.
-#[allow(dead_code)] // The last three are made where auctions, schedules and limit states are kept.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Due {
     /// An order of this id expires.
