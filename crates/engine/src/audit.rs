@@ -5,7 +5,8 @@
 
 use crate::engine::Engine;
 use crate::ledger::Ledger;
-use crate::types::{Side, MAX_ISSUED};
+use crate::timers::Due;
+use crate::types::{Side, TradingStatus, MAX_ISSUED};
 
 /// Fails with the name of an invariant that does not hold.
 macro_rules! hold {
@@ -66,14 +67,18 @@ impl Engine {
             }
             hold!(sum == asset.issued, "money of {} is conserved: {sum} of {}", asset.code, asset.issued);
         }
+        self.audit_waiting()?;
         let mut orders = 0;
         for at in 0..self.books.len() {
             self.audit_touch(at)?;
+            self.audit_session(at)?;
             for &side in Side::ALL {
                 orders += self.audit_half(at, side)?;
             }
         }
-        hold!(orders == self.arena.orders.len(), "every open order is in one book");
+        let outside = |&slot: &u32| self.arena.orders.get(slot).level == crate::pool::NIL;
+        orders += self.arena.orders.slots().filter(outside).count() as u32;
+        hold!(orders == self.arena.orders.len(), "every open order is in one book, or waits");
         let listed: u64 = self.ledger.accounts.iter().map(|account| u64::from(account.open_orders)).sum();
         hold!(listed == u64::from(orders), "every open order is in one account's list");
         Ok(())
@@ -86,17 +91,16 @@ impl Engine {
         let mut count = 0;
         for slot in self.account_slots(account).take(most) {
             let order = self.arena.orders.get(slot);
-            let level = self.arena.level_of(slot);
-            let instrument = &self.listings[level.instrument()].instrument;
+            let (at, side) = self.arena.half_of(slot);
+            let listing = &self.listings[at];
             hold!(order.account as usize == account, "an account's list has its own orders");
             hold!(order.order_id > last, "an account's list ascends");
             hold!(self.arena.orders.find(order.order_id) == Some(slot), "an open order is found by its id");
             hold!(order.fee_carry() < 1_000_000, "a carry is less than one unit");
             last = order.order_id;
             count += 1;
-            let fees = self.fees.get(order.fees);
-            held[instrument.hold_index(level.side())] +=
-                instrument.hold(level.side(), level.price, order.leaves, fees, order.fee_carry());
+            held[listing.instrument.hold_index(side)] += listing.hold_of(&self.arena, &self.fees, slot);
+            held[listing.instrument.hold_index(side)] -= self.spared(slot);
         }
         let info = &self.ledger.accounts[account];
         if count == most && info.open_orders as usize > most {
@@ -118,11 +122,53 @@ impl Engine {
         Ok(())
     }
 
-    /// The book is not crossed.
+    /// What the first of a live pair does not hold because the pair holds the larger of its two holds.
+    fn spared(&self, slot: u32) -> i128 {
+        let Some(extra) = self.arena.orders.some_extra(slot) else {
+            return 0;
+        };
+        let pair = self.lists.open.get(&extra.list_id.0).and_then(|list| list.live_pair());
+        pair.filter(|[first, _]| first.0 == self.arena.orders.get(slot).order_id)
+            .map_or(0, |[first, second]| first.1.min(second.1))
+    }
+
+    /// The book is not crossed while orders match. What an auction leaves crossed is beyond the static band that it had, or
+    /// above the bound of a market buy in it.
     fn audit_touch(&self, at: usize) -> Result<(), String> {
+        let listing = &self.listings[at];
+        let matches = matches!(listing.instrument.status, TradingStatus::Open | TradingStatus::PostOnly);
+        if !matches || listing.session.bands.is_some() {
+            return Ok(());
+        }
         let best = |side| self.books[at].best_price(&self.arena, side);
         if let (Some(bid), Some(ask)) = (best(Side::Buy), best(Side::Sell)) {
             hold!(bid < ask, "the book is not crossed: bid {bid:?}, ask {ask:?}");
+        }
+        Ok(())
+    }
+
+    /// What belongs to an instrument's status is whole, and so are its timers.
+    fn audit_session(&self, at: usize) -> Result<(), String> {
+        let listing = &self.listings[at];
+        let (session, status) = (&listing.session, listing.instrument.status);
+        let runs = |time_ns, due| self.timers.has(time_ns, due);
+        let number = at as u32;
+        hold!(session.end_time_ns == 0 || status == TradingStatus::Auction, "only an auction has an end");
+        hold!(
+            session.end_time_ns == 0 || runs(session.end_time_ns, Due::AuctionEnd(number)),
+            "an auction's end has a timer"
+        );
+        hold!(!session.band_reached, "an auction begins within the command that gave cause for it");
+        if let Some(limit) = session.limit {
+            hold!(status == TradingStatus::Open, "only an open instrument is in its limit state");
+            hold!(runs(limit.deadline_ns, Due::LimitState(number)), "a limit state has a timer");
+        }
+        let mut last = None;
+        for entry in &session.schedule {
+            hold!(last < Some(entry.slot), "a schedule's slots ascend");
+            hold!(entry.is_valid() && entry.weekdays != 0, "an entry of a schedule is valid");
+            hold!(runs(entry.due_ns, Due::Schedule(number, entry.slot)), "an entry of a schedule has a timer");
+            last = Some(entry.slot);
         }
         Ok(())
     }
