@@ -423,7 +423,7 @@ impl Workload {
 
     fn best(venue: &Naive, instrument_id: InstrumentId, side: Side) -> Option<i64> {
         let instrument = venue.instruments.get(instrument_id.index()?)?;
-        Some(instrument.best_price(side)? as i64)
+        Some(instrument.best(side)? as i64)
     }
 
     fn price(&mut self, venue: &Naive, instrument_id: InstrumentId, side: Side) -> i64 {

@@ -219,33 +219,39 @@ impl Naive {
         }
     }
 
-    /// The orders behind a filled first one begin to work, one after the other.
+    /// The orders behind a filled first one begin to work, or to wait for a price.
     pub(crate) fn release(&mut self, list_id: u64, events: &mut Vec<Event>) {
-        let Some(list) = self.lists.iter().find(|list| list.list_id == list_id) else { return };
-        for order_id in list.open.clone() {
-            if !self.waiting.iter().any(|order| order.order_id == order_id) {
-                continue; // The first of the pair has ended it.
-            }
-            let mut order = self.take_out(order_id);
-            order.waits = if order.is_conditional() { self.first_wait(&order) } else { Waits::No };
+        let Some(list) = self.lists.iter_mut().find(|list| list.list_id == list_id) else { return };
+        let (account, released) = (list.account, list.open.clone());
+        let mut orders: Vec<Order> = released.iter().map(|order_id| self.order(*order_id).clone()).collect();
+        for order in &mut orders {
+            order.waits = if order.is_conditional() { self.first_wait(order) } else { Waits::No };
             if order.waits == Waits::No {
-                self.slide(&mut order);
+                self.slide(order);
             }
-            let hold = self.hold(&order);
-            events.push(Event::Execution(report(&order, ExecType::Restated, hold)));
-            order.tell_terms(events);
-            if order.waits == Waits::No {
-                self.execute_later(order, events);
-                continue;
+        }
+        let needed = orders.iter().map(|order| self.hold(order)).max().unwrap_or(0);
+        let Some(first) = orders.first() else { return };
+        let asset = self.instrument(first.instrument).hold_asset(first.side);
+        if needed > self.available(account, asset) {
+            for list in self.lists.iter_mut().filter(|list| list.list_id == list_id) {
+                list.decided = true; // None of them ends another one.
             }
-            let asset = self.instrument(order.instrument).hold_asset(order.side);
-            if hold > self.available(order.account, asset) + self.pair_reserve(&order) {
+            for order_id in released {
+                let order = self.take_out(order_id);
                 self.cancel(&order, CancelReason::InsufficientFunds, events);
-                self.after_execution(order.instrument, events);
-            } else {
-                self.waiting.push(order);
-                self.look_at(order_id, events);
             }
+            return;
+        }
+        for order in &orders {
+            let place = self.waiting.iter().position(|other| other.order_id == order.order_id).expect("it waits");
+            self.waiting[place] = order.clone();
+            events.push(Event::Execution(report(order, ExecType::Restated, self.hold(order))));
+            order.tell_terms(events);
+        }
+        if first.waits == Waits::No {
+            let first = self.take_out(first.order_id);
+            self.execute_later(first, events);
         }
     }
 }

@@ -190,7 +190,7 @@ impl Naive {
             }
         }
         self.check_terms(&order, names.is_some())?;
-        refuse(order.key.0 > KeyId::MAX, R::InvalidKey)?;
+        refuse(order.key_id.0 > KeyId::MAX, R::InvalidKey)?;
 
         if order.is_pegged() {
             order.worst_price = order.price;
