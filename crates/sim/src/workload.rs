@@ -6,6 +6,7 @@
 //! orders and available amounts. Invariant: the books stay small, so that interactions are frequent and a snapshot
 //! after every command is cheap; now and then a deep phase fills them up to the engine's bounds.
 
+mod areas;
 mod rules;
 
 use beurs_engine::command::{
@@ -18,6 +19,8 @@ use beurs_engine::types::{
 };
 
 use crate::naive::{Naive, Order};
+
+pub use areas::Areas;
 
 /// Bounds of the engine that the deep phases reach.
 pub const MAX_OPEN_ORDERS: u32 = 220;
@@ -111,6 +114,7 @@ pub struct Workload {
     used_names: Vec<ClientOrderId>,
     deep_left: u32,
     count: u64,
+    areas: Areas,
     /// None in a plain stream.
     rules: Option<rules::Rules>,
     pending: rules::Pending,
@@ -125,8 +129,13 @@ fn step(mantissa: u64, scale: u8) -> Step {
 }
 
 impl Workload {
-    /// The stream of this seed.
+    /// The stream of this seed, with the whole rulebook.
     pub fn new(seed: u64) -> Self {
+        Self::with_areas(seed, Areas::ALL)
+    }
+
+    /// The stream of this seed, with these parts of the rulebook only.
+    pub fn with_areas(seed: u64, areas: Areas) -> Self {
         let mut rng = Rng::new(seed);
         let modes = match rng.below(4) {
             0 => SelfTradePrevention::ALL.to_vec(),
@@ -154,10 +163,12 @@ impl Workload {
             used_names: Vec::new(),
             deep_left: 0,
             count: 0,
+            areas,
             rules,
             pending: rules::Pending::default(),
         };
         workload.prelude = workload.opening();
+        workload.prelude.retain(|command| areas.have(command));
         workload.prelude.reverse();
         workload
     }
@@ -267,7 +278,12 @@ impl Workload {
         }
         let command = match self.prelude.pop() {
             Some(command) => command,
-            None => self.draw(venue),
+            None => loop {
+                let command = self.draw(venue);
+                if self.areas.have(&command) {
+                    break command;
+                }
+            },
         };
         (self.time_ns, command)
     }

@@ -152,6 +152,7 @@ fn line(event: &Event) -> String {
         Event::Rejected(rejected) => format!("rejected {}", rejected.reason.as_str()),
         Event::OrderListStatus(list) => format!("list {} {}", list.list_id, list.status.as_str()),
         Event::MassCanceled(done) => format!("mass canceled {}", done.count),
+        Event::AuctionEnded(ended) => format!("auction {}@{}", ended.volume, ended.price.0),
         Event::TradingStatusSet(set) => format!("status {} {}", set.status.as_str(), set.reason.as_str()),
         Event::CancelAllAfterSet(set) => format!("cancel all after {}", set.deadline_ns),
         Event::TimeAdvanced(done) => format!("time advanced {}", done.count),
@@ -436,7 +437,7 @@ fn stop_waits_for_a_rise_or_a_fall_and_a_take_profit_for_the_other() {
         assert_eq!(venue.last(misses).len(), 3, "{take} {side:?}");
         let lines = venue.last(fires);
         let expected = [
-            "#3 triggered 1@0 shows 0 holds 0".to_string(),
+            format!("#3 triggered 1@0 shows 0 holds {holds}"),
             format!("#3 terms trigger {at} limit 0"),
             "#3 canceled no_liquidity".to_string(),
         ];
@@ -473,7 +474,7 @@ fn nothing_triggers_outside_open_and_what_is_met_does_when_it_opens() {
     venue.case(mark(41), &["mark 41"]);
     venue.case(
         status(TradingStatus::Open),
-        &["status open requested", "#1 triggered 1@50 shows 0 holds 50", "#1 terms trigger 40 limit 0"],
+        &["auction 0@0", "status open requested", "#1 triggered 1@50 shows 0 holds 50", "#1 terms trigger 40 limit 0"],
     );
 }
 
@@ -641,11 +642,11 @@ fn cascade_that_is_too_long_ends_in_a_volatility_auction() {
             "#11 new 10@99 shows 0 holds 10",
             "#11 taker 10@99 with #3, leaves 0 shows 0 holds 0",
             "#3 maker 10@99 with #11, leaves 0 shows 0 holds 0",
-            "#8 triggered 10@0 shows 0 holds 0",
+            "#8 triggered 10@0 shows 0 holds 10",
             "#8 terms trigger 99 limit 0",
             "#8 taker 10@98 with #4, leaves 0 shows 0 holds 0",
             "#4 maker 10@98 with #8, leaves 0 shows 0 holds 0",
-            "#9 triggered 10@0 shows 0 holds 0",
+            "#9 triggered 10@0 shows 0 holds 10",
             "#9 terms trigger 98 limit 0",
             "#9 taker 10@97 with #5, leaves 0 shows 0 holds 0",
             "#5 maker 10@97 with #9, leaves 0 shows 0 holds 0",
@@ -656,8 +657,9 @@ fn cascade_that_is_too_long_ends_in_a_volatility_auction() {
     venue.case(
         status(TradingStatus::Open),
         &[
+            "auction 0@0",
             "status open requested",
-            "#10 triggered 10@0 shows 0 holds 0",
+            "#10 triggered 10@0 shows 0 holds 10",
             "#10 terms trigger 97 limit 0",
             "#10 taker 10@96 with #6, leaves 0 shows 0 holds 0",
             "#6 maker 10@96 with #10, leaves 40 shows 40 holds 3840",
@@ -976,15 +978,7 @@ fn released_order_without_funds_is_canceled() {
     venue.raw(Command::Deposit(Deposit { account_id: POOR, asset_id: QUOTE, amount: Amount(100) }));
     venue.run(list(Contingency::Oto, vec![limit(POOR, BUY, 1, 100), limit(POOR, SELL, 2, 110)]));
     let lines = venue.run(limit(BOB, SELL, 1, 100));
-    assert_eq!(
-        lines[3..],
-        [
-            "#2 restated 2@110 shows 0 holds 2",
-            "#2 terms trigger 0 limit 0",
-            "#2 canceled insufficient_funds",
-            "list 1 all_done"
-        ]
-    );
+    assert_eq!(lines[3..], ["#2 canceled insufficient_funds", "list 1 all_done"]);
 }
 
 #[test]
@@ -1105,7 +1099,7 @@ fn sliding_order_that_triggers_gets_its_price_then() {
     let order = NewOrder { post_only: true, ..stop_limit(ALICE, BUY, 1, 105, 100) };
     venue.run(terms(order, sliding_stop));
     venue.run(limit(BOB, SELL, 1, 103));
-    assert_eq!(venue.last(100)[3..], ["#1 triggered 1@102 shows 0 holds 102", "#1 terms trigger 100 limit 0"]);
+    assert_eq!(venue.last(100)[3..], ["#1 triggered 1@102 shows 0 holds 105", "#1 terms trigger 100 limit 0"]);
 }
 
 #[test]

@@ -675,7 +675,7 @@ fn immediate_orders_end_where_a_volatility_auction_begins() {
     venue.says(Command::NewOrder(fok), &["new #4 leaves 1 shown 0", "canceled #4 fill_or_kill"]);
     venue.says(
         market(ALICE, Side::Buy, 1),
-        &["new #5 leaves 1 shown 0", "status 1 auction price_band until 10000000000", "canceled #5 price_band"],
+        &["new #5 leaves 1 shown 0", "canceled #5 price_band", "status 1 auction price_band until 10000000000"],
     );
 }
 

@@ -31,7 +31,10 @@ impl Instrument {
     /// What would trade at this price.
     fn uncrossing_at(&self, price: i128) -> Uncrossing {
         let sum = |half: &[Order]| -> i128 {
-            half.iter().filter(|order| order.is_auction_market() || order.accepts(price)).map(|order| order.leaves).sum()
+            half.iter()
+                .filter(|order| order.is_auction_market() || order.accepts(price))
+                .map(|order| order.leaves)
+                .sum()
         };
         let (buys, sells) = (sum(&self.bids), sum(&self.asks));
         Uncrossing { price, volume: buys.min(sells), imbalance: buys - sells }

@@ -5,9 +5,7 @@
 use beurs_engine::command::SetPriceBands;
 use beurs_engine::event::{Event, LimitStateSet, SettingChanged};
 use beurs_engine::reject::RejectReason;
-use beurs_engine::types::{
-    BandAction, CancelReason, InstrumentId, Setting, Side, StatusReason, TradingStatus,
-};
+use beurs_engine::types::{BandAction, CancelReason, InstrumentId, Setting, Side, StatusReason, TradingStatus};
 
 use super::status::setting;
 use super::{ceil_div, refuse, Instrument, Naive, Order, MAX_TICKS_OR_LOTS};

@@ -269,6 +269,7 @@ impl Naive {
             return Some(CancelReason::Refused);
         }
         let asset = self.instrument(order.instrument).hold_asset(order.side);
-        (self.needed_for(order) > self.available(order.account, asset) + self.pair_reserve(order)).then_some(CancelReason::InsufficientFunds)
+        (self.needed_for(order) > self.available(order.account, asset) + self.pair_reserve(order))
+            .then_some(CancelReason::InsufficientFunds)
     }
 }

@@ -80,9 +80,8 @@ fn valid_list(c: &NewOrderList, orders: &[Order]) -> bool {
 
 impl Naive {
     pub(crate) fn cancel_replace(&mut self, c: &CancelReplace, events: &mut Vec<Event>) -> Result<(), Rejected> {
-        let refused = |reason| {
-            Rejected { instrument_id: c.new_order.instrument_id, ..cancel_rejected(&c.cancel, reason) }
-        };
+        let refused =
+            |reason| Rejected { instrument_id: c.new_order.instrument_id, ..cancel_rejected(&c.cancel, reason) };
         if c.cancel.account_id.is_none() || c.cancel.account_id != c.new_order.account_id {
             return Err(refused(RejectReason::UnknownAccount));
         }

@@ -450,7 +450,7 @@ impl Naive {
             Side::Sell => order.price < best,
         });
         order.displayed = order.peak();
-        order.top = sets_the_best_price && !order.terms.hidden;
+        order.top = sets_the_best_price && !order.terms.hidden && !order.is_auction_market();
         insert(half, order, newest_first);
     }
 

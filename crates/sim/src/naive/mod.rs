@@ -1119,6 +1119,7 @@ impl Naive {
     pub fn check_invariants(&self) {
         for instrument in &self.instruments {
             instrument.check_book();
+            instrument.check_session();
         }
         self.check_waiting();
         self.check_lists();
@@ -1175,6 +1176,7 @@ impl Instrument {
                 assert_eq!(order.quantity, order.filled + order.leaves, "quantity adds up: {order:?}");
                 assert!(order.can_rest(), "only orders that can rest do: {order:?}");
                 assert_eq!(order.waits, Waits::No, "no waiting order is in the book: {order:?}");
+                assert!(order.fee_cap == 0 || order.fees_paid <= order.fee_cap, "the fee cap holds: {order:?}");
                 assert!((0..MILLION).contains(&order.carry), "the carry is a fraction: {order:?}");
                 let shown = if order.terms.hidden {
                     0..=0
@@ -1205,13 +1207,13 @@ impl Instrument {
             tops.dedup();
             assert_eq!(count, tops.len(), "one top order at a price");
         }
-        assert!(self.bids.windows(2).all(|pair| pair[0].price >= pair[1].price), "best bid first");
-        assert!(self.asks.windows(2).all(|pair| pair[0].price <= pair[1].price), "best ask first");
-        if matches!(self.status, TradingStatus::Open | TradingStatus::PostOnly) {
-            if let (Some(bid), Some(ask)) = (self.bids.first(), self.asks.first()) {
-                assert!(bid.price < ask.price, "the book of {} is crossed", self.symbol);
-            }
-        }
+        let limits = |half: &[Order]| {
+            let first_limit = half.iter().take_while(|order| order.is_auction_market()).count();
+            assert!(half[first_limit..].iter().all(|order| !order.is_auction_market()), "market orders stand first");
+            half[first_limit..].iter().map(|order| order.price).collect::<Vec<_>>()
+        };
+        assert!(limits(&self.bids).windows(2).all(|pair| pair[0] >= pair[1]), "best bid first");
+        assert!(limits(&self.asks).windows(2).all(|pair| pair[0] <= pair[1]), "best ask first");
     }
 }
 

@@ -107,7 +107,9 @@ impl Naive {
             .filter(|order| self.in_scope(scope, order.account, order.key_id))
             .collect();
         let waiting = open.iter().filter(|order| order.is_conditional()).count();
-        let on_it = |order: &&&Order| order.instrument == asked.instrument && replaces.is_none_or(|old| old.order_id != order.order_id);
+        let on_it = |order: &&&Order| {
+            order.instrument == asked.instrument && replaces.is_none_or(|old| old.order_id != order.order_id)
+        };
         let others = || open.iter().filter(on_it);
         let own_side: i128 = others().filter(|order| order.side == asked.side).map(|order| order.leaves).sum();
         let open_notional: i128 = others()
