@@ -159,8 +159,8 @@ impl Engine {
             "an auction's end has a timer"
         );
         hold!(!session.band_reached, "an auction begins within the command that gave cause for it");
+        hold!(session.limit.map(|limit| limit.side) == self.limit_side(at), "the limit state is that of the book");
         if let Some(limit) = session.limit {
-            hold!(status == TradingStatus::Open, "only an open instrument is in its limit state");
             hold!(runs(limit.deadline_ns, Due::LimitState(number)), "a limit state has a timer");
         }
         let mut last = None;

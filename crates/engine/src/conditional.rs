@@ -431,7 +431,7 @@ impl Engine {
         let other = floor.dissolve_pair(arena, slot);
         floor.retire(arena, slot, filled);
         if let Some(other) = other {
-            floor.end_waiting(arena, other, CancelReason::OrderList);
+            self.end_other(at, other, events);
         }
     }
 
@@ -523,9 +523,22 @@ impl Engine {
             floor.end_waiting(arena, slot, reason);
         }
         if let Some(other) = other {
-            let (mut floor, arena) = self.floor(at, events);
-            floor.end_waiting(arena, other, CancelReason::OrderList);
+            self.end_other(at, other, events);
         }
+    }
+
+    /// Ends the other one of a pair that is not live any more: it holds nothing, and waits, or is in the book.
+    fn end_other<S: EventSink>(&mut self, at: usize, slot: u32, events: &mut S) {
+        let in_book = self.arena.orders.get(slot).level != NIL;
+        let (mut floor, arena) = self.floor(at, events);
+        if !in_book {
+            return floor.end_waiting(arena, slot, CancelReason::OrderList);
+        }
+        let report = settlement::ended_report(arena, &floor.listing.instrument, slot, CancelReason::OrderList);
+        floor.events.emit(Event::Execution(report));
+        self.books[at].unlink(&mut self.arena, slot);
+        let (mut floor, arena) = self.floor(at, events);
+        floor.retire(arena, slot, false);
     }
 
     /// What follows from an execution, a cancel or a change: pegged orders follow their prices, orders of lists are released,
@@ -630,7 +643,7 @@ impl Engine {
         events.emit(Event::Terms(self.order_terms(slot)));
         let (mut floor, arena) = self.floor(at, events);
         if let Some(other) = floor.dissolve_pair(arena, slot) {
-            floor.end_waiting(arena, other, CancelReason::OrderList);
+            self.end_other(at, other, events);
         }
         self.execute(slot, events);
     }
@@ -692,7 +705,7 @@ impl Engine {
             return Err(RejectReason::ReplaceNotAllowed);
         }
         if has_limit && listing.active & active::BANDS != 0 {
-            self.check_static_band(listing, side, extra.order_type, price)?;
+            self.check_static_band(listing, price)?;
         }
         let asked = Asked {
             key_id: order.key_id(),
