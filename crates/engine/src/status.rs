@@ -195,10 +195,10 @@ impl Engine {
         if let Some(limit) = session.limit {
             self.timers.set(limit.deadline_ns, Due::LimitState(number));
         }
-        for entry in &session.schedule {
-            self.timers.set(entry.due_ns, Due::Schedule(number, entry.slot));
+        for entry in session.schedule.clone() {
+            self.set_schedule_timer(at, &entry);
         }
-        if listing.instrument.status == TradingStatus::Auction {
+        if self.listings[at].instrument.status == TradingStatus::Auction {
             self.listings[at].session.indication = self.indication(at);
         }
     }

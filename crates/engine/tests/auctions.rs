@@ -1020,6 +1020,19 @@ fn a_schedule_sets_the_status_at_its_times() {
 }
 
 #[test]
+fn the_schedule_ends_with_time() {
+    let mut venue = Venue::new();
+    venue.now = i64::MAX - 1;
+    venue.gives(
+        Command::SetSchedule(SetSchedule { random_ns: HOUR, ..entry(0, 127, 0, TradingStatus::Auction) }),
+        &["set schedule"],
+    );
+    assert_eq!(venue.engine.next_due_ns(), i64::MAX);
+    venue.at(i64::MAX, &["advanced 0"]);
+    venue.done();
+}
+
+#[test]
 fn a_schedule_is_refused_that_is_out_of_range() {
     let mut venue = Venue::new();
     let fine = entry(0, 127, 0, TradingStatus::Open);
