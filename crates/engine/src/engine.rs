@@ -725,6 +725,8 @@ fn rejected(reason: RejectReason, command: &Command) -> Rejected {
         Command::Withdraw(withdraw) => rejected.account_id = withdraw.account_id,
         Command::SetAccountGroup(set) => rejected.account_id = set.account_id,
         Command::SetFees(set) => rejected.instrument_id = set.instrument_id,
+        Command::SetMarkPrice(set) => rejected.instrument_id = set.instrument_id,
+        Command::SetFeatures(set) => rejected.instrument_id = set.instrument_id,
         Command::SetInstrumentGroup(set) => rejected.instrument_id = set.instrument_id,
         Command::SetPriceBands(set) => rejected.instrument_id = set.instrument_id,
         Command::SetSchedule(set) => rejected.instrument_id = set.instrument_id,

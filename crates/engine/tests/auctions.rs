@@ -663,6 +663,121 @@ fn conditional_orders_trigger_when_the_auction_has_opened() {
     venue.done();
 }
 
+/// A list of ANN's orders.
+fn list(contingency: Contingency, orders: impl IntoIterator<Item = Order>) -> Command {
+    let orders = orders.into_iter().map(Order::build).collect();
+    Command::NewOrderList(Box::new(NewOrderList { contingency, orders }))
+}
+
+#[test]
+fn an_uncrossing_fills_orders_of_lists_and_what_waits_for_them_is_released_when_it_is_open() {
+    let mut venue = Venue::new();
+    let stop = |side, price| market(ANN, side, 2).of(OrderType::Stop).trigger(price);
+    venue.apply(list(Contingency::Oco, [limit(ANN, Side::Sell, 2, 110), stop(Side::Sell, 80)]));
+    let orders = [limit(ANN, Side::Buy, 3, 90), limit(ANN, Side::Sell, 3, 95), stop(Side::Sell, 70)];
+    venue.apply(list(Contingency::Otoco, orders));
+    venue.status(TradingStatus::Auction, &["status 1 auction requested"]);
+    venue.gives(limit(BOB, Side::Buy, 1, 110), &["new #6 buy 1@110 hold 110", "indication 1 110x1 -1"]);
+    venue.gives(limit(CAT, Side::Sell, 4, 90), &["new #7 sell 4@90 hold 4", "indication 1 90x4 +0"]);
+    venue.status(
+        TradingStatus::Open,
+        &[
+            "trade #6 buy 1@110 hold 0 leaves 0: 1@90 fee 0 auction with #7 (1)",
+            "trade #7 sell 4@90 hold 3 leaves 3: 1@90 fee 0 auction with #6 (1)",
+            "trade #3 buy 3@90 hold 0 leaves 0: 3@90 fee 0 auction with #7 (2)",
+            "trade #7 sell 4@90 hold 0 leaves 0: 3@90 fee 0 auction with #3 (2)",
+            "ended 1 90x4",
+            "status 1 open requested",
+            "restated #4 sell 3@95 hold 3",
+            "terms #4",
+            "restated #5 sell 2@0 hold 2",
+            "terms #5 waits",
+        ],
+    );
+    // What both lists hold is the larger of two, twice.
+    assert_eq!(venue.engine.balance(ANN, BTC).expect("there").held, 5);
+    // A part of an OCO order trades in an uncrossing: its report, its counterpart's, then the end of the other one.
+    venue.status(TradingStatus::PreOpen, &["status 1 pre_open requested"]);
+    venue.book(&[(BOB, Side::Buy, 4, 110)]);
+    venue.status(
+        TradingStatus::PostOnly,
+        &[
+            "trade #8 buy 4@110 hold 110 leaves 1: 3@110 fee 0 auction with #4 (3)",
+            "trade #4 sell 3@95 hold 0 leaves 0: 3@110 fee 0 auction with #8 (3)",
+            "canceled #5 order_list of 2",
+            "list 2 all_done",
+            "trade #8 buy 4@110 hold 0 leaves 0: 1@110 fee 0 auction with #1 (4)",
+            "trade #1 sell 2@110 hold 1 leaves 1: 1@110 fee 0 auction with #8 (4)",
+            "canceled #2 order_list of 2",
+            "ended 1 110x4",
+            "status 1 post_only requested",
+        ],
+    );
+    assert_eq!(venue.engine.balance(ANN, BTC).expect("there").held, 1);
+    venue.apply(cancel(ANN, 1));
+    venue.done();
+}
+
+#[test]
+fn what_is_released_where_a_new_order_would_be_refused_is_canceled() {
+    let mut venue = Venue::new();
+    let lists = [
+        // An IOC order holds nothing, before its release or after it.
+        [limit(ANN, Side::Buy, 1, 90), limit(ANN, Side::Sell, 1, 95).lives(TimeInForce::Ioc)],
+        [limit(ANN, Side::Buy, 1, 90), limit(ANN, Side::Sell, 1, 95).post_only()],
+    ];
+    for orders in lists {
+        venue.apply(list(Contingency::Oto, orders));
+    }
+    venue.apply(set_status(ONE, TradingStatus::Auction, 0));
+    venue.book(&[(BOB, Side::Sell, 2, 90)]);
+    venue.status(
+        TradingStatus::PostOnly,
+        &[
+            "trade #1 buy 1@90 hold 0 leaves 0: 1@90 fee 0 auction with #5 (1)",
+            "trade #5 sell 2@90 hold 1 leaves 1: 1@90 fee 0 auction with #1 (1)",
+            "trade #3 buy 1@90 hold 0 leaves 0: 1@90 fee 0 auction with #5 (2)",
+            "trade #5 sell 2@90 hold 0 leaves 0: 1@90 fee 0 auction with #3 (2)",
+            "ended 1 90x2",
+            "status 1 post_only requested",
+            "restated #2 sell 1@95 hold 0",
+            "terms #2",
+            "canceled #2 refused of 1",
+            "list 1 all_done",
+            "restated #4 sell 1@95 hold 1",
+            "terms #4",
+        ],
+    );
+    venue.apply(cancel(ANN, 4));
+    assert_eq!(venue.engine.balance(ANN, BTC).expect("there").held, 0);
+    venue.done();
+}
+
+#[test]
+fn when_the_order_that_waits_ends_the_other_of_its_pair_leaves_the_book() {
+    let mut venue = Venue::new();
+    let pair = || [limit(ANN, Side::Sell, 2, 110), market(ANN, Side::Sell, 2).of(OrderType::Stop).trigger(80)];
+    venue.apply(list(Contingency::Oco, pair()));
+    venue.gives(cancel(ANN, 2), &["canceled #2 requested of 2", "canceled #1 order_list of 2", "list 1 all_done"]);
+    venue.apply(list(Contingency::Oco, pair()));
+    venue.book(&[(BOB, Side::Buy, 1, 80)]);
+    venue.gives(
+        limit(CAT, Side::Sell, 1, 80),
+        &[
+            "new #6 sell 1@80 hold 1",
+            "trade #6 sell 1@80 hold 0 leaves 0: 1@80 fee 0 taker with #5 (1)",
+            "trade #5 buy 1@80 hold 0 leaves 0: 1@80 fee 0 maker with #6 (1)",
+            "triggered #4 sell 2@0 hold 2",
+            "terms #4",
+            "canceled #3 order_list of 2",
+            "canceled #4 no_liquidity of 2",
+            "list 2 all_done",
+        ],
+    );
+    assert_eq!(venue.engine.best_price(ONE, Side::Sell), None);
+    venue.done();
+}
+
 // --- 12 price bands and circuit breakers ----------------------------------------------------------------------------
 
 #[test]
