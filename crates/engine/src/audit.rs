@@ -73,7 +73,9 @@ impl Engine {
                 orders += self.audit_half(at, side)?;
             }
         }
-        hold!(orders == self.arena.orders.len(), "every open order is in one book");
+        let outside = |&slot: &u32| self.arena.orders.get(slot).level == crate::pool::NIL;
+        orders += self.arena.orders.slots().filter(outside).count() as u32;
+        hold!(orders == self.arena.orders.len(), "every open order is in one book, or waits");
         let listed: u64 = self.ledger.accounts.iter().map(|account| u64::from(account.open_orders)).sum();
         hold!(listed == u64::from(orders), "every open order is in one account's list");
         Ok(())
@@ -86,17 +88,16 @@ impl Engine {
         let mut count = 0;
         for slot in self.account_slots(account).take(most) {
             let order = self.arena.orders.get(slot);
-            let level = self.arena.level_of(slot);
-            let instrument = &self.listings[level.instrument()].instrument;
+            let (at, side) = self.arena.half_of(slot);
+            let listing = &self.listings[at];
             hold!(order.account as usize == account, "an account's list has its own orders");
             hold!(order.order_id > last, "an account's list ascends");
             hold!(self.arena.orders.find(order.order_id) == Some(slot), "an open order is found by its id");
             hold!(order.fee_carry() < 1_000_000, "a carry is less than one unit");
             last = order.order_id;
             count += 1;
-            let fees = self.fees.get(order.fees);
-            held[instrument.hold_index(level.side())] +=
-                instrument.hold(level.side(), level.price, order.leaves, fees, order.fee_carry());
+            held[listing.instrument.hold_index(side)] += listing.hold_of(&self.arena, &self.fees, slot);
+            held[listing.instrument.hold_index(side)] -= self.spared(slot);
         }
         let info = &self.ledger.accounts[account];
         if count == most && info.open_orders as usize > most {
@@ -116,6 +117,16 @@ impl Engine {
             hold!(balance.total >= 0, "a total is not negative, venue: {venue}");
         }
         Ok(())
+    }
+
+    /// What the first of a live pair does not hold because the pair holds the larger of its two holds.
+    fn spared(&self, slot: u32) -> i128 {
+        let Some(extra) = self.arena.orders.some_extra(slot) else {
+            return 0;
+        };
+        let pair = self.lists.open.get(&extra.list_id.0).and_then(|list| list.live_pair());
+        pair.filter(|[first, _]| first.0 == self.arena.orders.get(slot).order_id)
+            .map_or(0, |[first, second]| first.1.min(second.1))
     }
 
     /// The book is not crossed.

@@ -102,6 +102,14 @@ impl Listing {
         };
         match extra.stand {
             Stand::List => 0,
+            // About to work, and it will not rest. One that has waited for a price holds until then.
+            Stand::Working
+                if order.level == NIL
+                    && !extra.order_type.is_conditional()
+                    && !rests(extra.order_type, order.flags.time_in_force()) =>
+            {
+                0
+            }
             Stand::Working if extra.terms.peg == Peg::None && order.level != NIL => {
                 let level = arena.level_of(slot);
                 let schedule = fees.get(order.fees);
@@ -423,8 +431,13 @@ impl Engine {
         let (mut floor, arena) = self.floor(at, events);
         let other = floor.dissolve_pair(arena, slot);
         floor.retire(arena, slot, filled);
+        self.end_other(other, events);
+    }
+
+    /// Ends the other order of a pair that was dissolved. It may be in the book.
+    fn end_other<S: EventSink>(&mut self, other: Option<u32>, events: &mut S) {
         if let Some(other) = other {
-            floor.end_waiting(arena, other, CancelReason::OrderList);
+            self.cancel_special(other, CancelReason::OrderList, events);
         }
     }
 
@@ -470,7 +483,7 @@ impl Engine {
             return Ok(());
         }
         let most = by_quote.then(|| taker.quote_left / i128::from(instrument.tick_lot_units));
-        let walked = matching::walk(&self.arena, &self.books[at], &taker.incoming(), most);
+        let walked = self.walk(at, taker, most);
         if walked.quantity < least {
             return Err(if fill_or_kill { CancelReason::FillOrKill } else { CancelReason::MinimumQuantity });
         }
@@ -515,10 +528,7 @@ impl Engine {
         } else {
             floor.end_waiting(arena, slot, reason);
         }
-        if let Some(other) = other {
-            let (mut floor, arena) = self.floor(at, events);
-            floor.end_waiting(arena, other, CancelReason::OrderList);
-        }
+        self.end_other(other, events);
     }
 
     /// What follows from an execution, a cancel or a change: pegged orders follow their prices, orders of lists are released,
@@ -620,9 +630,8 @@ impl Engine {
         self.arena.orders.extra_mut(slot).stand = Stand::Working;
         events.emit(Event::Terms(self.order_terms(slot)));
         let (mut floor, arena) = self.floor(at, events);
-        if let Some(other) = floor.dissolve_pair(arena, slot) {
-            floor.end_waiting(arena, other, CancelReason::OrderList);
-        }
+        let other = floor.dissolve_pair(arena, slot);
+        self.end_other(other, events);
         self.execute(slot, events);
     }
 }

@@ -6,7 +6,7 @@
 use crate::book::{Arena, Book};
 use crate::command::{
     feature, AddAsset, Command, Deposit, InstrumentScope, ListInstrument, OpenAccount, SetAccountGroup, SetFeatures,
-    SetFees, SetMarkPrice, Withdraw,
+    SetFees, SetMarkPrice, SetTradeGroup, Withdraw,
 };
 use crate::event::{
     AccountGroupSet, AccountOpened, AssetAdded, Event, EventSink, FeesSet, InstrumentListed, MarkPriceSet, Posted,
@@ -356,6 +356,7 @@ impl Engine {
             Command::AdvanceTime => self.advance_time(events),
             Command::SetMarkPrice(set) => self.set_mark_price(set, events),
             Command::SetFeatures(set) => self.set_features(set, events),
+            Command::SetTradeGroup(set) => self.set_trade_group(set, events),
             _ => Err(RejectReason::OrderTypeNotAllowed),
         };
         if let Err(reason) = result {
@@ -582,6 +583,17 @@ impl Engine {
         events.emit(Event::AccountGroupSet(AccountGroupSet {
             account_id: command.account_id,
             group_id: command.group_id,
+        }));
+        Ok(())
+    }
+
+    fn set_trade_group<S: EventSink>(&mut self, command: &SetTradeGroup, events: &mut S) -> Result<(), RejectReason> {
+        let account = self.account_index(command.account_id)?;
+        // After this point the trade group must be set.
+        self.ledger.accounts[account].trade_group = command.trade_group_id;
+        events.emit(Event::SettingChanged(SettingChanged {
+            account_id: command.account_id,
+            ..SettingChanged::of_instrument(Setting::TradeGroup, InstrumentId::NONE)
         }));
         Ok(())
     }
