@@ -680,7 +680,7 @@ impl Engine {
         }
         let old_display = extra.terms.display_quantity;
         let display = if command.display_quantity.0 == 0 { old_display } else { command.display_quantity };
-        if display.0 < 0 || old_display.0 != 0 && display > quantity {
+        if display.0 < 0 || command.display_quantity.0 != 0 && old_display.0 != 0 && display > quantity {
             return Err(RejectReason::InvalidDisplayQuantity);
         }
         let not_allowed = !extra.list_id.is_none()

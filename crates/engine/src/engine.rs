@@ -67,9 +67,9 @@ const MAX_ACCOUNTS: usize = 1 << 28;
 pub struct PriceLevel {
     /// The price.
     pub price: PriceTicks,
-    /// The sum of the orders' leaves, in lots.
+    /// The sum of what its orders show, in lots.
     pub quantity: i128,
-    /// How many orders.
+    /// How many orders it shows.
     pub orders: u32,
 }
 

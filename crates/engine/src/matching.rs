@@ -87,7 +87,9 @@ pub(crate) fn run<P: PriceIndex, V: Venue<P>>(
         }
         let maker = level.head;
         let order = arena.orders.get(maker);
-        let available = order.leaves.min(incoming.leaves);
+        let iceberg = order.flags.iceberg();
+        let shown = if iceberg { arena.displayed(maker) } else { order.leaves };
+        let available = shown.min(incoming.leaves);
         let quantity = venue.affordable(price, available);
         if quantity == 0 {
             return Ended::Exhausted;
@@ -98,7 +100,11 @@ pub(crate) fn run<P: PriceIndex, V: Venue<P>>(
                 Some(ended) => return ended,
             }
         }
-        arena.reduce(maker, quantity);
+        if !iceberg {
+            arena.reduce(maker, quantity);
+        } else if arena.trade_peak(maker, quantity) {
+            arena.next_peak(maker);
+        }
         incoming.leaves -= quantity;
         venue.traded(arena, incoming, maker, price, quantity);
         if arena.orders.get(maker).leaves == 0 {
@@ -199,8 +205,20 @@ pub(crate) fn walk<P: PriceIndex>(
             continue;
         }
         let mut at = level.head;
-        while at != NIL && wanted > 0 {
+        // Every displayed order is met once before an iceberg is met again, and then only others' icebergs are left.
+        let mut reserve = 0_u128;
+        loop {
+            if at == level.first_hidden && reserve > 0 {
+                let available = i64::try_from(std::mem::take(&mut reserve)).unwrap_or(i64::MAX);
+                if !take(&mut found, available, &mut wanted) {
+                    return found;
+                }
+            }
+            if at == NIL || wanted == 0 {
+                break;
+            }
             let order = arena.orders.get(at);
+            let shown = if order.flags.iceberg() { arena.displayed(at) } else { order.leaves };
             at = order.next;
             if same_owner(order.account) {
                 if most.is_some_and(|most| most - found.tick_lots < price) {
@@ -212,8 +230,11 @@ pub(crate) fn walk<P: PriceIndex>(
                     SelfTradePrevention::Decrement => wanted -= order.leaves.min(wanted),
                     _ => return found,
                 }
-            } else if !take(&mut found, order.leaves, &mut wanted) {
-                return found;
+            } else {
+                if !take(&mut found, shown, &mut wanted) {
+                    return found;
+                }
+                reserve += (order.leaves - shown) as u128;
             }
         }
     }

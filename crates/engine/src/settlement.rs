@@ -335,6 +335,7 @@ impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
         let client_order_id = arena.orders.client_order_id(maker);
         let mut report = self::report(&order, client_order_id, instrument_id, side.opposite(), price, ExecType::Trade);
         report.hold = Amount(hold);
+        report.displayed_quantity = Lots(order.leaves);
         if special {
             self::dress(arena, maker, &mut report);
         }
