@@ -53,7 +53,8 @@ impl NewOrder {
     /// Whether it is more than a plain order.
     #[inline]
     pub(crate) fn is_special(&self) -> bool {
-        self.terms.is_some() || !matches!(self.order_type, OrderType::Limit | OrderType::Market)
+        self.terms.as_deref().is_some_and(|terms| *terms != Terms::NONE)
+            || !matches!(self.order_type, OrderType::Limit | OrderType::Market)
     }
 
     /// Its terms.

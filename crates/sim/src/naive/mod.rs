@@ -313,7 +313,8 @@ fn rejected(command: &Command, reason: RejectReason) -> Rejected {
         }
         Command::NewOrderList(c) => {
             if let Some(first) = c.orders.first() {
-                return new_order_rejected(first, reason);
+                rejected.account_id = first.account_id;
+                rejected.instrument_id = first.instrument_id;
             }
         }
         Command::MassCancel(c) => {
