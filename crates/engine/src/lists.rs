@@ -55,7 +55,9 @@ impl<S: EventSink> Floor<'_, S> {
     pub fn dissolve_pair(&mut self, arena: &mut Arena, slot: u32) -> Option<u32> {
         let order_id = arena.orders.get(slot).order_id;
         let list = self.lists.open.get_mut(&arena.orders.some_extra(slot)?.list_id.0)?;
-        let [first, second] = list.live_pair()?;
+        let Some([first, second]) = list.live_pair() else {
+            return self.other_of_waiting_pair(arena, slot);
+        };
         let (own, other) = match order_id {
             id if id == first.0 => (first, second),
             id if id == second.0 => (second, first),
@@ -68,6 +70,16 @@ impl<S: EventSink> Floor<'_, S> {
         self.stop_waiting(arena, other);
         arena.orders.extra_mut(other).stand = Stand::List;
         Some(other)
+    }
+
+    /// The same of a pair that still waits for the first order of its list.
+    fn other_of_waiting_pair(&mut self, arena: &Arena, slot: u32) -> Option<u32> {
+        let order_id = arena.orders.get(slot).order_id;
+        let list = self.lists.open.get_mut(&arena.orders.extra(slot).list_id.0)?;
+        match list.orders {
+            [leader, own, other] | [leader, other, own] if leader != 0 && own == order_id => arena.orders.find(other),
+            _ => None,
+        }
     }
 
     /// An order of a list has ended and has left the pool.

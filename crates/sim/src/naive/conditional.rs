@@ -238,9 +238,6 @@ impl Naive {
     fn trigger(&mut self, order_id: u64, events: &mut Vec<Event>) {
         let hold = self.hold(self.order(order_id));
         let mut order = self.take_out(order_id);
-        if let Some(price) = order.trail_trigger() {
-            order.terms.trigger_price.0 = price as i64;
-        }
         order.waits = Waits::No;
         self.slide(&mut order);
         events.push(Event::Execution(report(&order, ExecType::Triggered, hold)));
@@ -259,7 +256,7 @@ impl Naive {
 
     /// Why an order that does not wait any more would be rejected if it were new.
     pub(crate) fn refused_now(&self, order: &Order) -> Option<CancelReason> {
-        if self.check_status(order, false).is_err() {
+        if self.check_status(order).is_err() {
             return Some(CancelReason::Refused);
         }
         if order.has_limit() && self.instrument(order.instrument).check_bands(order.price).is_err() {

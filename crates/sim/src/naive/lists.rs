@@ -1,11 +1,11 @@
 //! Section 5 of the rulebook: cancel-replace, and orders that depend on each other.
 
-use beurs_engine::command::{CancelReplace, NewOrderList};
+use beurs_engine::command::{feature, CancelReplace, NewOrder, NewOrderList};
 use beurs_engine::event::{Event, OrderListStatus, Rejected};
 use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{
-    AccountId, CancelReason, CancelReplaceMode, ClientOrderId, Contingency, ExecType, InstrumentId, ListId, ListStatus,
-    OrderType,
+    AccountId, CancelReason, CancelReplaceMode, Contingency, ExecType, InstrumentId, ListId, ListStatus, OrderType,
+    Peg, TimeInForce,
 };
 
 use super::{cancel_rejected, new_order_rejected, refuse, report, Naive, Order, Waits};
@@ -48,21 +48,23 @@ impl OrderList {
     }
 }
 
-/// Whether these orders can depend on each other so.
-fn valid_list(c: &NewOrderList, orders: &[Order]) -> bool {
+/// Whether orders like these can depend on each other so.
+fn valid_list(c: &NewOrderList) -> bool {
     let wanted = if c.contingency == Contingency::Otoco { 3 } else { 2 };
-    if orders.len() != wanted {
+    if c.orders.len() != wanted {
         return false;
     }
-    let together = orders.iter().all(|order| {
-        (order.account, order.instrument) == (orders[0].account, orders[0].instrument)
-            && !order.by_quote()
-            && !order.terms.auction_only
-            && !order.is_pegged()
-            && !order.is_market_to_limit()
+    let together = c.orders.iter().all(|order| {
+        let terms = order.terms.as_deref().copied().unwrap_or_default();
+        (order.account_id, order.instrument_id) == (c.orders[0].account_id, c.orders[0].instrument_id)
+            && order.quote_quantity.0 == 0
+            && !terms.auction_only
+            && terms.peg == Peg::None
+            && order.order_type != OrderType::MarketToLimit
     });
-    let limit_that_rests = |order: &Order| order.order_type == OrderType::Limit && order.resting_lifetime();
-    let is_pair = |pair: &[Order]| {
+    let lasts = |order: &NewOrder| !matches!(order.time_in_force, TimeInForce::Ioc | TimeInForce::Fok);
+    let limit_that_rests = |order: &NewOrder| order.order_type == OrderType::Limit && lasts(order);
+    let is_pair = |pair: &[NewOrder]| {
         let first = match pair[0].order_type {
             OrderType::Limit => limit_that_rests(&pair[0]),
             OrderType::TakeProfit | OrderType::TakeProfitLimit => true,
@@ -72,9 +74,9 @@ fn valid_list(c: &NewOrderList, orders: &[Order]) -> bool {
     };
     together
         && match c.contingency {
-            Contingency::Oco => is_pair(orders),
-            Contingency::Oto => limit_that_rests(&orders[0]),
-            Contingency::Otoco => limit_that_rests(&orders[0]) && is_pair(&orders[1..]),
+            Contingency::Oco => is_pair(&c.orders),
+            Contingency::Oto => limit_that_rests(&c.orders[0]),
+            Contingency::Otoco => limit_that_rests(&c.orders[0]) && is_pair(&c.orders[1..]),
         }
 }
 
@@ -108,21 +110,28 @@ impl Naive {
     }
 
     pub(crate) fn new_order_list(&mut self, c: &NewOrderList, events: &mut Vec<Event>) -> Result<(), RejectReason> {
-        let mut names: Vec<ClientOrderId> = Vec::new();
-        let mut orders = Vec::new();
-        for order in &c.orders {
-            orders.push(self.check_fields(order, Some(&names))?);
-            names.push(order.client_order_id);
-        }
-        refuse(!valid_list(c, &orders), RejectReason::InvalidOrderList)?;
+        use RejectReason as R;
+        let first = c.orders.first().ok_or(R::InvalidOrderList)?;
+        refuse(!self.has_account(first.account_id), R::UnknownAccount)?;
+        refuse(!self.has_instrument(first.instrument_id), R::UnknownInstrument)?;
+        self.check_status_of_list(first.instrument_id.0)?;
+        let lacks = self.instrument(first.instrument_id.0).features & feature::ORDER_LISTS == 0;
+        refuse(lacks, R::OrderTypeNotAllowed)?;
+        refuse(!valid_list(c), R::InvalidOrderList)?;
         let list_id = self.last_list_id + 1;
-        for (place, order) in orders.iter_mut().enumerate() {
+        let mut orders = Vec::new();
+        for (place, command) in c.orders.iter().enumerate() {
+            let mut order = self.check_fields(command)?;
             order.list = list_id;
             order.pair = c.contingency == Contingency::Oco || (c.contingency == Contingency::Otoco && place > 0);
             if c.contingency != Contingency::Oco && place > 0 {
                 order.waits = Waits::List;
             }
-            self.check_market(order, place)?;
+            self.check_market(&mut order)?;
+            let name = command.client_order_id;
+            let named_before = c.orders[..place].iter().any(|other| other.client_order_id == name);
+            refuse(!name.is_empty() && named_before, R::DuplicateClientOrderId)?;
+            orders.push(order);
         }
 
         let instrument = orders[0].instrument;

@@ -528,14 +528,13 @@ impl Naive {
 
     /// All checks of a new order on its own. Gives it as it will enter.
     pub(crate) fn check_new_order(&self, c: &NewOrder) -> Result<Order, RejectReason> {
-        let mut order = self.check_fields(c, None)?;
-        self.check_market(&mut order, 0)?;
+        let mut order = self.check_fields(c)?;
+        self.check_market(&mut order)?;
         Ok(order)
     }
 
-    /// The checks of a new order against its market and its account: reasons from 381 on. `before` orders of its list
-    /// are entered before it. One that waits for another is looked at when it is released.
-    pub(crate) fn check_market(&self, order: &mut Order, before: usize) -> Result<(), RejectReason> {
+    /// The checks of a new order against its market and its account: reasons from 381 on. One that waits for another is looked at when it is released.
+    pub(crate) fn check_market(&self, order: &mut Order) -> Result<(), RejectReason> {
         use RejectReason as R;
         let instrument = self.instrument(order.instrument);
         if order.waits != Waits::List {
@@ -552,7 +551,7 @@ impl Naive {
             order.auction_bound = instrument.upper_static_bound().ok_or(R::NoReferencePrice)?;
         }
         let stays = order.can_rest() || order.waits != Waits::No;
-        refuse(stays && self.too_many_open_orders(order.account, before), R::TooManyOpenOrders)?;
+        refuse(stays && self.too_many_open_orders(order.account), R::TooManyOpenOrders)?;
         refuse(order.is_pegged() && instrument.has_all_pegged(), R::TooManyOpenOrders)?;
         if order.waits == Waits::No {
             self.check_post_only(order)?;
@@ -562,9 +561,9 @@ impl Naive {
         refuse(needed > self.available(order.account, asset), R::InsufficientFunds)
     }
 
-    fn too_many_open_orders(&self, account: u32, before: usize) -> bool {
+    fn too_many_open_orders(&self, account: u32) -> bool {
         let own = self.open_orders().filter(|order| order.account == account).count();
-        self.open_orders().count() + before >= self.max_open_orders || own + before >= self.max_open_orders_per_account
+        self.open_orders().count() >= self.max_open_orders || own >= self.max_open_orders_per_account
     }
 
     /// Enters an order that has passed its checks.

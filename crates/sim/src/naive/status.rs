@@ -121,7 +121,7 @@ pub(super) fn setting(setting: Setting) -> SettingChanged {
 
 impl Naive {
     /// Whether a new order comes at the right time: the status, the account's mode and the kill switches.
-    pub(super) fn check_status(&self, order: &Order, in_list: bool) -> Result<(), RejectReason> {
+    pub(super) fn check_status(&self, order: &Order) -> Result<(), RejectReason> {
         use RejectReason as R;
         let instrument = self.instrument(order.instrument);
         let status = instrument.status;
@@ -134,10 +134,23 @@ impl Naive {
 
         refuse(status == TradingStatus::Halted, R::InstrumentHalted)?;
         refuse(status == TradingStatus::CancelOnly, R::InstrumentCancelOnly)?;
-        refuse(status == TradingStatus::PostOnly && (in_list || !order.post_only), R::InstrumentPostOnly)?;
+        refuse(status == TradingStatus::PostOnly && !order.post_only, R::InstrumentPostOnly)?;
         refuse(status == TradingStatus::Closed, R::InstrumentClosed)?;
         refuse(order.terms.auction_only && !instrument.collects(), R::AuctionOnlyNotAllowed)?;
-        refuse(instrument.collects() && (in_list || needs_trading), R::NotInAuction)
+        refuse(instrument.collects() && needs_trading, R::NotInAuction)
+    }
+
+    /// The same for a list.
+    pub(super) fn check_status_of_list(&self, instrument: u32) -> Result<(), RejectReason> {
+        use RejectReason as R;
+        match self.instrument(instrument).status {
+            TradingStatus::Open => Ok(()),
+            TradingStatus::Halted => Err(R::InstrumentHalted),
+            TradingStatus::CancelOnly => Err(R::InstrumentCancelOnly),
+            TradingStatus::PostOnly => Err(R::InstrumentPostOnly),
+            TradingStatus::Closed => Err(R::InstrumentClosed),
+            TradingStatus::Auction | TradingStatus::PreOpen => Err(R::NotInAuction),
+        }
     }
 
     /// The same for a replace of an open order.

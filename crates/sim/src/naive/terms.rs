@@ -4,8 +4,7 @@ use beurs_engine::command::{feature, NewOrder, Terms};
 use beurs_engine::event::{Event, OrderTerms};
 use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{
-    AccountId, ClientOrderId, InstrumentId, KeyId, ListId, OrderId, OrderType, Peg, PriceTicks, Side, TimeInForce,
-    TriggerBy,
+    AccountId, InstrumentId, KeyId, ListId, OrderId, OrderType, Peg, PriceTicks, Side, TimeInForce, TriggerBy,
 };
 
 use super::{refuse, Instrument, Naive, Order, Waits, MAX_NOTIONAL, MAX_TICKS_OR_LOTS};
@@ -153,18 +152,15 @@ impl Naive {
     }
 
     /// The checks of a new order up to those of its market: reasons 101 to 325. Gives the order if all are passed.
-    /// `names` are those of the orders before it in its list; `None` for an order on its own.
-    pub(crate) fn check_fields(&self, c: &NewOrder, names: Option<&[ClientOrderId]>) -> Result<Order, RejectReason> {
+    pub(crate) fn check_fields(&self, c: &NewOrder) -> Result<Order, RejectReason> {
         use RejectReason as R;
         refuse(!self.has_account(c.account_id), R::UnknownAccount)?;
         refuse(!self.has_instrument(c.instrument_id), R::UnknownInstrument)?;
         let instrument = self.instrument(c.instrument_id.0);
         let mut order = self.order_of(c);
-        self.check_status(&order, names.is_some())?;
+        self.check_status(&order)?;
         self.check_permission(order.account, order.key_id, order.instrument)?;
-        let named_before = !c.client_order_id.is_empty() && names.is_some_and(|n| n.contains(&c.client_order_id));
-        let used = self.client_order_id_used(c.account_id, &c.client_order_id);
-        refuse(used || named_before, R::DuplicateClientOrderId)?;
+        refuse(self.client_order_id_used(c.account_id, &c.client_order_id), R::DuplicateClientOrderId)?;
 
         refuse(!valid_time_in_force(&order), R::InvalidTimeInForce)?;
         let limit_that_can_rest = order.has_limit() && order.resting_lifetime();
@@ -189,7 +185,7 @@ impl Naive {
                 instrument.check_notional(order.price, order.quantity)?;
             }
         }
-        self.check_terms(&order, names.is_some())?;
+        self.check_terms(&order)?;
         refuse(order.key_id.0 > KeyId::MAX, R::InvalidKey)?;
 
         if order.is_pegged() {
@@ -201,7 +197,7 @@ impl Naive {
         Ok(order)
     }
 
-    fn check_terms(&self, order: &Order, in_list: bool) -> Result<(), RejectReason> {
+    fn check_terms(&self, order: &Order) -> Result<(), RejectReason> {
         use RejectReason as R;
         let terms = &order.terms;
         let conditional = order.is_conditional();
@@ -216,7 +212,6 @@ impl Naive {
             (order.is_market_to_limit(), feature::MARKET_TO_LIMIT),
             (terms.slide, feature::SLIDE),
             (terms.min_quantity.0 != 0, feature::MINIMUM_QUANTITY),
-            (in_list, feature::ORDER_LISTS),
         ];
         let features = self.instrument(order.instrument).features;
         let lacks = uses.iter().any(|(used, bit)| *used && features & bit == 0);
