@@ -102,7 +102,7 @@ impl Engine {
         self.check_client_order_id(account, &command.client_order_id)?;
         check_form(command)?;
         let by_quote = command.quote_quantity.0 != 0;
-        let notional = if by_quote {
+        let mut notional = if by_quote {
             check_quote_quantity(instrument, command.quote_quantity)?
         } else {
             check_quantity(instrument, command.quantity)?;
@@ -129,6 +129,10 @@ impl Engine {
         }
         if special && !waits && !collects {
             entry.price = self.entry_price(at, command)?;
+            if command.post_only {
+                // It may have slid; that its notional fits was looked at.
+                notional = instrument.known_notional(entry.price.0, command.quantity.0);
+            }
         }
         if command.order_type != OrderType::Market && (waits || rests(command.order_type, command.time_in_force)) {
             self.check_open_orders(account)?;
