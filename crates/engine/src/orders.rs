@@ -678,7 +678,7 @@ pub(crate) fn check_form(command: &NewOrder) -> Result<(), RejectReason> {
     let in_auction = || kind == OrderType::Market && command.terms().auction_only;
     let fits = match command.time_in_force {
         TimeInForce::Ioc => !(market && in_auction()),
-        TimeInForce::Fok => !by_quote && kind != OrderType::MarketToLimit && !(market && in_auction()),
+        TimeInForce::Fok => !(market && by_quote) && kind != OrderType::MarketToLimit && !(market && in_auction()),
         TimeInForce::Gtc => !market || in_auction(),
         TimeInForce::Gtd | TimeInForce::Day => !market,
     };

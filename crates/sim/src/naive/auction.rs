@@ -182,15 +182,19 @@ impl Naive {
                 ..report(order, ExecType::Trade, self.hold(order))
             }));
         }
-        for order in [buy, sell] {
+        for order in [&buy, &sell] {
             let half = self.instrument_mut(instrument_id).half_mut(order.side);
             if order.complete() {
                 half.remove(0);
-                self.remember(order.account, &order.client_order_id);
             } else {
                 half[0] = order.clone();
             }
-            self.list_trade(&order, events);
+        }
+        self.pair_trades(&buy, events);
+        self.pair_trades(&sell, events);
+        for order in [buy, sell].into_iter().filter(Order::complete) {
+            self.remember(order.account, &order.client_order_id);
+            self.list_end(&order, events);
         }
     }
 

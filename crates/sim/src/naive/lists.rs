@@ -189,17 +189,13 @@ impl Naive {
         }
     }
 
-    /// What a trade of one of its orders means for a list.
-    pub(crate) fn list_trade(&mut self, order: &Order, events: &mut Vec<Event>) {
+    /// What a trade of one of its orders means for a list, before that order's end.
+    pub(crate) fn pair_trades(&mut self, order: &Order, events: &mut Vec<Event>) {
         let Some(list) = self.lists.iter_mut().find(|list| list.list_id == order.list) else { return };
         if !list.traded.contains(&order.order_id) {
             list.traded.push(order.order_id);
         }
-        if order.complete() {
-            self.list_end(order, events);
-        } else {
-            self.pair_acts(order, events);
-        }
+        self.pair_acts(order, events);
     }
 
     /// What the end of one of its orders means for a list.

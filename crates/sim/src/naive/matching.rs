@@ -424,6 +424,7 @@ impl Naive {
         if taker.complete() {
             // Its last trade has said so. It is remembered after the makers.
             self.remember(taker.account, &taker.client_order_id);
+            self.list_end(&taker, events);
         } else if let Some(beyond) = self.stopped_by(&taker, range) {
             self.stop_at_bands(taker, beyond, events);
         } else if taker.can_rest() {
@@ -517,8 +518,11 @@ impl Naive {
         if maker.complete() {
             self.remember(maker.account, &maker.client_order_id);
         }
-        self.list_trade(taker, events);
-        self.list_trade(&maker, events);
+        self.pair_trades(taker, events);
+        self.pair_trades(&maker, events);
+        if maker.complete() {
+            self.list_end(&maker, events);
+        }
     }
 
     /// Moves one side's money of a trade, its fee to the venue.
