@@ -296,6 +296,7 @@ impl Engine {
         }
         check_notional(instrument, price, quantity)?;
         if command.trigger_price.0 != 0 || command.display_quantity.0 != 0 {
+            check_replaced_terms(command, quantity)?;
             return Err(RejectReason::ReplaceNotAllowed);
         }
         if self.listings[at].active & active::BANDS != 0 {
@@ -697,6 +698,19 @@ pub(crate) fn check_form(command: &NewOrder) -> Result<(), RejectReason> {
     }
     if by_quote && (!market || command.quantity.0 != 0 || in_auction()) {
         return Err(RejectReason::QuoteQuantityNotAllowed);
+    }
+    Ok(())
+}
+
+/// Whether what a replace gives besides price and quantity could be of an order.
+#[cold]
+pub(crate) fn check_replaced_terms(command: &ReplaceOrder, quantity: Lots) -> Result<(), RejectReason> {
+    if !(0..=MAX_TICKS_OR_LOTS).contains(&command.trigger_price.0) {
+        return Err(RejectReason::InvalidTriggerPrice);
+    }
+    let display = command.display_quantity.0;
+    if display != 0 && !(1..=quantity.0).contains(&display) {
+        return Err(RejectReason::InvalidDisplayQuantity);
     }
     Ok(())
 }

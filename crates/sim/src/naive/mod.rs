@@ -746,15 +746,15 @@ impl Naive {
             .map(|order| order.order_id)
             .collect();
         let (count, touched) = self.cancel_all(&named, CancelReason::MassCancel, events);
+        for instrument in touched {
+            self.settle(instrument, events);
+        }
         events.push(Event::MassCanceled(MassCanceled {
             account_id: c.account_id,
             instrument_id: c.instrument_id,
             side: c.side,
             count,
         }));
-        for instrument in touched {
-            self.settle(instrument, events);
-        }
         Ok(())
     }
 
@@ -1042,7 +1042,12 @@ impl Naive {
     /// The price levels of one half of a book that market data shows, best first, as (price, quantity, orders).
     pub fn depth(&self, instrument_id: InstrumentId, side: Side) -> Vec<(PriceTicks, i128, u32)> {
         let mut levels: Vec<(PriceTicks, i128, u32)> = Vec::new();
-        for order in self.instrument(instrument_id.0).half(side).iter().filter(|order| !order.terms.hidden) {
+        for order in self
+            .instrument(instrument_id.0)
+            .half(side)
+            .iter()
+            .filter(|order| !order.terms.hidden && !order.is_auction_market())
+        {
             let price = PriceTicks(order.price as i64);
             match levels.last_mut() {
                 Some(level) if level.0 == price => {

@@ -291,10 +291,10 @@ impl Naive {
         } else {
             self.risk.kills.remove(&c.scope);
         }
-        events.push(Event::KillSwitchSet(KillSwitchSet { scope: c.scope, engaged: c.engaged, count }));
         for instrument in touched {
             self.settle(instrument, events);
         }
+        events.push(Event::KillSwitchSet(KillSwitchSet { scope: c.scope, engaged: c.engaged, count }));
         Ok(())
     }
 }

@@ -67,11 +67,11 @@ impl Naive {
                     let named = self.open_orders().filter(|order| order.account == account);
                     let named: BTreeSet<u64> = named.map(|order| order.order_id).collect();
                     let (_, touched) = self.cancel_all(&named, CancelReason::CancelAllAfter, events);
-                    let account_id = AccountId(account);
-                    events.push(Event::CancelAllAfterSet(CancelAllAfterSet { account_id, deadline_ns: 0 }));
                     for instrument in touched {
                         self.settle(instrument, events);
                     }
+                    let account_id = AccountId(account);
+                    events.push(Event::CancelAllAfterSet(CancelAllAfterSet { account_id, deadline_ns: 0 }));
                 }
                 what @ (Due::AuctionEnd(_) | Due::Schedule(..) | Due::LimitState(_)) => {
                     self.fire_venue_timer(what, events);
