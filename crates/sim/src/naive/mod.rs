@@ -681,6 +681,8 @@ impl Naive {
         self.check_risk(&order, Some(&old))?;
         let status = instrument.status;
         let matches = !matches!(status, TradingStatus::PreOpen | TradingStatus::Auction);
+        let same_peak = order.terms.display_quantity == old.terms.display_quantity;
+        let keeps_place = price == limit && same_peak && quantity <= old.quantity;
         if order.is_pegged() {
             order.worst_price = price;
             // Without a price to follow it stays where it is, as far as its new limit allows.
@@ -688,7 +690,7 @@ impl Naive {
                 Side::Buy => old.price.min(price),
                 Side::Sell => old.price.max(price),
             });
-        } else if order.waits == Waits::No && matches {
+        } else if order.waits == Waits::No && matches && !keeps_place {
             let asked = order.post_only;
             order.post_only |= status == TradingStatus::PostOnly;
             self.check_post_only(&mut order)?;
@@ -702,9 +704,6 @@ impl Naive {
             self.remember(old.account, &old.client_order_id);
         }
         self.after_accepted(&order, false);
-        let same_price = order.price == old.price && order.worst_price == old.worst_price;
-        let same_peak = order.terms.display_quantity == old.terms.display_quantity;
-        let keeps_place = same_price && same_peak && quantity <= old.quantity;
         if order.waits == Waits::No && keeps_place {
             order.displayed = if order.is_iceberg() { old.displayed.min(order.leaves) } else { order.peak() };
         } else {
@@ -1183,7 +1182,7 @@ impl Instrument {
                 assert_eq!(order.waits, Waits::No, "no waiting order is in the book: {order:?}");
                 assert!(order.fee_cap == 0 || order.fees_paid <= order.fee_cap, "the fee cap holds: {order:?}");
                 assert!((0..MILLION).contains(&order.carry), "the carry is a fraction: {order:?}");
-                let shown = if order.terms.hidden {
+                let shown = if order.terms.hidden || order.is_auction_market() {
                     0..=0
                 } else if order.is_iceberg() {
                     1..=order.leaves.min(i128::from(order.terms.display_quantity.0))

@@ -61,7 +61,7 @@ impl Order {
 
     /// What the book shows of it when it comes to rest or shows its next peak.
     pub(crate) fn peak(&self) -> i128 {
-        if self.terms.hidden {
+        if self.terms.hidden || self.is_auction_market() {
             0
         } else if self.is_iceberg() {
             self.leaves.min(i128::from(self.terms.display_quantity.0))
