@@ -260,11 +260,14 @@ impl Pair {
         let (engine, naive) = (&self.engine_events, &self.naive_events);
         let same = engine.iter().zip(naive).take_while(|(a, b)| a == b).count();
         format!(
-            "event {same} of {} (engine) and {} (model) differs, on {command:?}\n  engine: {:?}\n  model:  {:?}",
+            "event {same} of {} (engine) and {} (model) differs, on {command:?}\n  engine: {:?}\n  model:  {:?}\n  \
+             engine in short: {}\n  model in short:  {}",
             engine.len(),
             naive.len(),
             engine.get(same),
             naive.get(same),
+            short(engine),
+            short(naive),
         )
     }
 
@@ -363,6 +366,25 @@ impl Pair {
         }
         same("an unknown order", format!("{:?}", engine.order(OrderId(u64::MAX))), "None".into())
     }
+}
+
+/// Events by their names and orders only.
+fn short(events: &[Event]) -> String {
+    let each = |event: &Event| match event {
+        Event::Execution(report) if report.last_price.0 != 0 => {
+            format!("#{} {}x{}", report.order_id, report.last_quantity.0, report.last_price.0)
+        }
+        Event::Execution(report) if report.cancel_reason.as_str() == "none" => {
+            format!("#{} {}", report.order_id, report.exec_type.as_str())
+        }
+        Event::Execution(report) => {
+            format!("#{} {} {}", report.order_id, report.exec_type.as_str(), report.cancel_reason.as_str())
+        }
+        Event::TradingStatusSet(set) => format!("{} {}", set.instrument_id, set.status.as_str()),
+        Event::Rejected(rejected) => rejected.reason.as_str().to_string(),
+        other => format!("{other:?}").split('(').next().unwrap_or_default().to_string(),
+    };
+    events.iter().map(each).collect::<Vec<_>>().join(", ")
 }
 
 fn panic_text(panic: &Box<dyn std::any::Any + Send>) -> String {

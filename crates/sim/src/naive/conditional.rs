@@ -256,7 +256,8 @@ impl Naive {
 
     /// Why an order that does not wait any more would be rejected if it were new.
     pub(crate) fn refused_now(&self, order: &Order) -> Option<CancelReason> {
-        if self.check_status(order).is_err() {
+        let order_type = if order.has_limit() { OrderType::Limit } else { OrderType::Market };
+        if self.check_status(&Order { order_type, ..order.clone() }).is_err() {
             return Some(CancelReason::Refused);
         }
         if order.has_limit() && self.instrument(order.instrument).check_bands(order.price).is_err() {
