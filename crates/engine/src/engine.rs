@@ -20,6 +20,7 @@ use crate::orders::check_price;
 use crate::pool::Identity;
 use crate::reject::RejectReason;
 use crate::remembered::Remembered;
+use crate::terms::Pegs;
 use crate::timers::Timers;
 use crate::triggers::Triggers;
 use crate::types::{
@@ -244,6 +245,8 @@ pub(crate) struct Listing {
     pub mark_price: i64,
     /// The conditional orders that wait for a price.
     pub triggers: Triggers,
+    /// The pegged orders.
+    pub pegs: Pegs,
     /// The first price traded at since prices were observed last; 0 for none.
     pub first_price: i64,
 }
@@ -552,6 +555,7 @@ impl Engine {
             max_triggers: DEFAULT_MAX_TRIGGERS,
             mark_price: 0,
             triggers: Triggers::default(),
+            pegs: Pegs::default(),
             first_price: 0,
         });
     }

@@ -189,6 +189,7 @@ impl Engine {
                         return reader.fail("a price is out of range");
                     }
                     engine.books[at].rest(&mut engine.arena, slot, side, price);
+                    engine.note_peg(at, slot);
                 }
             }
             for _ in 0..reader.u32()? {

@@ -7,7 +7,7 @@ mod common;
 use beurs_engine::command::{CancelOrder, Command, NewOrder, NewOrderList, ReplaceOrder, SetTradeGroup, Terms};
 use beurs_engine::event::Event;
 use beurs_engine::types::{
-    AccountId, Amount, ClientOrderId, Contingency, InstrumentId, KeyId, Lots, OrderId, OrderType, PriceTicks,
+    AccountId, Amount, ClientOrderId, Contingency, InstrumentId, KeyId, Lots, OrderId, OrderType, Peg, PriceTicks,
     SelfTradePrevention, Side, TimeInForce,
 };
 use common::{conditional, limit, market, with, Venue};
@@ -420,4 +420,112 @@ fn what_waits_survives_a_snapshot_and_is_seen_from_outside() {
     assert_eq!(lists, [[8, 9, 0], [10, 11, 0]]);
     venue.now_ns = 5_000;
     assert_eq!(venue.say(Command::AdvanceTime), ["expired 7 expired", "time advanced 1"]);
+}
+
+fn pegged(account: u32, side: Side, worst: i64, quantity: i64, peg: Peg, offset: i64) -> NewOrder {
+    with(limit(account, side, worst, quantity), |terms| (terms.peg, terms.peg_offset) = (peg, offset))
+}
+
+#[test]
+fn a_pegged_order_follows_the_best_price_within_its_bounds() {
+    let mut venue = Venue::new();
+    let primary = pegged(3, Buy, 110, 2, Peg::Primary, 1);
+    assert_eq!(venue.say(order(primary.clone())), ["rejected no_reference_price"]);
+    venue.accept(order(limit(2, Buy, 100, 5))); // 1
+    assert_eq!(venue.say(order(primary)), ["new 2 2@99", "terms 2 trigger 0"]);
+    assert_eq!(venue.held(3), (0, 220));
+    // A better bid: it follows. It does not follow itself, nor other pegged orders.
+    assert_eq!(venue.say(order(limit(4, Buy, 104, 1))), ["new 3 1@104", "restated 2 2@103"]);
+    assert_eq!(
+        venue.say(order(pegged(4, Buy, 105, 1, Peg::Primary, 0))), // 4
+        ["new 4 1@104", "terms 4 trigger 0"]
+    );
+    // Without its reference order 4 follows what is left, and its worst price bounds it.
+    assert_eq!(venue.say(cancel(4, 3)), ["canceled 3 requested", "restated 2 2@99", "restated 4 1@100"]);
+    assert_eq!(venue.say(order(limit(2, Buy, 120, 1)))[1..], ["restated 2 2@110", "restated 4 1@105"]);
+    assert_eq!(venue.held(3), (0, 220));
+    // What it trades at is its present price; what it held for the worst is released.
+    assert_eq!(
+        venue.say(order(limit(5, Sell, 110, 2))),
+        [
+            "new 6 2@110",
+            "trade 6 taker 1@120",
+            "trade 5 maker 1@120",
+            "trade 6 taker 1@110",
+            "trade 2 maker 1@110 shows 1",
+            "restated 2 1@99",
+            "restated 4 1@100",
+        ]
+    );
+    assert_eq!((venue.held(3), queue(&venue, Buy)), ((0, 110), vec![1, 4, 2]));
+    // When the reference vanishes they stay.
+    assert_eq!(venue.say(cancel(2, 1)), ["canceled 1 requested"]);
+    assert_eq!(depth(&venue, Buy), [(100, 1, 1), (99, 1, 1)]);
+    venue.check_snapshot();
+}
+
+#[test]
+fn a_peg_to_the_market_never_matches() {
+    let mut venue = Venue::new();
+    venue.accept(order(limit(2, Sell, 100, 5))); // 1
+    assert_eq!(venue.say(order(pegged(3, Buy, 200, 2, Peg::Market, 3))), ["new 2 2@97", "terms 2 trigger 0"]);
+    // Its own side is the reference of this one, but the best opposite price bounds it, pegged or not.
+    assert_eq!(venue.say(order(pegged(4, Sell, 50, 2, Peg::Market, 1))), ["rejected no_reference_price"]);
+    venue.accept(order(limit(2, Buy, 90, 5))); // 3
+    assert_eq!(venue.say(order(pegged(4, Sell, 50, 2, Peg::Market, 1))), ["new 4 2@98", "terms 4 trigger 0"]);
+    assert_eq!(
+        venue.say(order(limit(2, Sell, 95, 1)))[..3],
+        ["new 5 1@95", "trade 5 taker 1@97", "trade 2 maker 1@97 shows 1"]
+    );
+    assert_eq!(depth(&venue, Sell), [(98, 2, 1), (100, 5, 1)]);
+    // It cannot be priced at all if every price would match.
+    let mut venue = Venue::new();
+    venue.accept(order(limit(2, Sell, 1, 5))); // 1
+    assert_eq!(venue.say(order(pegged(3, Buy, 200, 2, Peg::Market, 3))), ["rejected no_reference_price"]);
+    venue.check_snapshot();
+}
+
+#[test]
+fn a_replace_of_a_pegged_order_changes_its_worst_price() {
+    let mut venue = Venue::new();
+    venue.accept(order(limit(2, Buy, 100, 5))); // 1
+    venue.accept(order(pegged(3, Buy, 110, 2, Peg::Primary, 0))); // 2
+    let change = |price, quantity| {
+        let change = ReplaceOrder { price: PriceTicks(price), quantity: Lots(quantity), ..replace(3, 2) };
+        Command::ReplaceOrder(change)
+    };
+    let events = venue.events(change(98, 3));
+    let [Event::Execution(report), Event::Terms(terms)] = events.as_slice() else {
+        panic!("two events: {events:?}");
+    };
+    assert_eq!((report.price, report.hold, report.displayed_quantity), (PriceTicks(98), Amount(294), Lots(0)));
+    assert_eq!(terms.limit_price, PriceTicks(98));
+    assert_eq!((venue.held(3), depth(&venue, Buy)), ((0, 294), vec![(100, 5, 1), (98, 3, 1)]));
+    assert_eq!(venue.say(change(105, 0)), ["replaced 2 3@100", "terms 2 trigger 0"]);
+    // It keeps its place with less.
+    venue.accept(order(limit(4, Buy, 100, 1))); // 3
+    assert_eq!(venue.say(change(0, 1)), ["replaced 2 1@100", "terms 2 trigger 0"]);
+    assert_eq!((queue(&venue, Buy), venue.held(3)), (vec![1, 2, 3], (0, 105)));
+    // Without a reference it goes by where it was.
+    venue.accept(cancel(2, 1));
+    venue.accept(cancel(4, 3));
+    assert_eq!(venue.say(change(107, 0)), ["replaced 2 1@100", "terms 2 trigger 0"]);
+    assert_eq!(venue.say(cancel(3, 2)), ["canceled 2 requested"]);
+    assert_eq!(venue.held(3), (0, 0));
+    venue.check_snapshot();
+}
+
+#[test]
+fn an_instrument_has_at_most_a_thousand_pegged_orders() {
+    let mut venue = Venue::new();
+    venue.accept(order(limit(2, Buy, 100, 5)));
+    for _ in 0..1_000 {
+        venue.accept(order(pegged(3, Buy, 110, 1, Peg::Primary, 0)));
+    }
+    let one_more = order(pegged(3, Buy, 110, 1, Peg::Primary, 0));
+    assert_eq!(venue.say(one_more.clone()), ["rejected too_many_open_orders"]);
+    venue.accept(cancel(3, 2));
+    venue.accept(one_more);
+    assert_eq!(venue.say(order(limit(2, Buy, 101, 1))).len(), 1_001);
+    venue.check_snapshot();
 }

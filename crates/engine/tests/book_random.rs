@@ -15,8 +15,6 @@ use beurs_engine::types::{
 use beurs_engine::{Engine, EngineConfig};
 use common::Venue;
 
-const PEGS: bool = false;
-
 struct Random(u64);
 
 impl Random {
@@ -63,7 +61,7 @@ impl Random {
                 terms.slide = true;
                 order.post_only = true;
             }
-            6 | 7 if PEGS => {
+            6 | 7 => {
                 terms.peg = self.of(Peg::ALL);
                 terms.peg_offset = self.below(4) as i64;
             }
