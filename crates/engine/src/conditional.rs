@@ -789,6 +789,7 @@ impl Engine {
         }
         if in_level && !keeps_place {
             self.books[at].unlink(&mut self.arena, slot);
+            self.books[at].lose_top(order.order_id);
             self.arena.orders.get_mut(slot).level = NIL;
         }
         if in_level && keeps_place {

@@ -330,6 +330,7 @@ impl Engine {
         }
         if !keeps_place {
             self.books[at].unlink(&mut self.arena, slot);
+            self.books[at].lose_top(order.order_id);
             self.arena.orders.get_mut(slot).leaves = leaves;
         } else if leaves < order.leaves {
             self.arena.reduce(slot, order.leaves - leaves);

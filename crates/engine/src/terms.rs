@@ -186,6 +186,7 @@ impl Engine {
                 continue;
             };
             self.books[at].unlink(&mut self.arena, slot);
+            self.books[at].lose_top(self.arena.orders.get(slot).order_id);
             self.rest(at, slot, side, price);
             moved = true;
             let mut report = open_report(&self.arena, &self.listings[at].instrument, slot, ExecType::Restated);
