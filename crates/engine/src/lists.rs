@@ -92,7 +92,10 @@ impl<S: EventSink> Floor<'_, S> {
             *open = if *open == order_id { 0 } else { *open };
         }
         if first_of_oto && filled {
-            self.lists.filled.push_back(list_id.0);
+            // One of which nothing is left to release takes no place in the queue.
+            if list.orders != [0; 3] {
+                self.lists.filled.push_back(list_id.0);
+            }
         } else if first_of_oto {
             for waiting in list.orders {
                 if let Some(slot) = arena.orders.find(waiting) {

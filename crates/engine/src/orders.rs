@@ -697,7 +697,7 @@ pub(crate) fn check_form(command: &NewOrder) -> Result<(), RejectReason> {
     } else {
         check_price(command.price)?;
     }
-    if by_quote && (!market || command.quantity.0 != 0 || in_auction()) {
+    if by_quote && (!market || command.quantity.0 != 0 || command.terms().auction_only) {
         return Err(RejectReason::QuoteQuantityNotAllowed);
     }
     Ok(())

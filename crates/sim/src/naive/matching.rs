@@ -150,6 +150,7 @@ fn place_of(half: &[Order], order_id: u64) -> usize {
 fn insert(half: &mut Vec<Order>, order: Order, newest_first: bool) {
     let rank = |order: &Order| {
         let price = match order.side {
+            _ if order.is_auction_market() => i128::from(order.order_id),
             Side::Buy => -order.price,
             Side::Sell => order.price,
         };
