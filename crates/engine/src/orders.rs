@@ -235,7 +235,7 @@ impl Engine {
             let slot = self.arena.orders.insert(taker.order);
             self.arena.orders.set_client_order_id(slot, &taker.client_order_id);
             self.ledger.append_order(&mut self.arena, account, slot);
-            self.rest(at, slot, command.side, command.price);
+            self.books[at].rest(&mut self.arena, slot, command.side, command.price);
         } else {
             self.remember(account, &taker.client_order_id);
         }

@@ -138,17 +138,21 @@ impl Random {
         NewOrderList { contingency, orders }
     }
 
-    fn command(&mut self, last_order_id: u64, now_ns: i64) -> Command {
-        let account_id = AccountId(2 + self.below(4) as u32);
-        let order_id = OrderId(last_order_id.saturating_sub(self.below(40)));
+    fn command(&mut self, engine: &Engine, now_ns: i64) -> Command {
+        let mut account_id = AccountId(2 + self.below(4) as u32);
+        let open: Vec<OrderId> = engine.open_orders(account_id).map(|order| order.order_id).collect();
+        let order_id = if open.is_empty() { OrderId(1 + self.below(50)) } else { self.of(&open) };
+        if self.one_in(20) {
+            account_id = AccountId(2 + self.below(4) as u32);
+        }
         match self.below(100) {
             0..=64 => Command::NewOrder(self.order(now_ns)),
-            65..=74 => Command::CancelOrder(CancelOrder {
+            65..=70 => Command::CancelOrder(CancelOrder {
                 account_id: if self.one_in(2) { AccountId::NONE } else { account_id },
                 order_id,
                 client_order_id: ClientOrderId::EMPTY,
             }),
-            75..=86 => Command::ReplaceOrder(ReplaceOrder {
+            71..=86 => Command::ReplaceOrder(ReplaceOrder {
                 account_id,
                 order_id,
                 original_client_order_id: ClientOrderId::EMPTY,
@@ -267,7 +271,7 @@ fn run(seed: u64, commands: u64, prepare: impl Fn(&mut Random, &mut Venue)) {
     let mut random = Random(seed);
     let mut venue = Venue::new();
     prepare(&mut random, &mut venue);
-    let (mut engine, mut now_ns, mut last_order_id) = (venue.engine, venue.now_ns, 0);
+    let (mut engine, mut now_ns) = (venue.engine, venue.now_ns);
     let mut twin = engine.clone();
     let (mut accepted, mut events, mut of_twin) = (0, Vec::new(), Vec::new());
     for step in 0..commands {
@@ -277,18 +281,13 @@ fn run(seed: u64, commands: u64, prepare: impl Fn(&mut Random, &mut Venue)) {
             now_ns += 2_000_000;
         }
         let due = engine.next_due_ns() <= now_ns;
-        let command = if due { Command::AdvanceTime } else { random.command(last_order_id, now_ns) };
+        let command = if due { Command::AdvanceTime } else { random.command(&engine, now_ns) };
         events.clear();
         of_twin.clear();
         let sequence = engine.sequence() + 1;
         accepted += u64::from(engine.apply(sequence, now_ns, &command, &mut events));
         twin.apply(sequence, now_ns, &command, &mut of_twin);
         assert_eq!(events, of_twin, "{context}: a restored engine does the same on {command:?}");
-        for event in &events {
-            if let Event::Execution(report) = event {
-                last_order_id = last_order_id.max(report.order_id.0);
-            }
-        }
         if random.one_in(8) {
             twin = restored(&engine, &context);
         }
