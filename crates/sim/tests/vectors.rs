@@ -55,7 +55,10 @@ fn every_scenario_comes_out_as_written() {
             };
             match catch_unwind(AssertUnwindSafe(run)) {
                 Ok(made) => checks += made,
-                Err(_) => failures.push(format!("{name}: {}, step {}", string(scenario, "name"), place.get())),
+                Err(panic) => {
+                    let said = panic.downcast_ref::<String>().map_or("", String::as_str);
+                    failures.push(format!("{name}: {}, step {}: {said}", string(scenario, "name"), place.get()));
+                }
             }
         }
     }
