@@ -81,7 +81,8 @@ def python_page() -> str:
 
 def _class(name: str, thing: type) -> list[str]:
     lines = [f"## `{name}`", "", "```text", inspect.cleandoc(thing.__doc__ or ""), "```", ""]
-    for method, value in vars(thing).items():
+    parts = [part for part in reversed(thing.__mro__) if part.__module__.startswith("beurs.administration")]
+    for method, value in [item for part in (*parts, thing) if thing is not beurs.Staff for item in vars(part).items()]:
         if method.startswith("_"):
             continue
         if isinstance(value, property):

@@ -23,7 +23,7 @@ def order(count=1, **fields):
 
 def test_the_types_are_those_of_the_compiled_module():
     assert COMMAND.itemsize == engine.COMMAND_SIZE == 136
-    assert EVENT.itemsize == engine.EVENT_SIZE == 312
+    assert EVENT.itemsize == engine.EVENT_SIZE == 336
     assert COMMAND.names == tuple(name for name, _, _ in engine.COMMAND_FIELDS)
 
 
@@ -88,7 +88,7 @@ def test_a_batch_with_one_bad_record_changes_nothing(ex, count):
         ("time_in_force", 0),
         ("post_only", 2),
         ("self_trade_prevention", 5),
-        ("reserved", 1),
+        ("reserved_2", 1),
         ("client_order_id", b"a b"),
         ("client_order_id", b"\x00a"),
         ("client_order_id", b"\xff"),
@@ -132,6 +132,6 @@ def test_amounts_join_and_split():
 
 
 def test_cut_event_bytes_are_refused():
-    with pytest.raises(InputError, match="312"):
+    with pytest.raises(InputError, match="336"):
         records.events(b"\x00" * 311)
     assert len(records.events(b"")) == 0

@@ -22,15 +22,23 @@ __all__ = [
     "Event",
     "Node",
     "add_asset",
+    "adjust_trade",
+    "administer",
+    "advance_time",
+    "bust_trade",
+    "cancel_all_after",
     "cancel_order",
+    "cancel_replace",
     "decode_events",
     "deposit",
     "enums",
     "format_amount",
     "format_decimal",
+    "kill_switch",
     "list_instrument",
     "mass_cancel",
     "new_order",
+    "new_order_list",
     "open_account",
     "parse_amount",
     "parse_decimal",
@@ -39,7 +47,21 @@ __all__ = [
     "replay_lobster",
     "replay_stream",
     "set_account_group",
+    "set_account_mode",
+    "set_features",
+    "set_fee_cap",
+    "set_fee_promotion",
+    "set_fee_tier",
     "set_fees",
+    "set_instrument_group",
+    "set_lead_market_maker",
+    "set_mark_price",
+    "set_matching",
+    "set_price_bands",
+    "set_random_seed",
+    "set_risk_limits",
+    "set_schedule",
+    "set_trade_group",
     "set_trading_status",
     "verify",
     "withdraw",
@@ -69,6 +91,19 @@ def new_order(
     quantity: int,
     quote_quantity: int,
     client_order_id: str,
+    *,
+    key_id: int = 0,
+    trigger_price: int = 0,
+    trigger_by: int = 0,
+    trail_bps: int = 0,
+    display_quantity: int = 0,
+    hidden: bool = False,
+    min_quantity: int = 0,
+    expire_time_ns: int = 0,
+    auction_only: bool = False,
+    slide: bool = False,
+    peg: int = 0,
+    peg_offset: int = 0,
 ) -> bytes: ...
 def cancel_order(account_id: int, order_id: int, client_order_id: str) -> bytes: ...
 def replace_order(
@@ -78,6 +113,9 @@ def replace_order(
     client_order_id: str,
     price: int,
     quantity: int,
+    *,
+    trigger_price: int = 0,
+    display_quantity: int = 0,
 ) -> bytes: ...
 def mass_cancel(account_id: int, instrument_id: int, side: int) -> bytes: ...
 def deposit(account_id: int, asset_id: int, amount: int) -> bytes: ...
@@ -98,7 +136,96 @@ def list_instrument(
 ) -> bytes: ...
 def set_account_group(account_id: int, group_id: int) -> bytes: ...
 def set_fees(instrument_id: int, group_id: int, maker_ppm: int, taker_ppm: int) -> bytes: ...
-def set_trading_status(instrument_id: int, status: int) -> bytes: ...
+def set_trading_status(
+    instrument_id: int | None,
+    status: int,
+    *,
+    instrument_group_id: int | None = None,
+    reason: int = 1,
+    end_time_ns: int = 0,
+) -> bytes: ...
+def adjust_trade(
+    trade_id: int, instrument_id: int, buyer: int, seller: int, price: int, quantity: int, new_price: int
+) -> bytes: ...
+def administer(actor: str, reason: str, command: bytes) -> bytes: ...
+def advance_time() -> bytes: ...
+def bust_trade(
+    trade_id: int,
+    instrument_id: int,
+    buyer: int,
+    seller: int,
+    price: int,
+    quantity: int,
+    buyer_fee: int,
+    seller_fee: int,
+) -> bytes: ...
+def cancel_all_after(account_id: int, timeout_ns: int) -> bytes: ...
+def cancel_replace(mode: int, cancel: bytes, new_order: bytes) -> bytes: ...
+def kill_switch(
+    engaged: bool,
+    *,
+    instrument_id: int | None = None,
+    group_id: int | None = None,
+    account_id: int | None = None,
+    key_id: int | None = None,
+) -> bytes: ...
+def new_order_list(contingency: int, orders: list[bytes]) -> bytes: ...
+def set_account_mode(account_id: int, mode: int) -> bytes: ...
+def set_features(instrument_id: int, features: int, max_triggers: int = 1_000) -> bytes: ...
+def set_fee_cap(instrument_id: int, group_id: int, max_fee: int) -> bytes: ...
+def set_fee_promotion(
+    instrument_id: int, group_id: int, from_ns: int, until_ns: int, maker_ppm: int, taker_ppm: int
+) -> bytes: ...
+def set_fee_tier(
+    instrument_id: int, group_id: int, tier: int, min_volume: int, maker_ppm: int, taker_ppm: int
+) -> bytes: ...
+def set_instrument_group(instrument_id: int, instrument_group_id: int) -> bytes: ...
+def set_lead_market_maker(instrument_id: int, account_id: int, share: int) -> bytes: ...
+def set_mark_price(instrument_id: int, price: int) -> bytes: ...
+def set_matching(
+    instrument_id: int,
+    algorithm: int,
+    top_max: int = 0,
+    lead_percent: int = 0,
+    fifo_percent: int = 0,
+    min_allocation: int = 1,
+    leveling: bool = False,
+) -> bytes: ...
+def set_price_bands(
+    instrument_id: int,
+    *,
+    reference: int = 0,
+    static_up_bps: int = 0,
+    static_down_bps: int = 0,
+    dynamic_bps: int = 0,
+    collar_bps: int = 0,
+    action: int = 1,
+    auction_ns: int = 0,
+    auction_random_ns: int = 0,
+    limit_state_ns: int = 0,
+) -> bytes: ...
+def set_random_seed(seed: int) -> bytes: ...
+def set_risk_limits(
+    instrument_id: int,
+    *,
+    account_id: int | None = None,
+    group_id: int | None = None,
+    key_id: int | None = None,
+    max_order_quantity: int = 0,
+    max_order_notional: int = ...,
+    max_open_orders: int = 0,
+    max_open_conditional_orders: int = 0,
+    max_position: int = 0,
+    max_exposure: int = ...,
+    max_order_rate: int = 0,
+    rate_window_ns: int = 0,
+    fat_finger_bps: int = 0,
+    duplicate_window_ns: int = 0,
+) -> bytes: ...
+def set_schedule(
+    instrument_id: int, slot: int, weekdays: int, time_of_day_ns: int, random_ns: int, status: int
+) -> bytes: ...
+def set_trade_group(account_id: int, trade_group_id: int) -> bytes: ...
 def decode_events(events: bytes) -> list[Event]: ...
 def verify(path: str | PathLike[str], progress: Callable[[int, int], Any] | None = None) -> dict[str, Any]: ...
 def replay_lobster(
@@ -143,9 +270,17 @@ class Event:
     @property
     def asset_id(self) -> int | None: ...
     @property
+    def key_id(self) -> int | None: ...
+    @property
+    def list_id(self) -> int | None: ...
+    @property
     def exec_type(self) -> str | None: ...
     @property
     def status(self) -> str | None: ...
+    @property
+    def status_reason(self) -> str | None: ...
+    @property
+    def end_time_ns(self) -> int | None: ...
     @property
     def side(self) -> str | None: ...
     @property
@@ -161,6 +296,8 @@ class Event:
     @property
     def price(self) -> int | None: ...
     @property
+    def new_price(self) -> int | None: ...
+    @property
     def quantity(self) -> int | None: ...
     @property
     def quote_quantity(self) -> int | None: ...
@@ -168,6 +305,8 @@ class Event:
     def filled_quantity(self) -> int | None: ...
     @property
     def leaves_quantity(self) -> int | None: ...
+    @property
+    def displayed_quantity(self) -> int | None: ...
     @property
     def hold(self) -> int | None: ...
     @property
@@ -185,7 +324,55 @@ class Event:
     @property
     def counter_order_id(self) -> int | None: ...
     @property
+    def waits(self) -> bool | None: ...
+    @property
+    def limit_price(self) -> int | None: ...
+    @property
+    def trigger_price(self) -> int | None: ...
+    @property
+    def trigger_by(self) -> str | None: ...
+    @property
+    def trail_bps(self) -> int | None: ...
+    @property
+    def display_quantity(self) -> int | None: ...
+    @property
+    def hidden(self) -> bool | None: ...
+    @property
+    def min_quantity(self) -> int | None: ...
+    @property
+    def expire_time_ns(self) -> int | None: ...
+    @property
+    def auction_only(self) -> bool | None: ...
+    @property
+    def slide(self) -> bool | None: ...
+    @property
+    def peg(self) -> str | None: ...
+    @property
+    def peg_offset(self) -> int | None: ...
+    @property
+    def contingency(self) -> str | None: ...
+    @property
+    def volume(self) -> int | None: ...
+    @property
+    def imbalance(self) -> int | None: ...
+    @property
+    def deadline_ns(self) -> int | None: ...
+    @property
     def count(self) -> int | None: ...
+    @property
+    def scope(self) -> str | None: ...
+    @property
+    def engaged(self) -> bool | None: ...
+    @property
+    def setting(self) -> str | None: ...
+    @property
+    def buyer_id(self) -> int | None: ...
+    @property
+    def seller_id(self) -> int | None: ...
+    @property
+    def actor(self) -> str | None: ...
+    @property
+    def note(self) -> str | None: ...
     @property
     def amount(self) -> int | None: ...
     @property
@@ -234,6 +421,7 @@ class Node:
         post_only: bool = False,
         self_trade_prevention: int = 0,
         quote_quantity: int = ...,
+        key_id: int = 0,
     ) -> int: ...
     def cancel_order(self, account_id: int, order_id: int) -> int: ...
     def replace_order(self, account_id: int, order_id: int, price: int, quantity: int) -> int: ...

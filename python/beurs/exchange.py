@@ -8,21 +8,46 @@ returns when that is durable (with a journal) or done (in memory), and either ha
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from beurs import engine, records
+from beurs import arguments, engine, records
+from beurs.administration import Administration
 from beurs.catalogue import Account, Asset, Catalogue, Instrument
 from beurs.errors import InputError, Lagged, OrderRejected, Rejected
-from beurs.reports import AccountOpened, Event, ExecutionReport, MassCanceled, Posted, Rejection, Translator
+from beurs.reports import (
+    Administered,
+    CancelAllAfterSet,
+    Event,
+    ExecutionReport,
+    OrderListStatus,
+    Posted,
+    Rejection,
+    TimeAdvanced,
+    Translator,
+)
 from beurs.rows import OrderRow
-from beurs.values import Number, OrderStatus, OrderType, SelfTradePrevention, Side, Step, TimeInForce, TradingStatus
+from beurs.values import (
+    CancelReplaceMode,
+    Contingency,
+    ExecType,
+    ListStatus,
+    Number,
+    OrderStatus,
+    OrderType,
+    Peg,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    TriggerBy,
+)
 
-__all__ = ["Balance", "Book", "Exchange", "Order", "PriceLevel", "Result"]
+__all__ = ["Balance", "Book", "CancelReplaced", "Exchange", "ListResult", "Order", "PriceLevel", "Result", "Staff"]
 
 MAX_DEPTH = 1_000_000
 """The most price levels of one side that `Exchange.book` gives."""
@@ -30,6 +55,8 @@ MAX_DEPTH = 1_000_000
 _EVENT_CHUNK_BYTES = 8 << 20
 _RULES = {code: (number, rule) for number, code, rule in engine.reject_reasons()}
 _ReportType = TypeVar("_ReportType")
+_CONDITIONAL = {OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT}
+_WITHOUT_LIMIT = {OrderType.MARKET, OrderType.STOP, OrderType.TAKE_PROFIT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +66,55 @@ class Result:
     Attributes:
         order_id: The venue's id of the order.
         status: Its state after the command.
-        reports: Everything that happened, in its order; of trades both sides.
+        reports: What happened to orders, in its order; of trades both sides.
+        events: Everything that happened, in its order: the reports, and what they led to.
     """
 
     order_id: int
     status: OrderStatus
     reports: list[ExecutionReport]
+    events: list[Event] = field(repr=False)
 
     @property
     def trades(self) -> list[ExecutionReport]:
         """This order's own side of every trade."""
         return [report for report in self.reports if report.trade_id and report.order_id == self.order_id]
+
+
+@dataclass(frozen=True, slots=True)
+class ListResult:
+    """What became of an order list.
+
+    Attributes:
+        list_id: The venue's id of it.
+        status: Its state after the command.
+        order_ids: The venue's ids of its orders, in the order they were given.
+        reports: What happened to orders, in its order; of trades both sides.
+        events: Everything that happened, in its order.
+    """
+
+    list_id: int
+    status: ListStatus
+    order_ids: list[int]
+    reports: list[ExecutionReport]
+    events: list[Event] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReplaced:
+    """What became of the two halves of a cancel-replace. Of each, one is given and the other None.
+
+    Attributes:
+        canceled: The report of the canceled order.
+        cancel_rejected: Why the cancel was refused.
+        entered: What became of the new order.
+        order_rejected: Why the new order was refused.
+    """
+
+    canceled: ExecutionReport | None
+    cancel_rejected: Rejection | None
+    entered: Result | None
+    order_rejected: Rejection | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +165,7 @@ class Order:
     hold: str
 
 
-class Exchange:
+class Exchange(Administration):
     """An exchange in this process.
 
     Args:
@@ -160,88 +225,6 @@ class Exchange:
 
     # What there is.
 
-    def add_asset(self, code: str, *, scale: int) -> Asset:
-        """Makes an asset known. Its smallest unit is `10**-scale`, with `scale` from 0 to 18.
-
-        Raises Rejected: `invalid_code`, `duplicate_code`, `invalid_scale`, `too_many_entries`.
-        """
-        self._execute(engine.add_asset(_text("code", code), _integer("scale", scale, 0, 255)))
-        return self._catalogue.asset(code)
-
-    def list_instrument(
-        self,
-        symbol: str,
-        *,
-        base: str | int,
-        quote: str | int,
-        tick_size: Number,
-        lot_size: Number,
-        min_quantity: Number | None = None,
-        max_quantity: Number | None = None,
-        min_notional: Number | None = None,
-    ) -> Instrument:
-        """Makes an instrument tradable: `base` for `quote`, at once.
-
-        Args:
-            symbol: Its unique symbol.
-            base: The asset that is traded.
-            quote: The asset that pays.
-            tick_size: The price step, in quote per base.
-            lot_size: The quantity step, in base.
-            min_quantity: The smallest order, in base; one lot if not given.
-            max_quantity: The largest order, in base; 2**53 - 1 lots if not given.
-            min_notional: The smallest price × quantity of an order, in quote; none if not given.
-
-        Raises Rejected: `duplicate_code`, `same_asset`, `inexact_notional` and others of 501 to 511.
-        """
-        base_asset, quote_asset = self._catalogue.asset(base), self._catalogue.asset(quote)
-        tick, lot = Step.of(tick_size, "tick_size"), Step.of(lot_size, "lot_size")
-        command = engine.list_instrument(
-            _text("symbol", symbol),
-            base_asset.asset_id,
-            quote_asset.asset_id,
-            tick.mantissa,
-            tick.scale,
-            lot.mantissa,
-            lot.scale,
-            1 if min_quantity is None else lot.count(min_quantity, "min_quantity"),
-            2**53 - 1 if max_quantity is None else lot.count(max_quantity, "max_quantity"),
-            0 if min_notional is None else quote_asset.unit.units(min_notional, "min_notional"),
-        )
-        self._execute(command)
-        return self._catalogue.instrument(symbol)
-
-    def open_account(self, code: str, *, group_id: int = 0) -> Account:
-        """Opens an account in a fee group. Raises Rejected: `invalid_code`, `duplicate_code`, `too_many_entries`."""
-        command = engine.open_account(_text("code", code), _integer("group_id", group_id, 0, 65_535))
-        (opened,) = _all_of(AccountOpened, self._execute(command))
-        return self._catalogue.opened(Account(opened.account_id, opened.code, opened.group_id))
-
-    def set_account_group(self, account: str | int, group_id: int) -> None:
-        """Moves an account to another fee group. Its open orders keep the fees they were entered with."""
-        account_id = self._catalogue.account(account).account_id
-        self._execute(engine.set_account_group(account_id, _integer("group_id", group_id, 0, 65_535)))
-
-    def set_fees(self, symbol: str | int, *, maker_ppm: int, taker_ppm: int, group_id: int = 0) -> None:
-        """Sets the fees of a group on an instrument, in parts per million of the notional, for orders from now on.
-
-        What is set for group 0 holds for every group that has nothing of its own. A negative `maker_ppm` is a rebate.
-
-        Raises Rejected: `invalid_fee`.
-        """
-        command = engine.set_fees(
-            self._catalogue.instrument(symbol).instrument_id,
-            _integer("group_id", group_id, 0, 65_535),
-            _integer("maker_ppm", maker_ppm, -(2**31), 2**31 - 1),
-            _integer("taker_ppm", taker_ppm, -(2**31), 2**31 - 1),
-        )
-        self._execute(command)
-
-    def set_trading_status(self, symbol: str | int, status: TradingStatus | str) -> None:
-        """Says what an instrument accepts: `open`, `post_only`, `cancel_only` or `halted`."""
-        number = TradingStatus.of(status, "status").number
-        self._execute(engine.set_trading_status(self._catalogue.instrument(symbol).instrument_id, number))
-
     def assets(self) -> list[Asset]:
         """All assets, by ascending asset_id."""
         return self._catalogue.assets()
@@ -295,6 +278,18 @@ class Exchange:
         post_only: bool = False,
         self_trade_prevention: SelfTradePrevention | str = SelfTradePrevention.NONE,
         client_order_id: str | None = None,
+        trigger_price: Number | None = None,
+        trigger_by: TriggerBy | str = TriggerBy.LAST,
+        trail_bps: int | None = None,
+        display_quantity: Number | None = None,
+        hidden: bool = False,
+        min_quantity: Number | None = None,
+        expire_time_ns: int | None = None,
+        auction_only: bool = False,
+        slide: bool = False,
+        peg: Peg | str = Peg.NONE,
+        peg_offset: Number | None = None,
+        key_id: int = 0,
     ) -> Result:
         """Enters an order (FIX D).
 
@@ -303,13 +298,28 @@ class Exchange:
             symbol: What is traded.
             side: `buy` or `sell`.
             quantity: How much, in base. A market order may be given by `quote_quantity` instead.
-            price: The limit, in quote per base. Without it the order is a market order.
+            price: The limit, in quote per base; of a pegged order the worst price. Without it the order is a market
+                order.
             quote_quantity: How much quote a market order may trade, before fees.
-            order_type: `limit` or `market`; what the price says if not given.
-            time_in_force: `gtc`, `ioc` or `fok`; if not given `gtc` for a limit and `ioc` for a market order.
+            order_type: What the price says if not given; a conditional order (`stop`, `stop_limit`, `take_profit`,
+                `take_profit_limit`) and `market_to_limit` must say it.
+            time_in_force: If not given `gtd` with an expire_time_ns, else `gtc` for an order with a limit and `ioc` for
+                one without.
             post_only: Refuse the order rather than let it take.
             self_trade_prevention: What to do on meeting an own order.
             client_order_id: 1 to 36 printable ASCII characters without spaces. Sent again, it has no second effect.
+            trigger_price: The price that triggers a conditional order; one that trails begins to at this price.
+            trigger_by: Which price triggers it: `last`, `best` or `mark`.
+            trail_bps: How far a conditional order trails the best price seen, in basis points.
+            display_quantity: How much of it is shown at one time, in base.
+            hidden: Show nothing of it.
+            min_quantity: How much must trade at once, in base, or it is canceled.
+            expire_time_ns: When a `gtd` order expires: nanoseconds since 1970 UTC.
+            auction_only: It lives in auctions only.
+            slide: A post-only order that would trade is priced one tick behind the opposite best price instead.
+            peg: What its price follows: `primary`, the best price of its own side, or `market`, that of the other.
+            peg_offset: How far it stays behind the price it follows, in quote per base.
+            key_id: The account's key that it is sent with, for the key's limits; 0 for none.
 
         Returns:
             Its id, its state and the reports of everything that happened, makers included.
@@ -319,39 +329,153 @@ class Exchange:
             DecimalError: A number breaks the grammar, or is not a whole number of ticks or lots.
             InputError, NotFound, TypeError: An argument cannot be meant.
         """
+        given = locals()  # All of the arguments, under their names: the orders of a list have the same ones.
+        del given["self"]
+        return self._order(self._new_order(**given))
+
+    def _new_order(
+        self,
+        account: str | int,
+        symbol: str | int,
+        side: Side | str,
+        quantity: Number | None = None,
+        *,
+        price: Number | None = None,
+        quote_quantity: Number | None = None,
+        order_type: OrderType | str | None = None,
+        time_in_force: TimeInForce | str | None = None,
+        post_only: bool = False,
+        self_trade_prevention: SelfTradePrevention | str = SelfTradePrevention.NONE,
+        client_order_id: str | None = None,
+        trigger_price: Number | None = None,
+        trigger_by: TriggerBy | str = TriggerBy.LAST,
+        trail_bps: int | None = None,
+        display_quantity: Number | None = None,
+        hidden: bool = False,
+        min_quantity: Number | None = None,
+        expire_time_ns: int | None = None,
+        auction_only: bool = False,
+        slide: bool = False,
+        peg: Peg | str = Peg.NONE,
+        peg_offset: Number | None = None,
+        key_id: int = 0,
+    ) -> bytes:
+        """The encoding of an order, from the arguments of `submit`."""
         owner, instrument = self._catalogue.account(account), self._catalogue.instrument(symbol)
-        if order_type is None:
-            kind = OrderType.MARKET if price is None else OrderType.LIMIT
-        else:
+        follows = Peg.of(peg, "peg")
+        if order_type is not None:
             kind = OrderType.of(order_type, "order_type")
-        if time_in_force is None:
-            life = TimeInForce.GTC if kind is OrderType.LIMIT else TimeInForce.IOC
+        elif trigger_price is not None or trail_bps is not None:
+            raise InputError("order_type", f"must be given for a conditional order: {', '.join(sorted(_CONDITIONAL))}")
         else:
+            kind = OrderType.MARKET if price is None and follows is Peg.NONE else OrderType.LIMIT
+        if time_in_force is not None:
             life = TimeInForce.of(time_in_force, "time_in_force")
+        elif expire_time_ns is not None:
+            life = TimeInForce.GTD
+        else:
+            life = TimeInForce.IOC if kind in _WITHOUT_LIMIT else TimeInForce.GTC
         price_ticks = 0 if price is None else instrument.tick.count(price, "price")
         lots = 0 if quantity is None else instrument.lot.count(quantity, "quantity")
         quote_units = 0 if quote_quantity is None else instrument.quote_unit.units(quote_quantity, "quote_quantity")
         # The engine knows an absent number as 0. A 0 that was given is not an absent one.
-        if price is not None and kind is OrderType.MARKET and price_ticks == 0:
-            raise InputError("price", "must not be given for a market order")
+        if price is not None and price_ticks == 0 and (kind in _WITHOUT_LIMIT or follows is not Peg.NONE):
+            must = "must be above 0" if follows is not Peg.NONE else f"must not be given for a {kind} order"
+            raise InputError("price", must)
         if quantity is not None and quote_quantity is not None and (lots == 0 or quote_units == 0):
             raise InputError("quote_quantity", "must not be given together with quantity")
         if quote_quantity is not None and quote_units == 0:
             raise InputError("quote_quantity", "must be above 0")
-        command = engine.new_order(
+        return engine.new_order(
             owner.account_id,
             instrument.instrument_id,
             Side.of(side, "side").number,
             kind.number,
             life.number,
-            _flag("post_only", post_only),
+            arguments.flag("post_only", post_only),
             SelfTradePrevention.of(self_trade_prevention, "self_trade_prevention").number,
             price_ticks,
             lots,
             quote_units,
-            _client_order_id("client_order_id", client_order_id),
+            arguments.client_order_id("client_order_id", client_order_id),
+            key_id=arguments.integer("key_id", key_id, 0, 65_535),
+            trigger_price=arguments.count("trigger_price", trigger_price, instrument.tick),
+            trigger_by=TriggerBy.of(trigger_by, "trigger_by").number,
+            trail_bps=0 if trail_bps is None else arguments.integer("trail_bps", trail_bps, 1, 65_535),
+            display_quantity=arguments.count("display_quantity", display_quantity, instrument.lot),
+            hidden=arguments.flag("hidden", hidden),
+            min_quantity=arguments.count("min_quantity", min_quantity, instrument.lot),
+            expire_time_ns=arguments.nanoseconds("expire_time_ns", expire_time_ns),
+            auction_only=arguments.flag("auction_only", auction_only),
+            slide=arguments.flag("slide", slide),
+            peg=follows.number,
+            peg_offset=0 if peg_offset is None else instrument.tick.count(peg_offset, "peg_offset"),
         )
-        return self._order(command)
+
+    def submit_list(
+        self, account: str | int, contingency: Contingency | str, orders: Sequence[Mapping[str, Any]]
+    ) -> ListResult:
+        """Enters orders that depend on each other (FIX E).
+
+        Args:
+            account: Who pays.
+            contingency: `oco`: one cancels the other. `oto`: the second waits for the first to fill completely.
+                `otoco`: the second and third are an OCO pair that does.
+            orders: Two or three orders of one instrument, each the arguments of `submit` but the account, by name.
+
+        Raises OrderRejected: `invalid_order_list`, and as `submit` does. All of them are entered or none.
+        """
+        dependence = Contingency.of(contingency, "contingency")
+        if len(orders) > 3:
+            raise InputError("orders", "a list has two or three orders")
+        encoded = [self._new_order(account, **order) for order in orders]
+        events = self._execute(engine.new_order_list(dependence.number, encoded), OrderRejected)
+        states = [event for event in events if isinstance(event, OrderListStatus)]
+        entered, reports = states[0], _those(ExecutionReport, events)
+        new = [report.order_id for report in reports if report.exec_type is ExecType.NEW]
+        status = [state.status for state in states if state.list_id == entered.list_id][-1]
+        return ListResult(entered.list_id, status, new[: len(orders)], reports, events)
+
+    def cancel_replace(
+        self,
+        account: str | int,
+        order_id: int | None = None,
+        *,
+        new_order: Mapping[str, Any],
+        client_order_id: str | None = None,
+        mode: CancelReplaceMode | str = CancelReplaceMode.STOP_ON_FAILURE,
+    ) -> CancelReplaced:
+        """Cancels an open order of the account and enters another one, as one command.
+
+        Args:
+            account: Whose orders.
+            order_id: The venue's id of the order to cancel.
+            new_order: The order to enter: the arguments of `submit` but the account, by name.
+            client_order_id: The client's id of the order to cancel; either id or both.
+            mode: `stop_on_failure`: the new order is entered only if the cancel succeeds. `allow_failure`: whatever
+                becomes of the cancel.
+
+        Raises OrderRejected if nothing was done: the cancel was refused and stopped the rest, or both were refused.
+        """
+        canceling = engine.cancel_order(
+            self._catalogue.account(account).account_id,
+            arguments.order_id(order_id),
+            arguments.client_order_id("client_order_id", client_order_id),
+        )
+        how = CancelReplaceMode.of(mode, "mode")
+        command = engine.cancel_replace(how.number, canceling, self._new_order(account, **new_order))
+        events = self._translator.events(self._node.execute(command))
+        if len(events) == 1:
+            self._accepted(events, OrderRejected)
+        first, rest = events[0], events[1:]
+        refusals = _those(Rejection, rest)
+        at = next((i for i, event in enumerate(rest) if _is_new(event)), len(rest))
+        return CancelReplaced(
+            canceled=first if isinstance(first, ExecutionReport) else None,
+            cancel_rejected=first if isinstance(first, Rejection) else None,
+            entered=None if refusals else _result(rest[at:]),
+            order_rejected=refusals[-1] if refusals else None,
+        )
 
     def cancel(
         self, account: str | int | None, order_id: int | None = None, *, client_order_id: str | None = None
@@ -364,10 +488,11 @@ class Exchange:
         """
         command = engine.cancel_order(
             0 if account is None else self._catalogue.account(account).account_id,
-            _order_id(order_id),
-            _client_order_id("client_order_id", client_order_id),
+            arguments.order_id(order_id),
+            arguments.client_order_id("client_order_id", client_order_id),
         )
-        return self._order(command).reports[-1]
+        result = self._order(command)
+        return [report for report in result.reports if report.order_id == result.order_id][-1]
 
     def replace(
         self,
@@ -378,6 +503,8 @@ class Exchange:
         price: Number | None = None,
         quantity: Number | None = None,
         new_client_order_id: str | None = None,
+        trigger_price: Number | None = None,
+        display_quantity: Number | None = None,
     ) -> Result:
         """Changes an open order of the account (FIX G). It keeps its order_id.
 
@@ -391,13 +518,15 @@ class Exchange:
             price: The new limit; stays if not given.
             quantity: The new total quantity, what is filled included (FIX OrderQty 38); stays if not given.
             new_client_order_id: A new client's id for it; stays if not given.
+            trigger_price: The new trigger price of a conditional order that still waits; stays if not given.
+            display_quantity: The new display quantity of an iceberg order; stays if not given.
 
-        Raises OrderRejected as `submit` does, and `unknown_order`, `quantity_not_above_filled`.
+        Raises OrderRejected as `submit` does, and `unknown_order`, `quantity_not_above_filled`, `replace_not_allowed`.
         """
-        owner, reference = self._catalogue.account(account), _order_id(order_id)
-        present = _client_order_id("client_order_id", client_order_id)
-        ticks = lots = 0
-        if price is not None or quantity is not None:
+        owner, reference = self._catalogue.account(account), arguments.order_id(order_id)
+        present = arguments.client_order_id("client_order_id", client_order_id)
+        ticks = lots = trigger_ticks = display_lots = 0
+        if any(number is not None for number in (price, quantity, trigger_price, display_quantity)):
             row = None
             if reference:
                 row = self._node.order(reference)
@@ -409,15 +538,19 @@ class Exchange:
                 raise _refused("unknown_order")
             reference = row["order_id"]
             instrument = self._catalogue.instrument(row["instrument_id"])
-            ticks = 0 if price is None else _above_zero("price", instrument.tick.count(price, "price"))
-            lots = 0 if quantity is None else _above_zero("quantity", instrument.lot.count(quantity, "quantity"))
+            ticks = arguments.count("price", price, instrument.tick)
+            lots = arguments.count("quantity", quantity, instrument.lot)
+            trigger_ticks = arguments.count("trigger_price", trigger_price, instrument.tick)
+            display_lots = arguments.count("display_quantity", display_quantity, instrument.lot)
         command = engine.replace_order(
             owner.account_id,
             reference,
             present,
-            _client_order_id("new_client_order_id", new_client_order_id),
+            arguments.client_order_id("new_client_order_id", new_client_order_id),
             ticks,
             lots,
+            trigger_price=trigger_ticks,
+            display_quantity=display_lots,
         )
         return self._order(command)
 
@@ -433,13 +566,34 @@ class Exchange:
             0 if symbol is None else self._catalogue.instrument(symbol).instrument_id,
             0 if side is None else Side.of(side, "side").number,
         )
-        *reports, done = self._execute(command)
-        assert isinstance(done, MassCanceled)
-        return _all_of(ExecutionReport, reports)
+        reports = _those(ExecutionReport, self._execute(command))
+        return [report for report in reports if report.exec_type is ExecType.CANCELED]
+
+    def cancel_all_after(self, account: str | int, timeout_ns: int) -> CancelAllAfterSet:
+        """Has all orders of the account canceled when `timeout_ns` from now are over, unless it is called again before.
+
+        From 1 ms to 24 h; 0 disarms. Raises Rejected: `invalid_timeout`.
+        """
+        timeout = arguments.integer("timeout_ns", timeout_ns, -(2**63), 2**63 - 1)
+        events = self._execute(engine.cancel_all_after(self._catalogue.account(account).account_id, timeout))
+        return _those(CancelAllAfterSet, events)[-1]
+
+    def advance_time(self) -> TimeAdvanced:
+        """Does what is due by now. The exchange does so by itself, on time; this is for who will not wait for it."""
+        return _those(TimeAdvanced, self._execute(engine.advance_time()))[-1]
+
+    def staff(self, actor: str, reason: str) -> Staff:
+        """The commands of the venue's staff, each with who gives it and why in the journal and among the events.
+
+        Args:
+            actor: Who: at most 31 printable ASCII characters without spaces.
+            reason: Why: 1 to 64 printable ASCII characters.
+        """
+        return Staff(self, arguments.text("actor", actor), arguments.text("reason", reason))
 
     def order(self, order_id: int) -> Order | None:
         """The open order of that id, or None."""
-        row = self._node.order(_integer("order_id", order_id, 1, 2**63 - 1))
+        row = self._node.order(arguments.integer("order_id", order_id, 1, 2**63 - 1))
         return None if row is None else self._open_order(row)
 
     def open_orders(self, account: str | int) -> list[Order]:
@@ -450,7 +604,9 @@ class Exchange:
     def book(self, symbol: str | int, depth: int = 10) -> Book:
         """The best `depth` price levels of both sides, from 0 to 1,000,000."""
         instrument = self._catalogue.instrument(symbol)
-        sequence, bids, asks = self._node.book(instrument.instrument_id, _integer("depth", depth, 0, MAX_DEPTH))
+        sequence, bids, asks = self._node.book(
+            instrument.instrument_id, arguments.integer("depth", depth, 0, MAX_DEPTH)
+        )
 
         def levels(half: list[tuple[int, int, int]]) -> list[PriceLevel]:
             return [
@@ -471,7 +627,9 @@ class Exchange:
 
         Returns:
             The events, dtype `beurs.records.EVENT`, shape (m,) with m ≥ n, read-only. `sequence` says of which command
-            an event is: the first command of the batch has the exchange's sequence before it, plus 1. A refused command
+            an event is. The sequences of the commands go up by 1, except where the exchange puts a command of its own
+            in between: it does what is due (an expiry, the end of an auction), and the first may begin later than the
+            sequence before it, plus 1. Only the events of these commands are given; `events` has all. A refused command
             gives one event of kind REJECTED; it does not end the batch. Many commands may have one time.
 
         Raises:
@@ -490,8 +648,8 @@ class Exchange:
 
         Raises Lagged if there is no journal and events that far back are not held in memory any more.
         """
-        position = _integer("since", since, 0, 2**63 - 1)
-        most = None if limit is None else _integer("limit", limit, 1, 2**63 - 1)
+        position = arguments.integer("since", since, 0, 2**63 - 1)
+        most = None if limit is None else arguments.integer("limit", limit, 1, 2**63 - 1)
         events: list[Event] = []
         while most is None or len(events) < most:
             found = self._translator.events(self._events_after(position))
@@ -553,20 +711,19 @@ class Exchange:
             return node.replay_events(sequence, _EVENT_CHUNK_BYTES)
 
     def _execute(self, command: bytes, rejected: type[Rejected] = Rejected) -> list[Event]:
-        events = self._translator.events(self._node.execute(command))
+        return self._accepted(self._translator.events(self._node.execute(command)), rejected)
+
+    def _accepted(self, events: list[Event], rejected: type[Rejected]) -> list[Event]:
         first = events[0]
         if isinstance(first, Rejection):
             raise rejected(first.code, first.reason, _RULES[first.code][1], first.sequence)
         return events
 
     def _order(self, command: bytes) -> Result:
-        reports = _all_of(ExecutionReport, self._execute(command, OrderRejected))
-        order_id = reports[0].order_id
-        last = next(report for report in reversed(reports) if report.order_id == order_id)
-        return Result(order_id, last.status, reports)
+        return _result(self._execute(command, OrderRejected))
 
     def _post(self, command: bytes) -> Balance:
-        (posted,) = _all_of(Posted, self._execute(command))
+        (posted,) = _those(Posted, self._execute(command))
         unit = self._catalogue.asset(posted.asset).unit
         total, held = (_units(text, unit.scale) for text in (posted.total, posted.held))
         return Balance(posted.asset, posted.total, posted.held, unit.text(total - held))
@@ -602,11 +759,21 @@ def _refused(code: str) -> OrderRejected:
     return OrderRejected(code, number, rule)
 
 
-def _all_of(kind: type[_ReportType], events: list[Event]) -> list[_ReportType]:
-    """The events, all of which are of this kind."""
-    reports: list[_ReportType] = [event for event in events if isinstance(event, kind)]
-    assert len(reports) == len(events), events
-    return reports
+def _those(kind: type[_ReportType], events: Iterable[Event]) -> list[_ReportType]:
+    """The events of this kind."""
+    return [event for event in events if isinstance(event, kind)]
+
+
+def _is_new(event: Event) -> bool:
+    return isinstance(event, ExecutionReport) and event.exec_type is ExecType.NEW
+
+
+def _result(events: list[Event]) -> Result:
+    """What became of the order whose report is the first."""
+    reports = _those(ExecutionReport, events)
+    order_id = reports[0].order_id
+    last = next(report for report in reversed(reports) if report.order_id == order_id)
+    return Result(order_id, last.status, reports, events)
 
 
 def _units(text: str, scale: int) -> int:
@@ -615,41 +782,17 @@ def _units(text: str, scale: int) -> int:
     return int(whole + fraction.ljust(scale, "0"))
 
 
-def _text(field: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{field}: must be str, not {type(value).__name__}")
-    return value
+class Staff(Administration):
+    """The commands of the venue's staff, given by one of them for one reason. Made by `Exchange.staff`."""
 
+    __slots__ = ("_actor", "_catalogue", "_exchange", "_reason")
 
-def _integer(field: str, value: object, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{field}: must be int, not {type(value).__name__}")
-    if not low <= value <= high:
-        raise InputError(field, f"must be from {low} to {high}")
-    return value
+    def __init__(self, exchange: Exchange, actor: str, reason: str) -> None:
+        self._exchange = exchange
+        self._catalogue = exchange._catalogue
+        self._actor = actor
+        self._reason = reason
 
-
-def _above_zero(field: str, count: int) -> int:
-    if count == 0:
-        raise InputError(field, "must be above 0")
-    return count
-
-
-def _flag(field: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{field}: must be bool, not {type(value).__name__}")
-    return value
-
-
-def _order_id(value: object) -> int:
-    """An absent order_id is 0; a given one is at least 1."""
-    return 0 if value is None else _integer("order_id", value, 1, 2**63 - 1)
-
-
-def _client_order_id(field: str, value: object) -> str:
-    """An absent client_order_id is the empty text; a given one is not empty."""
-    if value is None:
-        return ""
-    if _text(field, value) == "":
-        raise InputError(field, "must be 1 to 36 printable ASCII characters without spaces")
-    return str(value)
+    def _execute(self, command: bytes, rejected: type[Rejected] = Rejected) -> list[Event]:
+        events = self._exchange._execute(engine.administer(self._actor, self._reason, command), rejected)
+        return [event for event in events if not isinstance(event, Administered)]

@@ -21,7 +21,7 @@ __all__ = ["COMMAND", "EVENT", "CommandKind", "EventKind", "amounts", "commands"
 
 
 class CommandKind(IntEnum):
-    """The `kind` of a COMMAND record."""
+    """The `kind` of a COMMAND record. Orders with terms do not fit one: they go one by one, encoded."""
 
     NEW_ORDER = 1
     CANCEL_ORDER = 2
@@ -44,6 +44,18 @@ class EventKind(IntEnum):
     ACCOUNT_GROUP_SET = 8
     FEES_SET = 9
     TRADING_STATUS_SET = 10
+    TERMS = 11
+    ORDER_LIST_STATUS = 12
+    AUCTION_INDICATION = 13
+    AUCTION_ENDED = 14
+    LIMIT_STATE_SET = 15
+    CANCEL_ALL_AFTER_SET = 16
+    TIME_ADVANCED = 17
+    MARK_PRICE_SET = 18
+    KILL_SWITCH_SET = 19
+    SETTING_CHANGED = 20
+    TRADE_CORRECTED = 21
+    ADMINISTERED = 22
 
 
 def _dtype(fields: Iterable[tuple[str, str, int]], size: int) -> np.dtype[np.void]:

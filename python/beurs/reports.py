@@ -13,27 +13,45 @@ from beurs import engine
 from beurs.catalogue import Catalogue
 from beurs.values import (
     CancelReason,
+    Contingency,
     ExecType,
     Liquidity,
+    ListStatus,
     OrderStatus,
     OrderType,
+    Peg,
     SelfTradePrevention,
+    Setting,
     Side,
+    StatusReason,
     TimeInForce,
     TradingStatus,
+    TriggerBy,
 )
 
 __all__ = [
     "AccountGroupSet",
     "AccountOpened",
+    "Administered",
     "AssetAdded",
+    "AuctionEnded",
+    "AuctionIndication",
+    "CancelAllAfterSet",
     "Event",
     "ExecutionReport",
     "FeesSet",
     "InstrumentListed",
+    "KillSwitchSet",
+    "LimitStateSet",
+    "MarkPriceSet",
     "MassCanceled",
+    "OrderListStatus",
+    "OrderTerms",
     "Posted",
     "Rejection",
+    "SettingChanged",
+    "TimeAdvanced",
+    "TradeCorrected",
     "TradingStatusSet",
     "Translator",
 ]
@@ -63,19 +81,21 @@ class ExecutionReport(_Said):
         symbol: On what instrument.
         exec_type: What happened.
         status: The state after it.
-        price: Its limit, or None for a market order.
+        price: Its limit, or None for an order without one.
         quantity: Its total quantity, or None for an order given by quote_quantity.
         quote_quantity: How much quote it may trade, or None.
         filled_quantity: What has traded of it, this report included (FIX CumQty 14).
         leaves_quantity: What may still trade of it (FIX LeavesQty 151).
+        displayed_quantity: What of it the book shows now.
         hold: The money held for it after this: quote for a buy, base for a sell.
-        cancel_reason: Why it was canceled or restated, or None.
+        key_id: The key that it was sent with, or None.
+        cancel_reason: Why it was canceled, has expired or was restated, or None.
         trade_id: Of a trade: its id; the other side's report has the same. Else None, as all that follow.
         last_price: Of a trade: its price, the maker's.
         last_quantity: Of a trade: how much.
         last_notional: Of a trade: price × quantity, in quote.
         fee: Of a trade: what this side pays, in quote; negative for a rebate.
-        liquidity: Of a trade: maker or taker.
+        liquidity: Of a trade: maker, taker or auction.
         counter_order_id: Of a trade: the other order.
     """
 
@@ -95,7 +115,9 @@ class ExecutionReport(_Said):
     quote_quantity: str | None
     filled_quantity: str
     leaves_quantity: str
+    displayed_quantity: str
     hold: str
+    key_id: int | None = None
     cancel_reason: CancelReason | None = None
     trade_id: int | None = None
     last_price: str | None = None
@@ -185,10 +207,163 @@ class FeesSet(_Said):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradingStatusSet(_Said):
-    """An instrument has another status."""
+    """An instrument has another status. `end_time_ns`: when an auction ends by itself, or None."""
 
     symbol: str
     status: TradingStatus
+    reason: StatusReason
+    end_time_ns: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderTerms(_Said):
+    """What an order says beyond its report; right after the `new`, `replaced` or `triggered` report of one with terms.
+
+    Attributes:
+        order_id: Which order.
+        list_id: Its order list, or None.
+        waits: Whether it waits for its trigger, or for another order of its list.
+        limit_price: The worst price of a pegged order, or None.
+        trigger_price: The price that triggers it, now, or None.
+        trigger_by: Which price triggers it.
+        trail_bps: How far it trails the best price seen, in basis points, or None.
+        display_quantity: How much of it is shown at one time, or None for all.
+        hidden: Whether nothing of it is shown.
+        min_quantity: How much must trade at once, or None.
+        expire_time_ns: When it expires, or None.
+        auction_only: Whether it lives in auctions only.
+        slide: Whether it is priced one tick from the opposite best price rather than refused.
+        peg: What its price follows.
+        peg_offset: How far it stays behind that, in quote per base.
+    """
+
+    order_id: int
+    account: str
+    symbol: str
+    list_id: int | None
+    waits: bool
+    limit_price: str | None
+    trigger_price: str | None
+    trigger_by: TriggerBy
+    trail_bps: int | None
+    display_quantity: str | None
+    hidden: bool
+    min_quantity: str | None
+    expire_time_ns: int | None
+    auction_only: bool
+    slide: bool
+    peg: Peg
+    peg_offset: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderListStatus(_Said):
+    """An order list has another state (FIX N)."""
+
+    list_id: int
+    account: str
+    symbol: str
+    contingency: Contingency
+    status: ListStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuctionIndication(_Said):
+    """What an auction would give if it ended now. `imbalance` is buys less sells left at the price, None: no trade."""
+
+    symbol: str
+    price: str | None
+    volume: str
+    imbalance: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuctionEnded(_Said):
+    """An auction is over; its trades come before it, all at `price`, or None if there were none."""
+
+    symbol: str
+    price: str | None
+    volume: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitStateSet(_Said):
+    """The best price of `side` has come to stand at a price band; None: it has left it."""
+
+    symbol: str
+    side: Side | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAllAfterSet(_Said):
+    """An account's dead-man timer was set; None: it is disarmed."""
+
+    account: str
+    deadline_ns: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeAdvanced(_Said):
+    """What was due has been done: `count` timers; their events come before it."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkPriceSet(_Said):
+    """An instrument has another mark price."""
+
+    symbol: str
+    price: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KillSwitchSet(_Said):
+    """A kill switch is engaged or released; the reports of the `count` orders that it canceled come before it.
+
+    Attributes:
+        scope: `all`, `instrument`, `group`, `account` or `key`; the fields that this names are given, others are None.
+    """
+
+    scope: str
+    engaged: bool
+    count: int
+    symbol: str | None
+    group_id: int | None
+    account: str | None
+    key_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingChanged(_Said):
+    """A setting without an event of its own has changed. What it is not about is None."""
+
+    setting: Setting
+    symbol: str | None
+    account: str | None
+    group_id: int | None
+    key_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeCorrected(_Said):
+    """A trade's money was moved back (`new_price` is None), or corrected; the postings come before it."""
+
+    trade_id: int
+    symbol: str
+    buyer: str
+    seller: str
+    price: str
+    new_price: str | None
+    quantity: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Administered(_Said):
+    """Who of the staff changed something, and why; the change's events come after it."""
+
+    actor: str
+    note: str
 
 
 Event: TypeAlias = (
@@ -202,8 +377,23 @@ Event: TypeAlias = (
     | AccountGroupSet
     | FeesSet
     | TradingStatusSet
+    | OrderTerms
+    | OrderListStatus
+    | AuctionIndication
+    | AuctionEnded
+    | LimitStateSet
+    | CancelAllAfterSet
+    | TimeAdvanced
+    | MarkPriceSet
+    | KillSwitchSet
+    | SettingChanged
+    | TradeCorrected
+    | Administered
 )
 """Everything the engine can say."""
+
+
+_SETTINGS_OF_GROUPS = {Setting.RISK_LIMITS, Setting.FEE_TIER, Setting.FEE_PROMOTION, Setting.FEE_CAP}
 
 
 class Translator:
@@ -301,13 +491,143 @@ class Translator:
                     event_time_ns=event_time_ns,
                     symbol=self._catalogue.instrument(fields["instrument_id"]).symbol,
                     status=TradingStatus(fields["status"]),
+                    reason=StatusReason(fields["status_reason"]),
+                    end_time_ns=fields["end_time_ns"] or None,
+                )
+            case "terms":
+                return self._terms(fields)
+            case "order_list_status":
+                return OrderListStatus(
+                    sequence=sequence,
+                    event_time_ns=event_time_ns,
+                    list_id=fields["list_id"],
+                    account=self._catalogue.account(fields["account_id"]).code,
+                    symbol=self._catalogue.instrument(fields["instrument_id"]).symbol,
+                    contingency=Contingency(fields["contingency"]),
+                    status=ListStatus(fields["status"]),
+                )
+            case "auction_indication":
+                instrument = self._catalogue.instrument(fields["instrument_id"])
+                return AuctionIndication(
+                    sequence=sequence,
+                    event_time_ns=event_time_ns,
+                    symbol=instrument.symbol,
+                    price=instrument.tick.text(fields["price"]) if fields["price"] else None,
+                    volume=instrument.lot.text(fields["volume"]),
+                    imbalance=instrument.lot.text(fields["imbalance"]),
+                )
+            case "auction_ended":
+                instrument = self._catalogue.instrument(fields["instrument_id"])
+                return AuctionEnded(
+                    sequence=sequence,
+                    event_time_ns=event_time_ns,
+                    symbol=instrument.symbol,
+                    price=instrument.tick.text(fields["price"]) if fields["price"] else None,
+                    volume=instrument.lot.text(fields["volume"]),
+                )
+            case "limit_state_set":
+                return LimitStateSet(
+                    sequence=sequence,
+                    event_time_ns=event_time_ns,
+                    symbol=self._catalogue.instrument(fields["instrument_id"]).symbol,
+                    side=Side(fields["side"]) if "side" in fields else None,
+                )
+            case "cancel_all_after_set":
+                return CancelAllAfterSet(
+                    sequence=sequence,
+                    event_time_ns=event_time_ns,
+                    account=self._catalogue.account(fields["account_id"]).code,
+                    deadline_ns=fields["deadline_ns"] or None,
+                )
+            case "time_advanced":
+                return TimeAdvanced(sequence=sequence, event_time_ns=event_time_ns, count=fields["count"])
+            case "mark_price_set":
+                instrument = self._catalogue.instrument(fields["instrument_id"])
+                return MarkPriceSet(
+                    sequence=sequence,
+                    event_time_ns=event_time_ns,
+                    symbol=instrument.symbol,
+                    price=instrument.tick.text(fields["price"]),
+                )
+            case "kill_switch_set":
+                return KillSwitchSet(
+                    sequence=sequence,
+                    event_time_ns=event_time_ns,
+                    scope=fields["scope"],
+                    engaged=fields["engaged"],
+                    count=fields["count"],
+                    symbol=self._symbol(fields),
+                    group_id=fields.get("group_id"),
+                    account=self._account(fields),
+                    key_id=fields.get("key_id"),
+                )
+            case "setting_changed":
+                # Group 0 is a group where a setting is one of groups, and else none.
+                of_group = fields["setting"] in _SETTINGS_OF_GROUPS and not fields["account_id"]
+                return SettingChanged(
+                    sequence=sequence,
+                    event_time_ns=event_time_ns,
+                    setting=Setting(fields["setting"]),
+                    symbol=self._symbol(fields),
+                    account=self._account(fields),
+                    group_id=fields["group_id"] if of_group else None,
+                    key_id=fields["key_id"] or None,
+                )
+            case "trade_corrected":
+                instrument = self._catalogue.instrument(fields["instrument_id"])
+                return TradeCorrected(
+                    sequence=sequence,
+                    event_time_ns=event_time_ns,
+                    trade_id=fields["trade_id"],
+                    symbol=instrument.symbol,
+                    buyer=self._catalogue.account(fields["buyer_id"]).code,
+                    seller=self._catalogue.account(fields["seller_id"]).code,
+                    price=instrument.tick.text(fields["price"]),
+                    new_price=instrument.tick.text(fields["new_price"]) if fields["new_price"] else None,
+                    quantity=instrument.lot.text(fields["quantity"]),
+                )
+            case "administered":
+                return Administered(
+                    sequence=sequence, event_time_ns=event_time_ns, actor=fields["actor"], note=fields["note"]
                 )
         raise AssertionError(f"the compiled module gave an event of an unknown kind: {kind}")
+
+    def _symbol(self, fields: dict[str, Any]) -> str | None:
+        instrument_id = fields.get("instrument_id")
+        return self._catalogue.instrument(instrument_id).symbol if instrument_id else None
+
+    def _account(self, fields: dict[str, Any]) -> str | None:
+        account_id = fields.get("account_id")
+        return self._catalogue.account(account_id).code if account_id else None
+
+    def _terms(self, fields: dict[str, Any]) -> OrderTerms:
+        instrument = self._catalogue.instrument(fields["instrument_id"])
+        tick, lot = instrument.tick, instrument.lot
+        return OrderTerms(
+            sequence=fields["sequence"],
+            event_time_ns=fields["event_time_ns"],
+            order_id=fields["order_id"],
+            account=self._catalogue.account(fields["account_id"]).code,
+            symbol=instrument.symbol,
+            list_id=fields["list_id"] or None,
+            waits=fields["waits"],
+            limit_price=tick.text(fields["limit_price"]) if fields["limit_price"] else None,
+            trigger_price=tick.text(fields["trigger_price"]) if fields["trigger_price"] else None,
+            trigger_by=TriggerBy(fields["trigger_by"]),
+            trail_bps=fields["trail_bps"] or None,
+            display_quantity=lot.text(fields["display_quantity"]) if fields["display_quantity"] else None,
+            hidden=fields["hidden"],
+            min_quantity=lot.text(fields["min_quantity"]) if fields["min_quantity"] else None,
+            expire_time_ns=fields["expire_time_ns"] or None,
+            auction_only=fields["auction_only"],
+            slide=fields["slide"],
+            peg=Peg(fields["peg"]),
+            peg_offset=tick.text(fields["peg_offset"]),
+        )
 
     def _execution(self, fields: dict[str, Any]) -> ExecutionReport:
         instrument = self._catalogue.instrument(fields["instrument_id"])
         side = Side(fields["side"])
-        order_type = OrderType(fields["order_type"])
         held_unit = instrument.quote_unit if side is Side.BUY else instrument.base_unit
         quote, lot, tick = instrument.quote_unit, instrument.lot, instrument.tick
         by_quote = bool(fields["quote_quantity"])
@@ -323,16 +643,18 @@ class Translator:
             exec_type=ExecType(fields["exec_type"]),
             status=OrderStatus(fields["status"]),
             side=side,
-            order_type=order_type,
+            order_type=OrderType(fields["order_type"]),
             time_in_force=TimeInForce(fields["time_in_force"]),
             post_only=fields["post_only"],
             self_trade_prevention=SelfTradePrevention(fields["self_trade_prevention"]),
-            price=tick.text(fields["price"]) if order_type is OrderType.LIMIT else None,
+            price=tick.text(fields["price"]) if fields["price"] else None,
             quantity=None if by_quote else lot.text(fields["quantity"]),
             quote_quantity=quote.text(fields["quote_quantity"]) if by_quote else None,
             filled_quantity=lot.text(fields["filled_quantity"]),
             leaves_quantity=lot.text(fields["leaves_quantity"]),
+            displayed_quantity=lot.text(fields["displayed_quantity"]),
             hold=held_unit.text(fields["hold"]),
+            key_id=fields["key_id"] or None,
             cancel_reason=None if reason is CancelReason.NONE else reason,
             trade_id=fields["trade_id"] if traded else None,
             last_price=tick.text(fields["last_price"]) if traded else None,

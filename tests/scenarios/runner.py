@@ -206,9 +206,10 @@ def execute_in_process(ex: Exchange, kind: str, command: Object, order_id: int |
             assert returned.trades == [report for report in own if report.exec_type == "trade"]
         case ExecutionReport():
             assert [returned] == events
-        case list():
-            assert isinstance(events[-1], MassCanceled)
+        case list() if isinstance(events[-1], MassCanceled):
             assert returned == events[:-1]
+        case list():
+            assert returned == events
         case Balance():
             (posted,) = events
             assert isinstance(posted, Posted)

@@ -244,7 +244,7 @@ record!(
         trade_id: u64,
         /// Execution of a trade: the other order; Terms, OrderListStatus: the order list; TradeCorrected: the account who sold
         counter_order_id: u64,
-        /// in ticks; Execution: the order's limit; Terms: the trigger price; AuctionIndication, AuctionEnded, MarkPriceSet: the price; TradeCorrected: the price so far
+        /// in ticks; Execution: the order's limit; Terms: the worst price of a pegged order; AuctionIndication, AuctionEnded, MarkPriceSet: the price; TradeCorrected: the price so far
         price: i64,
         /// in lots; Execution: what of it the book shows; Terms: how much is shown at one time, 0 for all
         displayed_quantity: i64,
@@ -254,9 +254,9 @@ record!(
         quantity: i64,
         /// Execution: in lots
         filled_quantity: i64,
-        /// Execution: in lots; Terms: the worst price of a pegged order, in ticks
+        /// Execution: in lots
         leaves_quantity: i64,
-        /// in ticks; Execution of a trade: its price; Terms: the peg offset; TradeCorrected: the price that holds, 0 if busted
+        /// in ticks; Execution of a trade: its price; Terms: the trigger price; TradeCorrected: the price that holds, 0 if busted
         last_price: i64,
         /// Execution of a trade: in lots
         last_quantity: i64,
@@ -276,7 +276,7 @@ record!(
         fee_lo: u64,
         /// high half of it
         fee_hi: i64,
-        /// low half; Posted: by how much the balance changed; AuctionIndication, AuctionEnded: the volume in lots; Administered: characters 37 to 44 of the reason
+        /// low half; Posted: by how much the balance changed; AuctionIndication, AuctionEnded: the volume in lots; Terms: the peg offset in ticks; Administered: characters 37 to 44 of the reason
         amount_lo: u64,
         /// high half of it; Administered: characters 45 to 52
         amount_hi: i64,
@@ -869,15 +869,16 @@ impl EventRecord {
         self.account_id = order.account_id.0;
         self.instrument_id = order.instrument_id.0;
         self.counter_order_id = order.list_id.0;
-        self.price = terms.trigger_price.0;
+        self.price = order.limit_price.0;
+        self.last_price = terms.trigger_price.0;
         self.trigger_by = terms.trigger_by as u8;
         self.trail_bps = terms.trail_bps;
         self.displayed_quantity = terms.display_quantity.0;
         self.quantity = terms.min_quantity.0;
         self.time_ns = terms.expire_time_ns;
         self.peg = terms.peg as u8;
-        self.last_price = terms.peg_offset;
-        self.leaves_quantity = order.limit_price.0;
+        self.amount_lo = lo(i128::from(terms.peg_offset));
+        self.amount_hi = hi(i128::from(terms.peg_offset));
         let flags =
             [(terms.hidden, HIDDEN), (terms.auction_only, AUCTION_ONLY), (terms.slide, SLIDE), (order.waits, WAITS)];
         self.flags = flags.iter().map(|&(set, bit)| if set { bit } else { 0 }).sum();
@@ -885,15 +886,16 @@ impl EventRecord {
 
     fn to_terms(self) -> Result<OrderTerms, WireError> {
         let flags = value((self.flags < 2 * WAITS).then_some(self.flags), "flags")?;
+        let peg_offset = amount_from_halves(self.amount_lo, self.amount_hi);
         Ok(OrderTerms {
             order_id: OrderId(self.order_id),
             account_id: AccountId(self.account_id),
             instrument_id: InstrumentId(self.instrument_id),
             list_id: ListId(self.counter_order_id),
             waits: flags & WAITS != 0,
-            limit_price: PriceTicks(self.leaves_quantity),
+            limit_price: PriceTicks(self.price),
             terms: Terms {
-                trigger_price: PriceTicks(self.price),
+                trigger_price: PriceTicks(self.last_price),
                 trigger_by: value(TriggerBy::from_u8(self.trigger_by), "trigger_by")?,
                 trail_bps: self.trail_bps,
                 display_quantity: Lots(self.displayed_quantity),
@@ -903,7 +905,7 @@ impl EventRecord {
                 auction_only: flags & AUCTION_ONLY != 0,
                 slide: flags & SLIDE != 0,
                 peg: value(Peg::from_u8(self.peg), "peg")?,
-                peg_offset: self.last_price,
+                peg_offset: value(i64::try_from(peg_offset).ok(), "amount")?,
             },
         })
     }

@@ -259,6 +259,7 @@ event_fields! {
     liquidity: &str { Execution(e) => e.liquidity.as_str(), }
     counter_order_id: u64 { Execution(e) => e.counter_order_id.0, }
     waits: bool { Terms(e) => e.waits, }
+    limit_price: i64 { Terms(e) => e.limit_price.0, }
     trigger_price: i64 { Terms(e) => e.terms.trigger_price.0, }
     trigger_by: &str { Terms(e) => e.terms.trigger_by.as_str(), }
     trail_bps: u16 { Terms(e) => e.terms.trail_bps, }

@@ -22,7 +22,7 @@ def execution_report(events: bytes, instruments: Instruments) -> ExecutionReport
     if first.kind == "rejected":
         raise rejection(first.code)
     order_id = first.order_id
-    own = [report for report in reports if report.order_id == order_id]
+    own = [report for report in reports if report.kind == "execution" and report.order_id == order_id]
     instrument = instruments.by_id[first.instrument_id]
     last = own[-1]
     return ExecutionReport(
@@ -37,9 +37,10 @@ def execution_report(events: bytes, instruments: Instruments) -> ExecutionReport
 def mass_cancel_report(events: bytes) -> MassCancelReport:
     """What a mass cancel did. Raises Problem if it was refused."""
     said: list[Any] = decode_events(events)
-    *canceled, end = said
-    if end.kind == "rejected":
-        raise rejection(end.code)
+    if said[0].kind == "rejected":
+        raise rejection(said[0].code)
+    end = next(event for event in said if event.kind == "mass_canceled")
+    canceled = [event for event in said if event.exec_type == "canceled"]
     return MassCancelReport(
         canceled=end.count,
         order_ids=[str(report.order_id) for report in canceled],

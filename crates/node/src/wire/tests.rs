@@ -357,7 +357,7 @@ fn random_event(r: &mut Random) -> Event {
             instrument_id,
             list_id: ListId(r.next()),
             waits: r.below(2) == 1,
-            limit_price: PriceTicks(r.next() as i64),
+            limit_price: price,
             terms: random_terms(r),
         }),
         11 => Event::OrderListStatus(OrderListStatus {
