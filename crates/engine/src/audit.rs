@@ -5,7 +5,8 @@
 
 use crate::engine::Engine;
 use crate::ledger::Ledger;
-use crate::types::{Side, MAX_ISSUED};
+use crate::timers::Due;
+use crate::types::{Side, TradingStatus, MAX_ISSUED};
 
 /// Fails with the name of an invariant that does not hold.
 macro_rules! hold {
@@ -66,17 +67,18 @@ impl Engine {
             }
             hold!(sum == asset.issued, "money of {} is conserved: {sum} of {}", asset.code, asset.issued);
         }
+        self.audit_waiting()?;
         let mut orders = 0;
         for at in 0..self.books.len() {
             self.audit_touch(at)?;
+            self.audit_session(at)?;
             for &side in Side::ALL {
                 orders += self.audit_half(at, side)?;
             }
         }
-        for slot in self.arena.orders.slots() {
-            orders += u32::from(self.arena.orders.get(slot).level == crate::pool::NIL);
-        }
-        hold!(orders == self.arena.orders.len(), "every open order is in one book");
+        let outside = |&slot: &u32| self.arena.orders.get(slot).level == crate::pool::NIL;
+        orders += self.arena.orders.slots().filter(outside).count() as u32;
+        hold!(orders == self.arena.orders.len(), "every open order is in one book, or waits");
         let listed: u64 = self.ledger.accounts.iter().map(|account| u64::from(account.open_orders)).sum();
         hold!(listed == u64::from(orders), "every open order is in one account's list");
         Ok(())
@@ -98,19 +100,13 @@ impl Engine {
             last = order.order_id;
             count += 1;
             held[listing.instrument.hold_index(side)] += listing.hold_of(&self.arena, &self.fees, slot);
+            held[listing.instrument.hold_index(side)] -= self.spared(slot);
         }
         let info = &self.ledger.accounts[account];
         if count == most && info.open_orders as usize > most {
             return Ok(());
         }
         hold!(count == info.open_orders as usize, "an account's orders are counted");
-        for list in self.lists.open.values().filter(|list| list.account as usize == account) {
-            if let Some([first, second]) = list.live_pair() {
-                let slot = self.arena.orders.find(first.0).ok_or("a live pair is open")?;
-                let (at, side) = self.arena.half_of(slot);
-                held[self.listings[at].instrument.hold_index(side)] -= first.1.min(second.1);
-            }
-        }
         for (asset, held) in held.into_iter().enumerate() {
             let balance = info.balance(asset);
             hold!(
@@ -126,11 +122,53 @@ impl Engine {
         Ok(())
     }
 
-    /// The book is not crossed.
+    /// What the first of a live pair does not hold because the pair holds the larger of its two holds.
+    fn spared(&self, slot: u32) -> i128 {
+        let Some(extra) = self.arena.orders.some_extra(slot) else {
+            return 0;
+        };
+        let pair = self.lists.open.get(&extra.list_id.0).and_then(|list| list.live_pair());
+        pair.filter(|[first, _]| first.0 == self.arena.orders.get(slot).order_id)
+            .map_or(0, |[first, second]| first.1.min(second.1))
+    }
+
+    /// The book is not crossed while orders match. What an auction leaves crossed is beyond the static band that it had, or
+    /// above the bound of a market buy in it.
     fn audit_touch(&self, at: usize) -> Result<(), String> {
+        let listing = &self.listings[at];
+        let matches = matches!(listing.instrument.status, TradingStatus::Open | TradingStatus::PostOnly);
+        if !matches || listing.session.bands.is_some() {
+            return Ok(());
+        }
         let best = |side| self.books[at].best_price(&self.arena, side);
         if let (Some(bid), Some(ask)) = (best(Side::Buy), best(Side::Sell)) {
             hold!(bid < ask, "the book is not crossed: bid {bid:?}, ask {ask:?}");
+        }
+        Ok(())
+    }
+
+    /// What belongs to an instrument's status is whole, and so are its timers.
+    fn audit_session(&self, at: usize) -> Result<(), String> {
+        let listing = &self.listings[at];
+        let (session, status) = (&listing.session, listing.instrument.status);
+        let runs = |time_ns, due| self.timers.has(time_ns, due);
+        let number = at as u32;
+        hold!(session.end_time_ns == 0 || status == TradingStatus::Auction, "only an auction has an end");
+        hold!(
+            session.end_time_ns == 0 || runs(session.end_time_ns, Due::AuctionEnd(number)),
+            "an auction's end has a timer"
+        );
+        hold!(!session.band_reached, "an auction begins within the command that gave cause for it");
+        if let Some(limit) = session.limit {
+            hold!(status == TradingStatus::Open, "only an open instrument is in its limit state");
+            hold!(runs(limit.deadline_ns, Due::LimitState(number)), "a limit state has a timer");
+        }
+        let mut last = None;
+        for entry in &session.schedule {
+            hold!(last < Some(entry.slot), "a schedule's slots ascend");
+            hold!(entry.is_valid() && entry.weekdays != 0, "an entry of a schedule is valid");
+            hold!(runs(entry.due_ns, Due::Schedule(number, entry.slot)), "an entry of a schedule has a timer");
+            last = Some(entry.slot);
         }
         Ok(())
     }

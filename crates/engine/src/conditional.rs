@@ -102,6 +102,14 @@ impl Listing {
         };
         match extra.stand {
             Stand::List => 0,
+            // About to work, and it will not rest. One that has waited for a price holds until then.
+            Stand::Working
+                if order.level == NIL
+                    && !extra.order_type.is_conditional()
+                    && !rests(extra.order_type, order.flags.time_in_force()) =>
+            {
+                0
+            }
             Stand::Working if extra.terms.peg == Peg::None && order.level != NIL => {
                 let level = arena.level_of(slot);
                 let schedule = fees.get(order.fees);
@@ -257,6 +265,7 @@ impl Engine {
         if auction_market && command.side == Side::Buy {
             self.arena.orders.extra_mut(slot).limit = self.listings[at].auction_limit().unwrap_or(0);
         }
+        self.note_terms(slot);
         let holds = command.order_type.is_conditional() || auction_market || taker.rests;
         if holds && !waits_for_list {
             let hold_asset = self.listings[at].instrument.hold_index(command.side);
@@ -359,8 +368,6 @@ impl Engine {
     pub(crate) fn work<S: EventSink>(&mut self, slot: u32, events: &mut S) {
         if self.arena.orders.extra(slot).stand == Stand::Working {
             self.execute(slot, events);
-        } else if self.arena.orders.extra(slot).stand == Stand::AuctionMarket {
-            self.keep_auction_market(slot);
         }
     }
 
@@ -538,6 +545,7 @@ impl Engine {
         let mut left = self.listings[at].max_triggers as usize;
         let mut overflows = false;
         loop {
+            self.follow_bands(at, events);
             self.price_pegs(at, events);
             while let Some(list_id) = self.lists.filled.pop_front() {
                 queue.push_back(Next::Release { list_id });
@@ -555,8 +563,9 @@ impl Engine {
         }
         if overflows {
             self.volatility_auction(at, StatusReason::TriggerCascade, events);
+            self.price_pegs(at, events);
         }
-        self.after_command(at, events);
+        self.touch(at);
     }
 
     /// Observes the watched prices. What triggers joins the queue; what begins to trail does so. Returns whether more would
@@ -742,6 +751,9 @@ impl Engine {
         place.terms.trigger_price = trigger;
         if trigger != old_trigger {
             self.begin_to_wait(slot);
+        }
+        if extra.stand == Stand::AuctionMarket {
+            self.keep_auction_market(slot);
         }
         self.report_open(slot, ExecType::Replaced, events);
         if in_level && !keeps_place {

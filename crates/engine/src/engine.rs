@@ -20,6 +20,7 @@ use crate::orders::{check_price, rejected_cancel, rejected_new_order};
 use crate::pool::Identity;
 use crate::reject::RejectReason;
 use crate::remembered::Remembered;
+use crate::status::Session;
 use crate::timers::Timers;
 use crate::triggers::Triggers;
 use crate::types::{
@@ -222,6 +223,8 @@ pub(crate) struct Listing {
     pub triggers: Triggers,
     /// The first price traded at since prices were observed last; 0 for none.
     pub first_price: i64,
+    /// What belongs to its status.
+    pub session: Box<Session>,
 }
 
 /// What an instrument needs beyond matching after an order's execution. One look at all bits spares plain instruments.
@@ -282,6 +285,10 @@ pub struct Engine {
     pub(crate) account_codes: HashMap<AccountCode, u32, Identity>,
     pub(crate) lists: Lists,
     pub(crate) timers: Timers,
+    /// The state of the generator of random delays.
+    pub(crate) random: u64,
+    /// Instruments to be looked at when the command is done. Empty between commands.
+    pub(crate) touched: Vec<u32>,
 }
 
 impl Default for Engine {
@@ -318,6 +325,8 @@ impl Engine {
             account_codes: HashMap::default(),
             lists: Lists::default(),
             timers: Timers::default(),
+            random: 0,
+            touched: Vec::new(),
         }
     }
 
@@ -356,8 +365,15 @@ impl Engine {
             Command::AdvanceTime => self.advance_time(events),
             Command::SetMarkPrice(set) => self.set_mark_price(set, events),
             Command::SetFeatures(set) => self.set_features(set, events),
+            Command::SetInstrumentGroup(set) => self.set_instrument_group(set, events),
+            Command::SetPriceBands(set) => self.set_price_bands(set, events),
+            Command::SetSchedule(set) => self.set_schedule(set, events),
+            Command::SetRandomSeed(set) => self.set_random_seed(set, events),
             _ => Err(RejectReason::OrderTypeNotAllowed),
         };
+        if !self.touched.is_empty() {
+            self.end_command(events);
+        }
         if let Err(reason) = result {
             events.emit(Event::Rejected(rejected(reason, command)));
         }
@@ -528,6 +544,7 @@ impl Engine {
             mark_price: 0,
             triggers: Triggers::default(),
             first_price: 0,
+            session: Box::default(),
         });
     }
 

@@ -37,6 +37,7 @@ mod rates;
 pub mod reject;
 mod remembered;
 mod risk;
+mod schedule;
 mod settlement;
 mod snapshot;
 mod status;

@@ -3,13 +3,14 @@
 //! A plain order (limit or market, no terms) takes the short way: it gets a record only when it comes to rest. A special one
 //! gets its record and its `Extra` first, and is executed from there; so is a conditional order when it triggers.
 
+use crate::bands::Stopped;
 use crate::command::{CancelOrder, CancelReplace, MassCancel, NewOrder, ReplaceOrder};
 use crate::conditional::Floor;
 use crate::engine::{active, Engine, Instrument, Listing};
 use crate::event::{Event, EventSink, MassCanceled, Rejected};
 use crate::extra::Stand;
 use crate::fees::{worst_cost, FeeSchedule};
-use crate::matching::{self, Incoming, Walk};
+use crate::matching::{self, Ended, Incoming, Walk};
 use crate::pool::{client_hash, Flags, Order, NIL};
 use crate::reject::RejectReason;
 use crate::risk::Asked;
@@ -108,6 +109,7 @@ impl Engine {
             check_quantity(instrument, command.quantity)?;
             match command.order_type.has_limit() {
                 true => check_notional(instrument, command.price, command.quantity)?,
+                false if collects => listing.check_auction_notional(command)?,
                 false => 0,
             }
         };
@@ -130,7 +132,11 @@ impl Engine {
         if special && !waits && !collects {
             entry.price = self.entry_price(at, command)?;
         }
-        if command.order_type != OrderType::Market && (waits || rests(command.order_type, command.time_in_force)) {
+        if collects && command.order_type == OrderType::Market && command.side == Side::Buy {
+            listing.auction_limit()?;
+        }
+        let market = command.order_type == OrderType::Market;
+        if collects || !market && (waits || rests(command.order_type, command.time_in_force)) {
             self.check_open_orders(account)?;
         }
         if entering == Entering::Later {
@@ -453,6 +459,8 @@ impl Engine {
     /// Matches a taker, and cancels what is left of it if it does not rest. Returns whether it has leaves to rest.
     pub(crate) fn match_taker<S: EventSink>(&mut self, at: usize, taker: &mut Taker, events: &mut S) -> bool {
         let mut incoming = taker.incoming();
+        let banded = self.listings[at].active & active::BANDS != 0;
+        let collar = if banded { self.collar(at, taker) } else { PriceTicks(0) };
         let floor = Floor {
             ledger: &mut self.ledger,
             remembered: &mut self.remembered,
@@ -468,6 +476,15 @@ impl Engine {
         let listing = &mut self.listings[at];
         if listing.first_price == 0 {
             listing.first_price = taker.first_price;
+        }
+        if banded && ended == Ended::Exhausted {
+            if let Some(stopped) = self.stopped(at, taker, collar) {
+                self.listings[at].session.band_reached |= stopped == Stopped::Auction;
+                if stopped == Stopped::Cancel || !taker.rests {
+                    self.cancel_taker(at, taker, CancelReason::PriceBand, 0, events);
+                    return false;
+                }
+            }
         }
         match cancel_reason(taker, ended) {
             Some((reason, decremented)) => {

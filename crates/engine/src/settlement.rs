@@ -214,7 +214,7 @@ struct Fill {
     notional: i128,
 }
 
-impl<S: EventSink> Desk<'_, S> {
+impl<S: EventSink> Floor<'_, S> {
     /// Books a fill on an order whose leaves are reduced already. Returns its fee and the hold that is left.
     #[inline]
     #[allow(clippy::too_many_arguments)] // All of them are facts of one fill; a struct would only be unpacked again.
@@ -228,7 +228,7 @@ impl<S: EventSink> Desk<'_, S> {
         rate_ppm: i32,
         fill: Fill,
     ) -> (i128, i128) {
-        let instrument = &self.floor.listing.instrument;
+        let instrument = &self.listing.instrument;
         let before = order.leaves + fill.quantity;
         let old_carry = order.fee_carry();
         let (mut fee, carry) = fill_fee(fill.notional, rate_ppm, old_carry);
@@ -246,7 +246,7 @@ impl<S: EventSink> Desk<'_, S> {
         } else {
             (0, 0)
         };
-        self.floor.ledger.settle(Settlement {
+        self.ledger.settle(Settlement {
             account: order.account as usize,
             side,
             base: instrument.base_index(),
@@ -263,10 +263,12 @@ impl<S: EventSink> Desk<'_, S> {
     /// has paid in advance may be gone then.
     #[cold]
     fn payable_rebate(&self, fee: i128) -> i128 {
-        let quote = self.floor.listing.instrument.quote_index();
-        -(-fee).min(self.floor.ledger.accounts[Ledger::VENUE].balance(quote).available())
+        let quote = self.listing.instrument.quote_index();
+        -(-fee).min(self.ledger.accounts[Ledger::VENUE].balance(quote).available())
     }
+}
 
+impl<S: EventSink> Desk<'_, S> {
     #[inline(always)] // As `Taker::report`.
     fn complete(report: &mut ExecutionReport, fill: Fill, fee: i128, liquidity: Liquidity, counter: u64) {
         report.trade_id = fill.trade_id;
@@ -308,7 +310,7 @@ impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
         let schedule = self.floor.fees.get(taker.fees);
         let taker_ppm = schedule.taker_ppm;
         let (side, limit, rests) = (self.taker.side, self.taker.price, self.taker.rests);
-        let (fee, hold) = self.settle(&mut taker, side, limit, rests, schedule, taker_ppm, fill);
+        let (fee, hold) = self.floor.settle(&mut taker, side, limit, rests, schedule, taker_ppm, fill);
         self.taker.order = taker;
         self.taker.hold = hold;
         if self.taker.by_quote() {
@@ -323,7 +325,7 @@ impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
         let schedule = self.floor.fees.get(order.fees);
         // A rebate never exceeds what the taker pays in the same trade.
         let maker_ppm = schedule.maker_ppm.max(-taker_ppm);
-        let (fee, hold) = self.settle(&mut order, side.opposite(), price, true, schedule, maker_ppm, fill);
+        let (fee, hold) = self.floor.settle(&mut order, side.opposite(), price, true, schedule, maker_ppm, fill);
         let place = arena.orders.get_mut(maker);
         place.filled = order.filled;
         place.set_fee_carry(order.fee_carry());
@@ -395,6 +397,50 @@ impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
     #[inline]
     fn removed(&mut self, arena: &mut Arena, maker: u32, filled: bool) {
         self.floor.retire(arena, maker, filled);
+    }
+}
+
+impl<S: EventSink> Floor<'_, S> {
+    /// Two orders, a buy and a sell, trade in an auction. Their leaves, and those of their levels, are reduced already; they
+    /// are in the book, or wait for the auction, still.
+    pub fn cross(
+        &mut self,
+        arena: &mut Arena,
+        last_trade_id: &mut u64,
+        pair: [u32; 2],
+        price: PriceTicks,
+        quantity: i64,
+    ) {
+        *last_trade_id += 1;
+        self.listing.instrument.last_price = price;
+        // It fits: the buyer's limit is not below the price.
+        let notional = self.listing.instrument.known_notional(price.0, quantity);
+        let fill = Fill { trade_id: TradeId(*last_trade_id), price, quantity, notional };
+        let [buyer, seller] = pair;
+        let others = [self.dissolve_pair(arena, buyer), self.dissolve_pair(arena, seller)];
+        for (slot, counter, side) in [(buyer, seller, Side::Buy), (seller, buyer, Side::Sell)] {
+            let mut order = *arena.orders.get(slot);
+            let limit = match order.level {
+                NIL => arena.orders.extra(slot).limit,
+                _ if order.flags.special() => {
+                    self.listing.hold_limit(arena, slot, PriceTicks(arena.level_of(slot).price))
+                }
+                _ => arena.level_of(slot).price,
+            };
+            let schedule = self.fees.get(order.fees);
+            let taker_ppm = schedule.taker_ppm;
+            let (fee, hold) = self.settle(&mut order, side, PriceTicks(limit), true, schedule, taker_ppm, fill);
+            let place = arena.orders.get_mut(slot);
+            place.filled = order.filled;
+            place.set_fee_carry(order.fee_carry());
+            let mut report = open_report(arena, &self.listing.instrument, slot, ExecType::Trade);
+            report.hold = Amount(hold);
+            Desk::<S>::complete(&mut report, fill, fee, Liquidity::Auction, arena.orders.get(counter).order_id);
+            self.events.emit(Event::Execution(report));
+        }
+        for slot in others.into_iter().flatten() {
+            self.end_waiting(arena, slot, CancelReason::OrderList);
+        }
     }
 }
 

@@ -86,7 +86,9 @@ pub(crate) fn check_terms(listing: &Listing, command: &NewOrder, event_time_ns: 
 
 impl Listing {
     /// Forgets what is kept beside an order's record because of its terms; it has ended.
-    pub(crate) fn forget_terms(&mut self, _extra: &Extra, _order_id: u64) {}
+    pub(crate) fn forget_terms(&mut self, extra: &Extra, order_id: u64) {
+        self.session.waiting.forget(extra, order_id);
+    }
 
     /// The price as at which a working order holds that works at `price`.
     pub(crate) fn hold_limit(&self, arena: &Arena, slot: u32, price: PriceTicks) -> i64 {
@@ -115,8 +117,8 @@ impl Engine {
     pub(crate) fn price_pegs<S: EventSink>(&mut self, _at: usize, _events: &mut S) {}
 
     /// What a new order would be refused for, of one that begins to work only now; and the price that it slides to.
-    pub(crate) fn prepare(&self, _at: usize, _taker: &mut Taker) -> Result<(), CancelReason> {
-        Ok(())
+    pub(crate) fn prepare(&self, at: usize, taker: &mut Taker) -> Result<(), CancelReason> {
+        self.check_begin(at, taker)
     }
 
     /// The price that a special order gets when it is executed now.

@@ -50,6 +50,11 @@ impl Timers {
         Some(due)
     }
 
+    /// Whether this is one of them.
+    pub fn has(&self, time_ns: i64, due: Due) -> bool {
+        self.due.contains(&(time_ns, due))
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.due.len()
@@ -90,6 +95,7 @@ impl Engine {
                 Due::LimitState(at) => self.end_limit_state(at as usize, events),
             }
         }
+        self.end_command(events);
         events.emit(Event::TimeAdvanced(TimeAdvanced { count }));
         Ok(())
     }

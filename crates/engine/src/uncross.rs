@@ -24,8 +24,6 @@
 //! Cost: the levels that trade, those that stand at a bound because their limit is beyond it, and at most three more on a
 //! side; nothing is allocated.
 
-#![allow(dead_code)] // The call auction, which is its only user, is yet to come.
-
 use crate::types::{PriceTicks, Side};
 use std::cmp::Ordering;
 use std::iter::Peekable;

@@ -496,7 +496,7 @@ impl CommandRecord {
     ///
     /// # Errors
     /// A field that is not a value of its type, or that the kind does not use and is not 0.
-    #[inline]
+    #[inline(always)] // A call would copy the command on its way.
     pub fn to_command(&self) -> Result<Command, WireError> {
         must_be_zero(self.reserved_2 == 0, "reserved_2")?;
         let account_id = AccountId(self.account_id);

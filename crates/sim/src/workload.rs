@@ -501,8 +501,8 @@ impl Workload {
         if self.hostile() {
             match self.rng.below(7) {
                 0 => order.post_only = !order.post_only,
-                1 => order.time_in_force = self.rng.pick(TimeInForce::ALL),
-                2 => order.order_type = self.rng.pick(OrderType::ALL),
+                1 => order.time_in_force = self.rng.pick(&[TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok]),
+                2 => order.order_type = self.rng.pick(&[OrderType::Limit, OrderType::Market]),
                 3 => order.price.0 = self.rng.pick(&NUMBERS),
                 4 => order.quantity.0 = self.rng.pick(&NUMBERS),
                 5 => order.quote_quantity.0 = self.rng.pick(&AMOUNTS),

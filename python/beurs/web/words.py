@@ -20,12 +20,29 @@ ClientOrderId = Annotated[
     ),
 ]
 SideText = Literal["buy", "sell"]
-OrderTypeText = Literal["limit", "market"]
-TimeInForceText = Literal["gtc", "ioc", "fok"]
+OrderTypeText = Literal["limit", "market", "stop", "stop_limit", "take_profit", "take_profit_limit", "market_to_limit"]
+TimeInForceText = Literal["gtc", "ioc", "fok", "gtd", "day"]
 SelfTradePreventionText = Literal["none", "expire_taker", "expire_maker", "expire_both", "decrement"]
-OrderStatusText = Literal["new", "partially_filled", "filled", "canceled"]
-ExecTypeText = Literal["new", "trade", "canceled", "replaced", "restated"]
+OrderStatusText = Literal["new", "partially_filled", "filled", "canceled", "expired"]
+ExecTypeText = Literal["new", "trade", "canceled", "replaced", "restated", "triggered", "expired"]
 CancelReasonText = Literal[
-    "requested", "mass_cancel", "immediate_or_cancel", "fill_or_kill", "no_liquidity", "self_trade"
+    "requested",
+    "mass_cancel",
+    "immediate_or_cancel",
+    "fill_or_kill",
+    "no_liquidity",
+    "self_trade",
+    "expired",
+    "end_of_day",
+    "order_list",
+    "minimum_quantity",
+    "price_band",
+    "auction_ended",
+    "insufficient_funds",
+    "disconnected",
+    "cancel_all_after",
+    "kill_switch",
+    "refused",
+    "no_reference_price",
 ]
-LiquidityText = Literal["maker", "taker"]
+LiquidityText = Literal["maker", "taker", "auction"]

@@ -400,7 +400,7 @@ impl Coded for CancelReplace {
         r.kind(command_kind::CANCEL_ORDER)?;
         let cancel = r.cancel()?;
         r.kind(command_kind::NEW_ORDER)?;
-        Ok(Self { cancel, mode, new_order: r.order()? })
+        Ok(Self { cancel, mode, new_order: r.inner_order()? })
     }
 }
 
@@ -422,7 +422,7 @@ impl Coded for NewOrderList {
         let mut orders = Vec::with_capacity(count);
         for _ in 0..count {
             r.kind(command_kind::NEW_ORDER)?;
-            orders.push(r.order()?);
+            orders.push(r.inner_order()?);
         }
         Ok(Self { contingency, orders })
     }
@@ -433,7 +433,7 @@ impl Coded for Administer {
         assert!(!matches!(self.command, Command::Administer(_)), "checked at the doors: {NESTED}");
         self.actor.put(w);
         self.reason.put(w);
-        put_command(&self.command, w);
+        put_inner_command(&self.command, w);
     }
 
     fn take(r: &mut Reader<'_>, _field: &'static str) -> Result<Self, WireError> {
@@ -443,7 +443,7 @@ impl Coded for Administer {
         if kind == command_kind::ADMINISTER {
             return Err(WireError::new("command", NESTED));
         }
-        Ok(Self { actor, reason, command: take_command(r, kind)? })
+        Ok(Self { actor, reason, command: take_inner_command(r, kind)? })
     }
 }
 
@@ -517,6 +517,10 @@ pub fn encode_command_into(command: &Command, buffer: &mut [u8; MAX_ENCODED_COMM
     let mut w = Writer { buffer, at: 0 };
     put_command(command, &mut w);
     w.at
+}
+
+fn put_inner_command(command: &Command, w: &mut Writer<'_>) {
+    put_command(command, w);
 }
 
 #[inline(always)] // As `put_order`.
@@ -700,7 +704,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)] // A call would copy the order on its way.
     fn order(&mut self) -> Result<NewOrder, WireError> {
         let side = value(Side::from_u8(self.u8()?), "side")?;
         let order_type = value(OrderType::from_u8(self.u8()?), "order_type")?;
@@ -724,6 +728,11 @@ impl<'a> Reader<'a> {
             terms: if flags & HAS_TERMS != 0 { Some(Box::new(self.terms()?)) } else { None },
             client_order_id: self.text(length, "client_order_id")?,
         })
+    }
+
+    /// The order of another command.
+    fn inner_order(&mut self) -> Result<NewOrder, WireError> {
+        self.order()
     }
 
     #[inline(never)]
@@ -777,7 +786,12 @@ pub fn decode_command(bytes: &[u8]) -> Result<(Command, usize), WireError> {
     Ok((command, r.at))
 }
 
-#[inline]
+/// The command of another command.
+fn take_inner_command(r: &mut Reader<'_>, kind: u8) -> Result<Command, WireError> {
+    take_command(r, kind)
+}
+
+#[inline(always)] // As `Reader::order`.
 fn take_command(r: &mut Reader<'_>, kind: u8) -> Result<Command, WireError> {
     Ok(match kind {
         command_kind::NEW_ORDER => Command::NewOrder(r.order()?),
