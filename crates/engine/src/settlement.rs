@@ -332,10 +332,12 @@ impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
         let client_order_id = arena.orders.client_order_id(maker);
         let mut report = self::report(&order, client_order_id, instrument_id, side.opposite(), price, ExecType::Trade);
         report.hold = Amount(hold);
-        if special {
-            self::dress(arena, maker, &mut report);
-        }
         Self::complete(&mut report, fill, fee, Liquidity::Maker, taker.order_id);
+        if !special {
+            // Apart from the other way, so that the report is made in its place.
+            return self.floor.events.emit(Event::Execution(report));
+        }
+        self::dress(arena, maker, &mut report);
         self.floor.events.emit(Event::Execution(report));
         for slot in others.into_iter().flatten() {
             self.floor.end_waiting(arena, slot, CancelReason::OrderList);
@@ -346,8 +348,9 @@ impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
         let other = self.floor.dissolve_pair(arena, maker);
         let instrument = &self.floor.listing.instrument;
         let fees = self.floor.fees;
-        let report =
+        let mut report =
             self.floor.ledger.cancel_maker(arena, instrument, fees, maker, CancelReason::SelfTrade, decremented);
+        self::dress(arena, maker, &mut report);
         self.floor.events.emit(Event::Execution(report));
         if let Some(other) = other {
             self.floor.end_waiting(arena, other, CancelReason::OrderList);
@@ -487,7 +490,6 @@ impl Ledger {
         let mut report =
             report(&order, client_order_id, instrument.instrument_id, level.side(), price, ExecType::Canceled);
         report.cancel_reason = reason;
-        dress(arena, slot, &mut report);
         report
     }
 
