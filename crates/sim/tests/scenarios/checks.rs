@@ -55,6 +55,12 @@ impl Runner {
                             let status = self.instrument(name).status.as_str();
                             assert_eq!(Some(status), expected.as_str(), "the status of {name}");
                         }
+                        "indication" => {
+                            let indication = self.indications.get(&self.instrument(name).instrument_id);
+                            let indication = indication.unwrap_or_else(|| panic!("{name} has no indication"));
+                            let (kind, fields) = self.described(&Event::AuctionIndication(*indication));
+                            check_fields(&fields, object(expected), kind);
+                        }
                         _ => panic!("{key} is neither a command nor a check"),
                     }
                 }

@@ -9,7 +9,7 @@ pub mod read;
 use std::collections::BTreeMap;
 
 use beurs_engine::command::{AddAsset, Command, Deposit, ListInstrument, OpenAccount};
-use beurs_engine::event::{Event, ExecutionReport, OrderTerms};
+use beurs_engine::event::{AuctionIndication, Event, ExecutionReport, OrderTerms};
 use beurs_engine::types::{AccountId, Amount, AssetId, ExecType, GroupId, InstrumentId, Lots, OrderId, OrderStatus, Step};
 use beurs_engine::Instrument;
 use read::{count, known_keys, list, number, number_or_0, object, step, string, text, Object};
@@ -32,6 +32,8 @@ pub struct Runner {
     reports: BTreeMap<OrderId, ExecutionReport>,
     /// The last terms of each order that has any.
     terms: BTreeMap<OrderId, OrderTerms>,
+    /// The last indication of each instrument, until its auction ends.
+    indications: BTreeMap<InstrumentId, AuctionIndication>,
     pub checks: u32,
 }
 
@@ -46,6 +48,7 @@ impl Runner {
             orders: BTreeMap::new(),
             reports: BTreeMap::new(),
             terms: BTreeMap::new(),
+            indications: BTreeMap::new(),
             checks: 0,
         };
         for asset in list(venue, "assets").iter().map(object) {
@@ -149,6 +152,12 @@ impl Runner {
                 }
                 Event::Terms(terms) => {
                     self.terms.insert(terms.order_id, *terms);
+                }
+                Event::AuctionIndication(indication) => {
+                    self.indications.insert(indication.instrument_id, *indication);
+                }
+                Event::AuctionEnded(ended) => {
+                    self.indications.remove(&ended.instrument_id);
                 }
                 _ => {}
             }
