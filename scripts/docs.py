@@ -1,5 +1,6 @@
 """Writes the pages of docs that are made from the code: the command line, the Python package, the settings, the REST
-interface, and the rulebook's worked examples. With --check it writes nothing and exits with 1 if one of them is out of date.
+interface, and the rulebook's worked examples. With --check it writes nothing and exits with 1 if one of them is out of
+date.
 
     python scripts/docs.py [--check]
 """

@@ -85,7 +85,7 @@ def _said(value: Any) -> str:
             f"{key}={_said(item) if not isinstance(item, dict) else _inner(item)}" for key, item in value.items()
         )
     if isinstance(value, list):
-        return "[" + ", ".join(_said(item) if not isinstance(item, dict) else _inner(item) for item in value) + "]"
+        return "[" + ", ".join(_inner(item) for item in value) + "]"
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -93,5 +93,5 @@ def _said(value: Any) -> str:
     return str(value)
 
 
-def _inner(value: dict[str, Any]) -> str:
-    return "{" + _said(value) + "}"
+def _inner(value: Any) -> str:
+    return "{" + _said(value) + "}" if isinstance(value, dict) else _said(value)

@@ -159,15 +159,16 @@ impl Engine {
             "an auction's end has a timer"
         );
         hold!(!session.band_reached, "an auction begins within the command that gave cause for it");
+        hold!(session.limit.map(|limit| limit.side) == self.limit_side(at), "the limit state is that of the book");
         if let Some(limit) = session.limit {
-            hold!(status == TradingStatus::Open, "only an open instrument is in its limit state");
             hold!(runs(limit.deadline_ns, Due::LimitState(number)), "a limit state has a timer");
         }
         let mut last = None;
         for entry in &session.schedule {
             hold!(last < Some(entry.slot), "a schedule's slots ascend");
             hold!(entry.is_valid() && entry.weekdays != 0, "an entry of a schedule is valid");
-            hold!(runs(entry.due_ns, Due::Schedule(number, entry.slot)), "an entry of a schedule has a timer");
+            let never = entry.due_ns == i64::MAX;
+            hold!(never || runs(entry.due_ns, Due::Schedule(number, entry.slot)), "an entry has a timer");
             last = Some(entry.slot);
         }
         Ok(())

@@ -693,7 +693,7 @@ impl Engine {
             return Err(RejectReason::ReplaceNotAllowed);
         }
         if has_limit && listing.active & active::BANDS != 0 {
-            self.check_static_band(listing, side, extra.order_type, price)?;
+            self.check_static_band(listing, price)?;
         }
         let asked = Asked {
             key_id: order.key_id(),

@@ -124,7 +124,7 @@ impl Engine {
         let waits = command.order_type.is_conditional() || entering == Entering::Later;
         let mut entry = Entry { account, at, fees, price: command.price, needed: 0, killed: false, collects };
         if listing.active & active::BANDS != 0 && entering == Entering::Now {
-            self.check_static_band(listing, command.side, command.order_type, command.price)?;
+            self.check_static_band(listing, command.price)?;
         }
         if entering == Entering::Now {
             self.check_risk(account, at, &Asked::of_new_order(command))?;
@@ -295,7 +295,7 @@ impl Engine {
             return Err(RejectReason::ReplaceNotAllowed);
         }
         if self.listings[at].active & active::BANDS != 0 {
-            self.check_static_band(&self.listings[at], side, OrderType::Limit, price)?;
+            self.check_static_band(&self.listings[at], price)?;
         }
         let asked = Asked {
             key_id: order.key_id(),
