@@ -55,7 +55,7 @@ impl Runner {
                             let status = self.instrument(name).status.as_str();
                             assert_eq!(Some(status), expected.as_str(), "the status of {name}");
                         }
-                        "indication" => {
+                        "indications" => {
                             let indication = self.indications.get(&self.instrument(name).instrument_id);
                             let indication = indication.unwrap_or_else(|| panic!("{name} has no indication"));
                             let (kind, fields) = self.described(&Event::AuctionIndication(*indication));
