@@ -12,5 +12,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for tally in TALLIES.values():
         if tally.scenarios:
             terminalreporter.write_line(f"{tally.scenarios} scenarios {tally.way}, {tally.checks} checks")
+            if tally.timed:
+                terminalreporter.write_line(f"  {tally.timed} left out {tally.way}: they set the time of commands")
             for reason in tally.unsaid:
                 terminalreporter.write_line(f"  not said {tally.way}: {reason}")
