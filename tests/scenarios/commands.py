@@ -6,7 +6,7 @@ from typing import Any
 
 from beurs import Exchange
 from beurs.errors import DecimalError, InputError, Rejected
-from beurs.exchange import Balance, CancelReplaced, ListResult, Result
+from beurs.exchange import Balance, CancelReplaced, ListResult, Result, Staff
 from beurs.reports import Event, ExecutionReport, MassCanceled, Posted, Rejection
 
 Object = dict[str, Any]
@@ -68,6 +68,10 @@ FIELDS: dict[str, tuple[str, ...]] = {
 TOO_LARGE = {"price": "invalid_price", "quantity": "invalid_quantity", "trigger_price": "invalid_trigger_price"}
 """What the engine says of a number above 2**53 - 1. Both doors refuse it before, as `too_large`."""
 TOO_LARGE_UNSAID = "a number above 2^53 - 1 is refused before the engine sees it (too_large)"
+
+
+class Unsayable(Exception):
+    """A way has no words for this command."""
 
 
 def known_keys(said: Iterable[str], *known: str) -> None:
@@ -207,6 +211,8 @@ def _call(ex: Any, kind: str, command: Object, order_id: int | None) -> Any:
             return ex.set_trading_status(group=c.pop("instrument_group_id"), **c)
         case "administer":
             (held,) = c.keys() & FIELDS.keys()
+            if not hasattr(Staff, held):
+                raise Unsayable(f"the staff's commands are settings, not {held}")
             return _call(ex.staff(c["actor"], c["reason"]), held, c[held], order_id)
         case _:
             return getattr(ex, kind)(**c)
