@@ -534,9 +534,33 @@ impl Engine {
     /// conditional orders trigger one another, an auction's indication changes. Nothing for a plain instrument.
     #[inline]
     pub(crate) fn after_execution<S: EventSink>(&mut self, at: usize, events: &mut S) {
-        if self.listings[at].active != 0 {
+        let active = self.listings[at].active;
+        if active != 0 && !(active == active::TRIGGERS && self.is_quiet(at)) {
             self.follow_up(at, events);
         }
+    }
+
+    /// Whether nothing that waits for a price minds the prices there are, so that they need not be observed.
+    #[inline]
+    fn is_quiet(&mut self, at: usize) -> bool {
+        let listing = &self.listings[at];
+        let quiet = |watch, price: i64| {
+            let (low, high) = listing.triggers.quiet(watch);
+            price == 0 || low < price && price < high
+        };
+        let best = |watch, side| {
+            !listing.triggers.watches(watch)
+                || quiet(watch, self.books[at].best_price(&self.arena, side).map_or(0, |price| price.0))
+        };
+        let is_quiet = quiet(Watch::Last, listing.first_price)
+            && quiet(Watch::Last, listing.instrument.last_price.0)
+            && quiet(Watch::Mark, listing.mark_price)
+            && best(Watch::Ask, Side::Sell)
+            && best(Watch::Bid, Side::Buy);
+        if is_quiet {
+            self.listings[at].first_price = 0;
+        }
+        is_quiet
     }
 
     #[cold]
