@@ -79,14 +79,15 @@ impl Runner {
     fn check_events(&self, expected: &Value) {
         let expected = expected.as_array().expect("events are a list");
         let events: Vec<_> = self.subject.events().iter().map(|event| self.described(event)).collect();
+        let kinds: Vec<_> =
+            events.iter().map(|(kind, event)| (kind, event.get("exec_type"), event.get("order"))).collect();
         for ((kind, event), fields) in events.iter().zip(expected) {
             let mut fields = object(fields).clone();
             let wanted = fields.remove("event");
             let wanted = wanted.as_ref().map_or("execution", |kind| kind.as_str().expect("a kind is a text"));
-            assert_eq!(*kind, wanted, "the kind of {event:?}, of {events:#?}");
+            assert_eq!(*kind, wanted, "the kind of {event:?}, of {kinds:?}");
             check_fields(event, &fields, kind);
         }
-        let kinds: Vec<_> = events.iter().map(|(kind, event)| (kind, event.get("exec_type"), event.get("order"))).collect();
         assert_eq!(events.len(), expected.len(), "the number of events, which are {kinds:?}");
     }
 

@@ -3,9 +3,9 @@
 use beurs_engine::command::{
     AdjustTrade, Administer, BustTrade, CancelAllAfter, CancelOrder, CancelReplace, Command, Deposit, InstrumentScope,
     KillScope, KillSwitch, MassCancel, NewOrder, NewOrderList, Note, ReplaceOrder, RiskLimits, RiskScope,
-    SetAccountGroup, SetAccountMode, SetFeeCap, SetFeePromotion, SetFeeTier, SetFees, SetInstrumentGroup,
+    SetAccountGroup, SetAccountMode, SetFeatures, SetFeeCap, SetFeePromotion, SetFeeTier, SetFees, SetInstrumentGroup,
     SetLeadMarketMaker, SetMarkPrice, SetMatching, SetPriceBands, SetRandomSeed, SetRiskLimits, SetSchedule,
-    SetTradeGroup, SetTradingStatus, Terms, SetFeatures,
+    SetTradeGroup, SetTradingStatus, Terms,
 };
 use beurs_engine::types::{
     AccountId, AccountMode, Amount, BandAction, CancelReplaceMode, ClientOrderId, Contingency, GroupId,
@@ -349,11 +349,7 @@ impl Runner {
     }
 
     fn cancel_order(&self, c: &Object, account_id: AccountId) -> CancelOrder {
-        CancelOrder {
-            account_id,
-            order_id: self.order_id(c),
-            client_order_id: client_order_id(c, "client_order_id"),
-        }
+        CancelOrder { account_id, order_id: self.order_id(c), client_order_id: client_order_id(c, "client_order_id") }
     }
 
     /// An order; of a list or a cancel-replace the account is that of the whole, unless it has one of its own.
@@ -537,16 +533,7 @@ impl Runner {
         known_keys(c, &[&trade[..], &["buyer_fee", "seller_fee"]].concat());
         let fee = |key| Amount(optional(c, key).map_or(0, |fee| self.amount(instrument.quote, fee)));
         let (buyer_fee, seller_fee) = (fee("buyer_fee"), fee("seller_fee"));
-        Command::BustTrade(BustTrade {
-            trade_id,
-            instrument_id,
-            buyer,
-            seller,
-            price,
-            quantity,
-            buyer_fee,
-            seller_fee,
-        })
+        Command::BustTrade(BustTrade { trade_id, instrument_id, buyer, seller, price, quantity, buyer_fee, seller_fee })
     }
 
     /// What the staff does: who, why, and a command as a step would have it.

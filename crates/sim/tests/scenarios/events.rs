@@ -128,9 +128,7 @@ impl Runner {
                 });
                 ("trade_corrected", described)
             }
-            Event::Administered(e) => {
-                ("administered", json!({"actor": e.actor.as_str(), "reason": e.reason.as_str()}))
-            }
+            Event::Administered(e) => ("administered", json!({"actor": e.actor.as_str(), "reason": e.reason.as_str()})),
         };
         (kind, fields(described))
     }

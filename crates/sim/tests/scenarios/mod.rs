@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 
 use beurs_engine::command::{AddAsset, Command, Deposit, ListInstrument, OpenAccount};
 use beurs_engine::event::{AuctionIndication, Event, ExecutionReport, OrderTerms};
-use beurs_engine::types::{AccountId, Amount, AssetId, ExecType, GroupId, InstrumentId, Lots, OrderId, OrderStatus, Step};
+use beurs_engine::types::{
+    AccountId, Amount, AssetId, ExecType, GroupId, InstrumentId, Lots, OrderId, OrderStatus, Step,
+};
 use beurs_engine::Instrument;
 use read::{count, known_keys, list, number, number_or_0, object, step, string, text, Object};
 

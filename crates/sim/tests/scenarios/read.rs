@@ -34,7 +34,11 @@ pub fn decimal_text(count: i128, step: Step) -> String {
     let text = format!("{:0>width$}", digits.unsigned_abs(), width = scale + 1);
     let (whole, fraction) = text.split_at(text.len() - scale);
     let sign = if digits < 0 { "-" } else { "" };
-    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+    if fraction.is_empty() {
+        format!("{sign}{whole}")
+    } else {
+        format!("{sign}{whole}.{fraction}")
+    }
 }
 
 /// Whether a field is as expected: texts that are both decimals are compared as numbers.
@@ -73,7 +77,11 @@ pub fn number<T: TryFrom<i64>>(object: &Object, key: &str) -> T {
 
 /// A number, or 0 if it is not given.
 pub fn number_or_0<T: TryFrom<i64> + Default>(object: &Object, key: &str) -> T {
-    if object.contains_key(key) { number(object, key) } else { T::default() }
+    if object.contains_key(key) {
+        number(object, key)
+    } else {
+        T::default()
+    }
 }
 
 /// True or false; false if it is not given.
