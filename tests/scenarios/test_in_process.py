@@ -45,7 +45,8 @@ class InProcess(Door):
 
     def trading_status(self, symbol: str) -> str:
         (row,) = (row for row in self.ex.node.instruments() if row["symbol"] == symbol)
-        return row["status"]
+        status: str = row["status"]
+        return status
 
     def last_price(self, symbol: str) -> str | None:
         (row,) = (row for row in self.ex.node.instruments() if row["symbol"] == symbol)

@@ -45,10 +45,23 @@ from tests.scenarios.runner import Door, Runner, Scenario, each_scenario
 from tests.services.conftest import Running, run, settings
 
 _NUMBERS = itertools.count(1)
+_NAMES = ("account", "symbol", "asset", "buyer", "seller")
 _ORDER_FIELDS = (
     "client_order_id", "symbol", "side", "order_type", "time_in_force", "post_only", "self_trade_prevention", "price",
     "quantity", "quote_quantity", "filled_quantity", "leaves_quantity", "status", "cancel_reason", "hold",
 )  # fmt: skip
+
+_ID = {"account", "order", "order_id", "client_order_id"}
+_SAID = {
+    "new_order": {
+        "account", "symbol", "side", "order_type", "time_in_force", "post_only", "self_trade_prevention", "price",
+        "quantity", "quote_quantity", "client_order_id", "order",
+    },
+    "cancel_order": _ID,
+    "replace_order": {*_ID, "original_client_order_id", "price", "quantity"},
+    "mass_cancel": {"account", "symbol", "side"},
+}  # fmt: skip
+"""What goes over REST, and with which fields."""
 
 
 class _OverNode(Exchange):
@@ -108,10 +121,21 @@ class OverHttp(Door):
 
         return {kind: [marked(row) for row in rows] for kind, rows in venue.items()}
 
+    def _marked_command(self, said: Any) -> Any:
+        """The command, and the orders that it holds, with the application's names."""
+        if isinstance(said, list):
+            return [self._marked_command(each) for each in said]
+        if not isinstance(said, dict):
+            return said
+        return {
+            key: self._marked(key, value) if key in _NAMES else self._marked_command(value)
+            for key, value in said.items()
+        }
+
     def _plain(self, event: Event) -> Event:
         """The event with the scenario's names."""
         names = {}
-        for key in ("account", "symbol", "asset"):
+        for key in _NAMES:
             name = getattr(event, key, None)
             if name is not None:
                 names[key] = name.removesuffix(self._mark)
@@ -138,12 +162,8 @@ class OverHttp(Door):
         if why is not None:
             if why:
                 self.unsaid.append(f"{kind}: {why}")
-            marked = {
-                key: self._marked(key, value) if key in ("account", "symbol", "asset") else value
-                for key, value in command.items()
-            }
-            answer = execute_in_process(self._ex, kind, marked, order_id)
-            return Answer(answer.code, [self._plain(event) for event in answer.events])
+            answer = execute_in_process(self._ex, kind, self._marked_command(command), order_id)
+            return Answer(answer.code, [self._plain(event) for event in answer.events], answer.unsaid)
         before = self._ex.sequence
         said: Callable[..., httpx.Response] = getattr(self, f"_{kind}")
         response = said(command, order_id)
@@ -240,6 +260,11 @@ class OverHttp(Door):
         price: str | None = self._get(None, f"/v1/market/{self._marked('symbol', symbol)}/ticker")["last_price"]
         return price
 
+    def trading_status(self, symbol: str) -> str:
+        (row,) = (row for row in self._ex.node.instruments() if row["symbol"] == self._marked("symbol", symbol))
+        status: str = row["status"]
+        return status
+
     # At the end.
 
     def reconcile(self, reports: dict[int, ExecutionReport]) -> None:
@@ -285,10 +310,12 @@ class OverHttp(Door):
 
 def _why_not(kind: str, command: Object, order_id: int | None) -> str | None:
     """Why a command does not go over HTTP; the empty text if it is no account's; None if it does."""
-    if kind not in ("new_order", "cancel_order", "replace_order", "mass_cancel"):
+    if kind not in _SAID:
         return ""
     if command["account"] is None:
         return ""
+    if not command.keys() <= _SAID[kind]:
+        return "REST has no such fields yet: " + ", ".join(sorted(command.keys() - _SAID[kind]))
     if kind == "replace_order" and not {"price", "quantity", "client_order_id"} & command.keys():
         return "a PATCH that changes nothing is refused as it stands (missing_field)"
     if kind in ("cancel_order", "replace_order"):
