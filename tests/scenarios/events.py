@@ -43,7 +43,7 @@ def check_fields(event: Event, expected: dict[str, Any], name: Callable[[int | N
     """Whether the event has these fields."""
     for key, value in expected.items():
         match event, key:
-            case (ExecutionReport() | OrderTerms()), ("order" | "counter_order"):
+            case ((ExecutionReport() | OrderTerms()), ("order" | "counter_order")):
                 assert name(getattr(event, f"{key}_id")) == value, f"{key} of {event}"
             case Rejection(), "reason":
                 assert event.code == value, f"{key} of {event}"

@@ -7,7 +7,6 @@ pass.
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -75,6 +74,8 @@ class Tally:
     """Commands that could not be said this way, and why."""
     timed: int = 0
     """Scenarios that were left out, because a node takes its own time."""
+    unserved: int = 0
+    """Scenarios that were left out, because the way does not know all that they do."""
 
 
 class Door(ABC):

@@ -7,8 +7,8 @@ import pytest
 from beurs import Exchange
 from beurs.exchange import Balance, Book
 from beurs.reports import ExecutionReport
-from tests.scenarios.conftest import TALLIES
 from tests.scenarios.commands import Answer, Object, Unsayable, execute_in_process, set_up
+from tests.scenarios.conftest import TALLIES
 from tests.scenarios.runner import Door, Runner, Scenario, each_scenario
 
 

@@ -31,8 +31,8 @@ from beurs.reports import (
 )
 from beurs.timestamps import timestamp
 from beurs.web.problems import REJECT_STATUS
-from tests.scenarios.conftest import TALLIES
 from tests.scenarios.commands import (
+    FIELDS,
     TOO_LARGE,
     TOO_LARGE_UNSAID,
     Answer,
@@ -41,6 +41,7 @@ from tests.scenarios.commands import (
     execute_in_process,
     set_up,
 )
+from tests.scenarios.conftest import TALLIES
 from tests.scenarios.runner import Door, Runner, Scenario, each_scenario
 from tests.services.conftest import Running, run, settings
 
@@ -62,6 +63,22 @@ _SAID = {
     "mass_cancel": {"account", "symbol", "side"},
 }  # fmt: skip
 """What goes over REST, and with which fields."""
+_OPERATORS = {"deposit", "withdraw", "set_fees", "set_account_group"}
+_STATUSES = ("open", "post_only", "cancel_only", "halted")
+
+
+def _is_served(scenario: Scenario) -> bool:
+    """Whether the application knows all that the scenario does. To be lifted when it knows the whole rulebook."""
+    for step in scenario.steps:
+        for kind in step.keys() & FIELDS.keys():
+            known = kind in _OPERATORS or (kind in _SAID and step[kind].keys() <= _SAID[kind])
+            if kind == "set_trading_status":
+                known = step[kind].get("status") in _STATUSES and step[kind].keys() == {"symbol", "status"}
+            if not known or step[kind].get("order_type", "limit") not in ("limit", "market"):
+                return False
+            if step[kind].get("time_in_force", "gtc") not in ("gtc", "ioc", "fok"):
+                return False
+    return True
 
 
 class _OverNode(Exchange):
@@ -314,8 +331,6 @@ def _why_not(kind: str, command: Object, order_id: int | None) -> str | None:
         return ""
     if command["account"] is None:
         return ""
-    if not command.keys() <= _SAID[kind]:
-        return "REST has no such fields yet: " + ", ".join(sorted(command.keys() - _SAID[kind]))
     if kind == "replace_order" and not {"price", "quantity", "client_order_id"} & command.keys():
         return "a PATCH that changes nothing is refused as it stands (missing_field)"
     if kind in ("cancel_order", "replace_order"):
@@ -344,6 +359,9 @@ def test_scenario_over_http(scenario: Scenario, server: Running, client: httpx.C
     if scenario.sets_time:
         tally.timed += 1
         pytest.skip("the application takes its own time")
+    if not _is_served(scenario):
+        tally.unserved += 1
+        pytest.skip("the application does not know the whole rulebook yet")
     door = OverHttp(server, client, scenario.venue)
     runner = Runner(scenario, door)
     try:
