@@ -1,6 +1,6 @@
 """The `beurs` command.
 
-    serve, verify, replay, store     on this machine, on a data directory or files
+    serve, verify, replay, store, key on this machine, on a data directory or files
     book, order, account, instrument of a running server, through its REST interface
     version
 
