@@ -38,7 +38,6 @@ fn advances(records: &[EventRecord]) -> Vec<&EventRecord> {
 }
 
 #[test]
-#[ignore = "the engine keeps no time yet"]
 fn what_is_due_is_done_before_the_next_batch_and_is_not_among_its_events() {
     let directory = TempDir::new("due");
     for path in [None, Some(directory.path().to_owned())] {
@@ -64,7 +63,6 @@ fn what_is_due_is_done_before_the_next_batch_and_is_not_among_its_events() {
 }
 
 #[test]
-#[ignore = "the engine keeps no time yet"]
 fn an_idle_node_wakes_for_what_is_due() {
     let directory = TempDir::new("idle");
     for path in [None, Some(directory.path().to_owned())] {
@@ -89,7 +87,6 @@ fn an_idle_node_wakes_for_what_is_due() {
 }
 
 #[test]
-#[ignore = "the engine keeps no time yet"]
 fn a_submitted_command_gets_its_own_events_and_recovery_finds_the_nodes_own_commands() {
     let directory = TempDir::new("recovered");
     let clock = Arc::new(SetClock(AtomicI64::new(SECOND)));
