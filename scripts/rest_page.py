@@ -122,6 +122,8 @@ def _json_type(schema: dict[str, Any], named: list[str]) -> str:
 
 
 def _type(name: str, schema: dict[str, Any], named: list[str]) -> list[str]:
+    if "enum" in schema:
+        return [f"### {name}", "", f"{schema.get('description', '').strip()} {_words(schema)}", ""]
     lines = [f"### {name}", "", schema.get("description", "").strip(), "", "| field | |", "|---|---|"]
     required = schema.get("required", [])
     incoming = schema.get("additionalProperties") is False

@@ -33,6 +33,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from beurs import logs, terminal
 from beurs.accounts.endpoints import router as account_router
+from beurs.admin.changes import router as changes_router
 from beurs.admin.endpoints import router as admin_router
 from beurs.catalogue import Catalogue
 from beurs.config import Settings
@@ -65,6 +66,7 @@ ROUTERS: Final = (
     instruments_router,
     market_data_router,
     account_router,
+    changes_router,
     admin_router,
 )
 DESCRIPTION: Final = (

@@ -14,7 +14,7 @@ _REF: Final = "#/components/schemas/{name}"
 
 
 def _schema(kind: type) -> dict[str, str]:
-    _SCHEMAS[kind.__name__] = kind
+    assert _SCHEMAS.setdefault(kind.__name__, kind) is kind, f"two types are called {kind.__name__}"
     return {"$ref": _REF.format(name=kind.__name__)}
 
 

@@ -142,6 +142,14 @@ REJECT_FIELD: Final[dict[str, str]] = {
     "quantity_above_maximum": "quantity",
     "quantity_not_above_filled": "quantity",
     "post_only_would_match": "post_only",
+    "unknown_trade": "trade_id",
+    "invalid_scale": "scale",
+    "invalid_tick_size": "tick_size",
+    "invalid_lot_size": "lot_size",
+    "invalid_minimum_notional": "min_notional",
+    "invalid_amount": "amount",
+    "invalid_fee_cap": "max_fee",
+    "invalid_end_time": "end_time",
 }
 
 REJECT_RULES: Final[dict[str, str]] = {code: rule for _, code, rule in reject_reasons()}
