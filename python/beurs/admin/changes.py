@@ -17,7 +17,7 @@ from starlette.responses import Response
 from beurs import keys
 from beurs.admin.desk import Desk
 from beurs.admin.facts import Change, ChangeList, facts
-from beurs.admin.schemas import CHANGES, ChangeBody, Route
+from beurs.admin.schemas import CHANGES, ChangeBody, FieldMissing, Route
 from beurs.deps import Cursor, JsonBody, Limit, Operator, RunningExchange, Services, answer
 from beurs.errors import CommandInvalid, DecimalError, InputError, NotFound, Rejected
 from beurs.reports import Translator
@@ -35,11 +35,11 @@ _LISTED: Final = ("/assets", "/instruments")
 
 
 async def _execute(route: Route, body: ChangeBody, operator: keys.Operator, services: RunningExchange) -> Change:
-    arguments = body.arguments()
-    if route.path in _FROM_STORE:
-        await services.store_caught_up()
     desk = Desk(services, operator, body.reason, asyncio.get_running_loop())
     try:
+        arguments = body.arguments()
+        if route.path in _FROM_STORE:
+            await services.store_caught_up()
         await services.read(getattr(desk, route.method), **arguments)
     except (InputError, NotFound, Rejected) as error:
         raise _problem(error, body) from error
@@ -60,6 +60,7 @@ def _problem(error: InputError | NotFound | Rejected, body: ChangeBody) -> Excep
             return Problem(_UNKNOWN[kind], field=next(named, None))
         case InputError(field=argument, rule=rule):
             code = error.code if isinstance(error, DecimalError) and error.code in CODES else "invalid_value"
+            code = "missing_field" if isinstance(error, FieldMissing) else code
             field = body.field_of(argument)
             return Problem(code, f"The {field} {rule}.", field)
         case Rejected(code=refused):
@@ -82,7 +83,7 @@ def _add(route: Route) -> None:
         status_code=route.status,
         response_class=Response,
         responses=json_of(Change, route.status, "It is done; what it did.")
-        | errors(400, 401, 403, 404, 409, 413, 415, 422, 503),
+        | errors(400, 401, 404, 409, 413, 415, 422, 503),
         openapi_extra=body_of(route.body),
     )(change)
 
@@ -92,7 +93,7 @@ for _route in CHANGES:
 
 
 @router.get(
-    "/changes", response_class=Response, responses=json_of(ChangeList, 200, "The changes.") | errors(401, 403, 422, 503)
+    "/changes", response_class=Response, responses=json_of(ChangeList, 200, "The changes.") | errors(401, 422, 503)
 )
 async def list_changes(
     _operator: Operator,

@@ -3,6 +3,8 @@
 A body has the names and texts of the REST interface; `arguments` makes those of `beurs.administration` out of it, which
 reads decimals and names and knows the ranges. What a field may be says its description; what makes sense, the engine.
 A change of everything is asked for by `all`, never by leaving something out.
+
+The command line is made of these types too, so nothing is imported here that takes long.
 """
 
 from collections.abc import Callable
@@ -10,9 +12,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, get_arg
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from beurs.errors import InputError
 from beurs.timestamps import parse_time_of_day, parse_timestamp
 from beurs.values import AccountMode, BandAction, Feature, MatchingAlgorithm, Side, TradingStatus
-from beurs.web.problems import Problem
 from beurs.web.words import DECIMAL_PATTERN
 
 _REASON: Final = "Why, for those who read it later: 1 to 64 printable ASCII characters."
@@ -51,6 +53,10 @@ TakerPpm = Annotated[int, _number("What a taker pays, in millionths of the notio
 TimeText = Annotated[str, _text("UTC, as in 2025-01-31T09:30:00Z.")]
 
 
+class FieldMissing(InputError):
+    """A field must be given."""
+
+
 class ChangeBody(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What every change has."""
 
@@ -63,7 +69,7 @@ class ChangeBody(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
         """Refuses fields that do not go together."""
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of the change. Raises Problem for what is no text of its kind."""
+        """The arguments of the change. Raises InputError for what cannot be meant, naming the field."""
         self.check()
         arguments = {}
         for name in self.__struct_fields__:
@@ -74,7 +80,7 @@ class ChangeBody(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
             try:
                 arguments[argument] = convert(value)
             except ValueError as error:
-                raise Problem("invalid_value", f"The {name} {error}.", name) from None
+                raise InputError(name, str(error)) from None
         return arguments
 
     def field_of(self, argument: str) -> str:
@@ -87,21 +93,21 @@ class ChangeBody(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
         """Whether a field is given. `all` must be true then."""
         value = getattr(self, name)
         if name == "all" and value is False:
-            raise Problem("invalid_value", "The field all is true, or not given.", "all")
+            raise InputError("all", "must be true, or not be given")
         return value is not UNSET
 
     def require_one_of(self, *names: str) -> None:
         """Refuses a body that does not have exactly one of these fields."""
         given = [name for name in names if self.has(name)]
         if not given:
-            raise Problem("missing_field", f"One of {', '.join(names)} is required.", names[0])
+            raise FieldMissing(names[0], f"must be given, or another one of {', '.join(names)}")
         if len(given) > 1:
-            raise Problem("invalid_value", f"Only one of {', '.join(names)} can be given.", given[1])
+            raise InputError(given[1], f"cannot be given together with {given[0]}")
 
     def require_account_of_key(self) -> None:
         """Refuses a `key_id` without its `account`."""
         if self.has("key_id") and not self.has("account"):
-            raise Problem("missing_field", "A key_id goes with its account.", "account")
+            raise FieldMissing("account", "must be given with a key_id")
 
 
 def _same(value: Any) -> Any:

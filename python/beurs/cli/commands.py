@@ -15,16 +15,14 @@ import typer
 
 from beurs import engine
 from beurs.cli import output
+from beurs.cli.admin import app as admin_app
 from beurs.cli.client import Client
+from beurs.cli.options import HELP, KEY_VARIABLE, LOCAL, URL_VARIABLE, Config, DataDirectory, Json, Key, Url
 from beurs.values import OrderType, SelfTradePrevention, Side, TimeInForce
 
 __all__ = ["app"]
 
 DIFFERS = 3
-URL_VARIABLE = "BEURS_URL"
-KEY_VARIABLE = "BEURS_API_KEY"
-
-HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     name="beurs",
     help="An exchange: it takes orders, holds the money, matches, settles, and can prove what it did.",
@@ -41,18 +39,13 @@ store_app = typer.Typer(help="Look after the SQL store.", no_args_is_help=True, 
 app.add_typer(order_app, name="order")
 app.add_typer(account_app, name="account")
 app.add_typer(key_app, name="key")
+app.add_typer(admin_app, name="admin")
 app.add_typer(instrument_app, name="instrument")
 app.add_typer(replay_app, name="replay")
 app.add_typer(store_app, name="store")
 
-Url = Annotated[str, typer.Option("--url", envvar=URL_VARIABLE, help="The server.")]
-Key = Annotated[str | None, typer.Option("--api-key", envvar=KEY_VARIABLE, help="The account's API key.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the server's answer as JSON.")]
-Config = Annotated[Path | None, typer.Option("--config", help="A TOML file of settings.")]
-DataDirectory = Annotated[Path | None, typer.Option("--data-directory", help="Where journal and store live.")]
 OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="The order_id, or client:CLIENT_ORDER_ID.")]
 
-LOCAL = "http://127.0.0.1:8000"
 ORDER_COLUMNS = (
     "order_id",
     "symbol",
