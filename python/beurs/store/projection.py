@@ -110,10 +110,12 @@ TAKER: Final = Liquidity.TAKER.number
 _FILLED: Final = OrderStatus.FILLED.number
 
 _TOLD_ELSEWHERE: Final = (
-    *(EventKind.EXECUTION, EventKind.REJECTED, EventKind.MASS_CANCELED),
+    *(EventKind.EXECUTION, EventKind.REJECTED, EventKind.MASS_CANCELED, EventKind.TERMS, EventKind.ORDER_LIST_STATUS),
+    *(EventKind.AUCTION_INDICATION, EventKind.AUCTION_ENDED, EventKind.LIMIT_STATE_SET),
+    *(EventKind.CANCEL_ALL_AFTER_SET, EventKind.TIME_ADVANCED),
     *(EventKind.MARK_PRICE_SET, EventKind.KILL_SWITCH_SET, EventKind.SETTING_CHANGED, EventKind.ADMINISTERED),
 )
-"""Kinds that make no row of their own kind: orders are read by column, settings are facts of a change."""
+"""Kinds that make no row of their own: orders are read by column, settings are facts of a change."""
 _IN_EVERY_EVENT: Final = ("sequence", "event_time_ns", "event_index")
 
 
