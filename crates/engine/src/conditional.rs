@@ -106,7 +106,7 @@ impl Listing {
             Stand::Working
                 if order.level == NIL
                     && !extra.order_type.is_conditional()
-                    && !rests(extra.order_type, order.flags.time_in_force()) =>
+                    && !rests::<false>(extra.order_type, order.flags.time_in_force()) =>
             {
                 0
             }
@@ -153,7 +153,7 @@ impl Listing {
     /// What an order of a list will hold when it is released.
     pub(crate) fn released_hold(&self, arena: &Arena, fees: &FeeTable, slot: u32) -> i128 {
         let (order, extra) = (arena.orders.get(slot), arena.orders.extra(slot));
-        if extra.order_type.is_conditional() || rests(extra.order_type, order.flags.time_in_force()) {
+        if extra.order_type.is_conditional() || rests::<false>(extra.order_type, order.flags.time_in_force()) {
             self.hold_outside(extra, order.leaves, fees.get(order.fees), order.fee_carry())
         } else {
             0
@@ -195,10 +195,17 @@ impl<S: EventSink> Floor<'_, S> {
     }
 
     /// Takes an order that has ended out of everything but its level, and does what its list wants.
+    #[inline(always)] // One look at the flags for plain orders.
     pub fn retire(&mut self, arena: &mut Arena, slot: u32, filled: bool) {
-        let Some(extra) = arena.orders.some_extra(slot) else {
-            return self.ledger.retire(arena, self.remembered, slot);
-        };
+        if arena.orders.get(slot).flags.special() {
+            self.retire_special(arena, slot, filled);
+        } else {
+            self.ledger.retire(arena, self.remembered, slot);
+        }
+    }
+
+    fn retire_special(&mut self, arena: &mut Arena, slot: u32, filled: bool) {
+        let extra = arena.orders.extra(slot);
         let (list_id, order_id) = (extra.list_id, arena.orders.get(slot).order_id);
         if extra.terms.expire_time_ns != 0 {
             self.timers.clear(extra.terms.expire_time_ns, Due::Expiry(order_id));
@@ -320,6 +327,26 @@ impl Engine {
         }
     }
 
+    /// Puts a restored order that is in no level among those that wait for a price, if it does. `extreme`: of one that trails.
+    pub(crate) fn wait_again(&mut self, slot: u32, extreme: i64) {
+        let at = self.arena.half_of(slot).0;
+        let order_id = self.arena.orders.get(slot).order_id;
+        let extra = self.arena.orders.extra(slot);
+        let listing = &mut self.listings[at];
+        match extra.stand {
+            Stand::Trigger | Stand::Activation => {
+                let trigger = extra.terms.trigger_price.0;
+                listing.triggers.insert_fixed(extra.watch(), extra.direction(), trigger, order_id, slot);
+            }
+            Stand::Trail => {
+                let (side, trail_bps) = (extra.side(), extra.terms.trail_bps);
+                listing.triggers.insert_trailing(extra.watch(), side, trail_bps, extreme, order_id, slot);
+            }
+            Stand::Working | Stand::List | Stand::AuctionMarket => return,
+        }
+        listing.active |= active::TRIGGERS;
+    }
+
     /// The price that a watch shows now, if there is one.
     fn watched_price(&self, at: usize, watch: Watch) -> Option<i64> {
         let price = match watch {
@@ -375,14 +402,21 @@ impl Engine {
     /// replace makes it enter again.
     pub(crate) fn execute<S: EventSink>(&mut self, slot: u32, events: &mut S) {
         let mut taker = self.taker_of(slot);
+        let at = self.arena.half_of(slot).0;
+        if let Err(reason) = self.prepare(at, &mut taker) {
+            return self.cancel_special(slot, reason, events);
+        }
+        self.execute_prepared(taker, events);
+    }
+
+    /// As [`Self::execute`], of one that has passed what it is refused for.
+    fn execute_prepared<S: EventSink>(&mut self, mut taker: Taker, events: &mut S) {
+        let slot = taker.slot;
         let (at, side) = self.arena.half_of(slot);
         let account = taker.order.account as usize;
         let held = self.listings[at].hold_of(&self.arena, &self.fees, slot);
         let held = if self.holds(slot) { held } else { 0 };
         let hold_asset = self.listings[at].instrument.hold_index(side);
-        if let Err(reason) = self.prepare(at, &mut taker) {
-            return self.cancel_special(slot, reason, events);
-        }
         if taker.rests {
             let listing = &self.listings[at];
             let schedule = self.fees.get(taker.order.fees);
@@ -414,7 +448,7 @@ impl Engine {
     /// waited does not.
     fn holds(&self, slot: u32) -> bool {
         let (order, extra) = (self.arena.orders.get(slot), self.arena.orders.extra(slot));
-        extra.order_type.is_conditional() || rests(extra.order_type, order.flags.time_in_force())
+        extra.order_type.is_conditional() || rests::<false>(extra.order_type, order.flags.time_in_force())
     }
 
     /// Writes to the record what matching has changed. The order kept its slot, and its links there may have changed.
@@ -456,7 +490,7 @@ impl Engine {
             market,
             quote_quantity: Amount(extra.quote_quantity),
             quote_left: extra.quote_quantity,
-            rests: rests(extra.order_type, order.flags.time_in_force()),
+            rests: rests::<false>(extra.order_type, order.flags.time_in_force()),
             hold: 0,
             slot,
             first_price: 0,
@@ -532,11 +566,35 @@ impl Engine {
 
     /// What follows from an execution, a cancel or a change: pegged orders follow their prices, orders of lists are released,
     /// conditional orders trigger one another, an auction's indication changes. Nothing for a plain instrument.
-    #[inline]
+    #[inline(always)] // One look for plain instruments.
     pub(crate) fn after_execution<S: EventSink>(&mut self, at: usize, events: &mut S) {
-        if self.listings[at].active != 0 {
+        let active = self.listings[at].active;
+        if active != 0 && !(active == active::TRIGGERS && self.is_quiet(at)) {
             self.follow_up(at, events);
         }
+    }
+
+    /// Whether nothing that waits for a price minds the prices there are, so that they need not be observed.
+    #[inline(never)] // Plain instruments never ask.
+    fn is_quiet(&mut self, at: usize) -> bool {
+        let listing = &self.listings[at];
+        let quiet = |watch, price: i64| {
+            let (low, high) = listing.triggers.quiet(watch);
+            price == 0 || low < price && price < high
+        };
+        let best = |watch, side| {
+            !listing.triggers.watches(watch)
+                || quiet(watch, self.books[at].best_price(&self.arena, side).map_or(0, |price| price.0))
+        };
+        let is_quiet = quiet(Watch::Last, listing.first_price)
+            && quiet(Watch::Last, listing.instrument.last_price.0)
+            && quiet(Watch::Mark, listing.mark_price)
+            && best(Watch::Ask, Side::Sell)
+            && best(Watch::Bid, Side::Buy);
+        if is_quiet {
+            self.listings[at].first_price = 0;
+        }
+        is_quiet
     }
 
     #[cold]
@@ -561,6 +619,8 @@ impl Engine {
                 None => break,
             }
         }
+        // What an emptied queue has traded at is observed by nobody.
+        self.listings[at].first_price = 0;
         if overflows {
             self.volatility_auction(at, StatusReason::TriggerCascade, events);
             self.price_pegs(at, events);
@@ -623,6 +683,7 @@ impl Engine {
         if self.arena.orders.get(slot).order_id != order_id || !self.arena.orders.extra(slot).stand.waits() {
             return;
         }
+        self.slide(slot);
         let at = self.arena.half_of(slot).0;
         let hold = self.listings[at].hold_of(&self.arena, &self.fees, slot);
         let mut report = settlement::open_report(&self.arena, &self.listings[at].instrument, slot, ExecType::Triggered);
@@ -638,6 +699,32 @@ impl Engine {
 }
 
 impl Engine {
+    /// Lets a pegged order enter again that a replace has taken from `old_price`.
+    fn enter_pegged<S: EventSink>(&mut self, slot: u32, old_price: i64, events: &mut S) {
+        let (at, side) = self.arena.half_of(slot);
+        let listing = &self.listings[at];
+        let extra = self.arena.orders.extra(slot);
+        let mut taker = self.taker_of(slot);
+        // While orders are collected it stays as near to its place as its worst price allows.
+        let stays = match side {
+            Side::Buy => old_price.min(extra.limit),
+            Side::Sell => old_price.max(extra.limit),
+        };
+        let price = match listing.collects() {
+            true => None,
+            false => self.peg_price(at, side, &extra.terms, extra.limit, Some(old_price)),
+        };
+        taker.price = price.unwrap_or(PriceTicks(stays));
+        taker.bound = taker.price;
+        let hold = listing.hold_of(&self.arena, &self.fees, slot);
+        let mut report = settlement::open_report(&self.arena, &listing.instrument, slot, ExecType::Replaced);
+        report.hold = Amount(hold);
+        report.price = taker.price;
+        events.emit(Event::Execution(report));
+        events.emit(Event::Terms(self.order_terms(slot)));
+        self.execute_prepared(taker, events);
+    }
+
     /// As [`Self::replace_order`], of a special order.
     pub(crate) fn replace_special<S: EventSink>(
         &mut self,
@@ -658,7 +745,7 @@ impl Engine {
         let pegged = extra.terms.peg != Peg::None;
         let has_limit = extra.order_type.has_limit() || extra.order_type == OrderType::MarketToLimit;
         let old_limit = if in_level && !pegged { self.arena.level_of(slot).price } else { extra.limit };
-        let price = PriceTicks(if command.price.0 == 0 { old_limit } else { command.price.0 });
+        let mut price = PriceTicks(if command.price.0 == 0 { old_limit } else { command.price.0 });
         if has_limit {
             check_price(price)?;
         }
@@ -705,10 +792,12 @@ impl Engine {
             replaces: Some(slot),
         };
         self.check_risk(account, at, &asked)?;
+        let old_price = if in_level { self.arena.level_of(slot).price } else { 0 };
         let keeps_place = price.0 == old_limit && quantity.0 <= old_quantity && display == old_display;
         let matches = in_level && !keeps_place && !listing.collects() && !pegged;
-        if post_only && matches && !extra.terms.slide && self.books[at].would_match(&self.arena, side, price) {
-            return Err(RejectReason::PostOnlyWouldMatch);
+        if post_only && matches && self.books[at].would_match(&self.arena, side, price) {
+            let slid = if extra.terms.slide { self.slid(at, side, price, quantity) } else { None };
+            price = slid.ok_or(RejectReason::PostOnlyWouldMatch)?;
         }
         let mut new = extra.clone();
         new.limit = if has_limit || extra.stand == Stand::AuctionMarket { price.0 } else { 0 };
@@ -732,6 +821,7 @@ impl Engine {
         }
         if in_level && !keeps_place {
             self.books[at].unlink(&mut self.arena, slot);
+            self.books[at].lose_top(order.order_id);
             self.arena.orders.get_mut(slot).level = NIL;
         }
         if in_level && keeps_place {
@@ -755,9 +845,13 @@ impl Engine {
         if extra.stand == Stand::AuctionMarket {
             self.keep_auction_market(slot);
         }
-        self.report_open(slot, ExecType::Replaced, events);
-        if in_level && !keeps_place {
-            self.execute(slot, events);
+        if in_level && pegged && !keeps_place {
+            self.enter_pegged(slot, old_price, events);
+        } else {
+            self.report_open(slot, ExecType::Replaced, events);
+            if in_level && !keeps_place {
+                self.execute(slot, events);
+            }
         }
         self.after_execution(at, events);
         Ok(())
