@@ -27,7 +27,7 @@ to try out at `/docs`.
   name of the key's holder, and listed by `GET /v1/admin/changes`. Reports of single orders are not in its answer: their
   owners get them.
 * **Decimals** are strings, in and out, by the grammar `(0|[1-9][0-9]{{0,17}})(\\.[0-9]{{1,18}})?`: no sign, no exponent, no
-  JSON numbers. What comes out has no needless zeros. Only a fee or a change can have a minus sign.
+  JSON numbers. What comes out has no needless zeros. Only a fee, a change or what was posted can have a minus sign.
 * **Ids** (`order_id`, `trade_id`) are strings, `sequence` is a number. **Times** are UTC with nine decimals.
 * **Strictness.** A field or a query parameter that is not known, or that stands twice, is refused.
 * **Durable.** An answer to a command comes when the command is on disk. A `201` survives any crash.
