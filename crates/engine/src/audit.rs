@@ -72,6 +72,8 @@ impl Engine {
         }
         self.audit_waiting()?;
         self.audit_special()?;
+        let guards = !self.risk.modes.is_empty() || !self.risk.engaged.is_empty();
+        hold!(self.risk.guarded == guards, "modes and kill switches are looked at while there are any");
         let mut orders = 0;
         for at in 0..self.books.len() {
             self.audit_touch(at)?;

@@ -19,6 +19,7 @@ mod bands;
 mod book;
 pub mod command;
 mod conditional;
+mod corrections;
 mod engine;
 pub mod event;
 mod extra;
