@@ -18,6 +18,7 @@ use crate::levels::PagedLevels;
 use crate::lists::Lists;
 use crate::orders::{check_price, rejected_cancel, rejected_new_order};
 use crate::pool::Identity;
+use crate::positions::Position;
 use crate::pro_rata::ProRata;
 use crate::reject::RejectReason;
 use crate::remembered::Remembered;
@@ -136,6 +137,23 @@ pub struct OpenList {
     pub contingency: Contingency,
     /// The orders by their place in the list, `NONE` for one that has ended or that there is not.
     pub orders: [OrderId; 3],
+}
+
+/// A position as seen from outside, valued at a price.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PositionView {
+    /// In which instrument.
+    pub instrument_id: InstrumentId,
+    /// Lots and tick-lots; [`Position::average_price`] is in ticks. Fees are not in its profit.
+    pub position: Position,
+    /// What it is valued at: the mark price, else the last price; 0 without either.
+    pub mark: PriceTicks,
+    /// What the open lots cost, in the quote asset's smallest unit.
+    pub cost: Amount,
+    /// What was earned by what was opened and closed, before fees, in the quote asset's smallest unit.
+    pub realised: Amount,
+    /// What closing at `mark` would add to it.
+    pub unrealised: Amount,
 }
 
 /// A listed instrument.
@@ -347,7 +365,7 @@ impl Engine {
             listings: Vec::new(),
             books: Vec::new(),
             arena: Arena::new(),
-            ledger: Ledger { accounts: Vec::new() },
+            ledger: Ledger { accounts: Vec::new(), now_ns: 0 },
             fees: FeeTable::new(),
             remembered: Remembered::new(),
             asset_codes: HashMap::default(),
@@ -377,6 +395,7 @@ impl Engine {
         assert!(event_time_ns >= self.event_time_ns, "time does not go backwards");
         self.sequence = sequence;
         self.event_time_ns = event_time_ns;
+        self.ledger.now_ns = event_time_ns;
         let result = self.execute_command(command, events);
         if !self.touched.is_empty() {
             self.end_command(events);

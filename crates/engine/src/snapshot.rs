@@ -11,6 +11,7 @@ use crate::extra::{Extra, Stand};
 use crate::fees::FeeSchedule;
 use crate::lists::List;
 use crate::pool::{Flags, Order, NIL};
+use crate::positions::Position;
 use crate::pro_rata::ProRata;
 use crate::schedule::Entry;
 use crate::status::Session;
@@ -144,6 +145,7 @@ impl Engine {
         }
         put!(out, self.random);
         self.put_guards(out);
+        self.put_positions(out);
     }
 
     fn put_guards(&self, out: &mut Vec<u8>) {
@@ -161,6 +163,27 @@ impl Engine {
                 KillScope::Key(account_id, key_id) => (4, account_id.0, key_id.0),
             };
             put!(out, kind, id, key);
+        }
+    }
+
+    fn put_positions(&self, out: &mut Vec<u8>) {
+        let accounts = || (1_u32..).zip(&self.ledger.accounts);
+        put_count(out, accounts().map(|(_, account)| account.positions.iter().len()).sum());
+        for (account_id, account) in accounts() {
+            for (instrument, position) in account.positions.iter() {
+                put!(out, account_id, (instrument + 1), position.bought, position.sold);
+                put!(out, position.cost, position.realised, position.fees);
+            }
+        }
+        put_count(out, accounts().map(|(_, account)| account.volumes.iter(self.event_time_ns).count()).sum());
+        for (account_id, account) in accounts() {
+            for (asset, days) in account.volumes.iter(self.event_time_ns) {
+                put!(out, account_id, (asset + 1));
+                put_count(out, days.len());
+                for (day, amount) in days {
+                    put!(out, day, amount);
+                }
+            }
         }
     }
 
@@ -278,6 +301,7 @@ impl Engine {
         reader.lists(&mut engine)?;
         engine.random = reader.u64()?;
         reader.guards(&mut engine)?;
+        reader.positions(&mut engine)?;
         if reader.at != snapshot.len() {
             return reader.fail("there are bytes after the end");
         }
@@ -689,6 +713,41 @@ impl Reader<'_> {
             engine.risk.engaged.insert(scope);
         }
         engine.risk.note_guards();
+        Ok(())
+    }
+
+    fn positions(&mut self, engine: &mut Engine) -> Result<(), SnapshotError> {
+        let mut last = 0;
+        for _ in 0..self.u32()? {
+            let account = self.account_id(engine)?.0 as usize - 1;
+            let instrument = self.instrument_id(engine)?.0 - 1;
+            let (bought, sold) = (self.i128()?, self.i128()?);
+            let (cost, realised, fees) = (self.i128()?, self.i128()?, self.i128()?);
+            let quantity = bought.saturating_sub(sold);
+            let position = Position { quantity, cost, realised, fees, bought, sold };
+            if account < last || !engine.ledger.accounts[account].positions.restore(instrument, position) {
+                return self.fail("a position is impossible, or they do not ascend");
+            }
+            last = account;
+        }
+        let mut last = 0;
+        for _ in 0..self.u32()? {
+            let account = self.account_id(engine)?.0 as usize - 1;
+            let asset = AssetId(self.u32()?);
+            let mut days = Vec::new();
+            for _ in 0..self.u32()? {
+                days.push((self.i64()?, self.i128()?));
+            }
+            let Ok(asset) = engine.asset_index(asset) else {
+                return self.fail("there is no such asset");
+            };
+            let now_ns = engine.event_time_ns;
+            let volumes = &mut engine.ledger.accounts[account].volumes;
+            if account < last || !volumes.restore(asset as u32, now_ns, &days) {
+                return self.fail("a volume is impossible, or they do not ascend");
+            }
+            last = account;
+        }
         Ok(())
     }
 

@@ -3,9 +3,9 @@
 mod common;
 
 use beurs_engine::command::{Administer, CancelOrder, Command, KillScope, KillSwitch, MassCancel, Note, ReplaceOrder};
-use beurs_engine::command::{SetAccountGroup, SetAccountMode};
+use beurs_engine::command::{SetAccountGroup, SetAccountMode, SetFees, SetMarkPrice};
 use beurs_engine::types::{
-    AccountId, AccountMode, ClientOrderId, GroupId, InstrumentId, KeyId, Lots, OrderId, OrderType, PriceTicks,
+    AccountId, AccountMode, AssetId, ClientOrderId, GroupId, InstrumentId, KeyId, Lots, OrderId, OrderType, PriceTicks,
     ShortText, Side,
 };
 use common::{conditional, limit, Venue};
@@ -179,5 +179,60 @@ fn what_the_staff_do_is_told_with_who_and_why() {
     assert_eq!(lines, ["administered by alice for by the book", "canceled 1 kill_switch", "kill on 1"]);
     assert_eq!(venue.say(administer(buy(2, 10, 5))), ["rejected kill_switch_engaged"]);
     assert_eq!(venue.say(administer(administer(mass_cancel(0)))), ["rejected nested_administer"]);
+    venue.check_snapshot();
+}
+
+fn position(venue: &Venue, account: u32) -> (i128, i128, i128, i128, i128) {
+    let view = venue.engine.position(AccountId(account), ONE).expect("it has traded");
+    (view.position.quantity, view.cost.0, view.realised.0, view.unrealised.0, view.position.fees)
+}
+
+fn set_fees(group: u16, maker_ppm: i32, taker_ppm: i32) -> Command {
+    Command::SetFees(SetFees { instrument_id: ONE, group_id: GroupId(group), maker_ppm, taker_ppm })
+}
+
+#[test]
+fn a_position_is_what_was_traded_at_average_cost() {
+    let mut venue = Venue::new();
+    venue.accept(set_fees(0, -10_000, 20_000));
+    assert!(venue.engine.position(AccountId(2), ONE).is_none());
+    for (price, quantity) in [(100, 10), (200, 10)] {
+        venue.accept(sell(3, price, quantity));
+        venue.accept(buy(2, price, quantity));
+    }
+    // 10 at 100 and 10 at 200, with 2 % of 3,000 in fees; the maker gets 1 %.
+    assert_eq!(position(&venue, 2), (20, 3_000, 0, 1_000, 60));
+    assert_eq!(position(&venue, 3), (-20, 3_000, 0, -1_000, -30));
+    let view = venue.engine.position(AccountId(2), ONE).expect("it has traded");
+    assert_eq!(view.position.average_price(), Some((3_000, 20)));
+    // Selling 5 at 300 closes them at 150.
+    venue.accept(buy(3, 300, 5));
+    venue.accept(sell(2, 300, 5));
+    assert_eq!(position(&venue, 2), (15, 2_250, 750, 2_250, 90));
+    // The mark price values it from now on.
+    venue.accept(Command::SetMarkPrice(SetMarkPrice { instrument_id: ONE, price: PriceTicks(100) }));
+    assert_eq!(position(&venue, 2), (15, 2_250, 750, -750, 90));
+    // Selling more than there is opens the other way.
+    venue.accept(buy(3, 100, 25));
+    venue.accept(sell(2, 100, 25));
+    assert_eq!(position(&venue, 2), (-10, 1_000, 0, 0, 140));
+    assert_eq!(venue.engine.positions(AccountId(2)).count(), 1);
+    assert_eq!(venue.engine.volume(AccountId(2), AssetId(2)).0, 3_000 + 1_500 + 2_500);
+    assert_eq!(venue.engine.volume(AccountId(2), AssetId(1)).0, 0);
+    venue.check_snapshot();
+    // Thirty midnights later nothing of that counts.
+    venue.now_ns = 30 * 86_400_000_000_000;
+    venue.accept(mass_cancel(2));
+    assert_eq!(venue.engine.volume(AccountId(2), AssetId(2)).0, 0);
+    venue.check_snapshot();
+}
+
+#[test]
+fn an_account_that_trades_with_itself_has_both_sides() {
+    let mut venue = Venue::new();
+    venue.accept(sell(2, 100, 10));
+    venue.accept(buy(2, 100, 10));
+    assert_eq!(position(&venue, 2), (0, 0, 0, 0, 0));
+    assert_eq!(venue.engine.volume(AccountId(2), AssetId(2)).0, 2_000);
     venue.check_snapshot();
 }
