@@ -29,8 +29,11 @@ from beurs.store.models import (
     Instrument,
     LedgerEntry,
     Order,
+    OrderList,
+    OrderTerms,
     ProjectorState,
     Trade,
+    TradeCorrection,
 )
 
 _Model = TypeVar("_Model", bound=Base)
@@ -123,6 +126,25 @@ class Repository:
         )
         with self._store.reading() as session:
             return session.scalar(query)
+
+    def order_list(self, account_id: int, list_id: int) -> tuple[OrderList, list[Order]] | None:
+        """An order list of the account and its orders, in the order they were given."""
+        with self._store.reading() as session:
+            found = session.get(OrderList, list_id)
+            if found is None or found.account_id != account_id:
+                return None
+            members = select(OrderTerms.order_id).where(OrderTerms.list_id == list_id, OrderTerms.list_id > 0)
+            orders = session.scalars(select(Order).where(Order.order_id.in_(members)).order_by(Order.order_id))
+            return found, list(orders)
+
+    def corrections(self, trade_ids: Collection[int]) -> dict[int, TradeCorrection]:
+        """The last correction of each of these trades that has one."""
+        if not trade_ids:
+            return {}
+        query = (
+            select(TradeCorrection).where(TradeCorrection.trade_id.in_(trade_ids)).order_by(TradeCorrection.sequence)
+        )
+        return {correction.trade_id: correction for correction in self._all(query)}
 
     def fills(
         self,
