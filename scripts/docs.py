@@ -1,5 +1,6 @@
-"""Writes the pages of docs/reference that are made from the code: the command line, the Python package, the settings
-and the REST interface. With --check it writes nothing and exits with 1 if one of them is out of date.
+"""Writes the pages of docs that are made from the code: the command line, the Python package, the settings, the REST
+interface, and the rulebook's worked examples. With --check it writes nothing and exits with 1 if one of them is out of
+date.
 
     python scripts/docs.py [--check]
 """
@@ -18,6 +19,7 @@ from typing import Any
 import httpx
 import structlog
 import typer
+from examples_page import examples_page
 from rest_page import rest_page
 
 import beurs
@@ -26,7 +28,7 @@ from beurs.app import create_app, open_exchange
 from beurs.cli.commands import app as command_line
 from beurs.config import ENV_PREFIX, Settings
 
-REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 def cli_page() -> str:
@@ -133,11 +135,12 @@ async def _openapi() -> Any:
 
 
 PAGES = {
-    "cli.md": cli_page,
-    "python.md": python_page,
-    "settings.md": settings_page,
-    "openapi.json": openapi_page,
-    "rest.md": lambda: rest_page(asyncio.run(_openapi())),
+    "concepts/examples.md": examples_page,
+    "reference/cli.md": cli_page,
+    "reference/python.md": python_page,
+    "reference/settings.md": settings_page,
+    "reference/openapi.json": openapi_page,
+    "reference/rest.md": lambda: rest_page(asyncio.run(_openapi())),
 }
 
 
@@ -148,16 +151,15 @@ def main() -> None:
         processors=[structlog.processors.JSONRenderer()], logger_factory=structlog.ReturnLoggerFactory()
     )
     stale = []
-    REFERENCE.mkdir(parents=True, exist_ok=True)
     for name, make in PAGES.items():
-        path, text = REFERENCE / name, make().rstrip() + "\n"
+        path, text = DOCS / name, make().rstrip() + "\n"
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         if check:
             stale.append(name)
         else:
             path.write_text(text, encoding="utf-8")
-            print(f"wrote docs/reference/{name}")
+            print(f"wrote docs/{name}")
     if stale:
         sys.exit(f"out of date: {', '.join(stale)}; make docs writes them")
 

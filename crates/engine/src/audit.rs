@@ -159,15 +159,16 @@ impl Engine {
             "an auction's end has a timer"
         );
         hold!(!session.band_reached, "an auction begins within the command that gave cause for it");
+        hold!(session.limit.map(|limit| limit.side) == self.limit_side(at), "the limit state is that of the book");
         if let Some(limit) = session.limit {
-            hold!(status == TradingStatus::Open, "only an open instrument is in its limit state");
             hold!(runs(limit.deadline_ns, Due::LimitState(number)), "a limit state has a timer");
         }
         let mut last = None;
         for entry in &session.schedule {
             hold!(last < Some(entry.slot), "a schedule's slots ascend");
             hold!(entry.is_valid() && entry.weekdays != 0, "an entry of a schedule is valid");
-            hold!(runs(entry.due_ns, Due::Schedule(number, entry.slot)), "an entry of a schedule has a timer");
+            let never = entry.due_ns == i64::MAX;
+            hold!(never || runs(entry.due_ns, Due::Schedule(number, entry.slot)), "an entry has a timer");
             last = Some(entry.slot);
         }
         Ok(())
@@ -183,17 +184,37 @@ impl Engine {
             hold!(last.is_none_or(|last| side.sorts_before(last, price)), "levels are in order of price");
             last = Some(price);
             let (mut quantity, mut count, mut previous, mut slot) = (0_u128, 0, crate::pool::NIL, level.head);
+            let (mut concealed, mut hidden_orders, mut first_hidden) = (0_u128, 0, crate::pool::NIL);
             while slot != crate::pool::NIL {
                 let order = self.arena.orders.get(slot);
                 hold!(order.leaves > 0 && order.filled >= 0, "a resting order has leaves");
                 hold!(order.prev == previous, "a queue is linked both ways");
                 hold!(std::ptr::eq(self.arena.level_of(slot), level), "an order knows its level");
+                let shown = self.arena.displayed(slot);
+                let hidden = order.flags.hidden();
+                let least = i64::from(!hidden);
+                hold!((least..=order.leaves).contains(&shown), "an order shows a part of its leaves: {shown}");
+                hold!(hidden || hidden_orders == 0, "hidden orders stand behind displayed ones");
+                if let Some(extra) = self.arena.orders.some_extra(slot) {
+                    let most = if extra.terms.display_quantity.0 == 0 { 0 } else { shown };
+                    hold!(extra.terms.hidden == hidden, "a hidden order is marked");
+                    hold!(extra.peak == most && most <= extra.terms.display_quantity.0, "an iceberg shows its peak");
+                }
+                if hidden {
+                    first_hidden = if hidden_orders == 0 { slot } else { first_hidden };
+                    hidden_orders += 1;
+                }
+                concealed += (order.leaves - shown) as u128;
                 quantity += order.leaves as u128;
                 count += 1;
                 previous = slot;
                 slot = order.next;
             }
             hold!(level.tail == previous && count == level.orders && count > 0, "a level's queue is whole");
+            hold!(
+                (concealed, hidden_orders, first_hidden) == (level.concealed, level.hidden_orders, level.first_hidden),
+                "a level knows what it conceals"
+            );
             hold!(quantity == level.quantity, "a level's quantity is the sum of its leaves");
             orders += count;
         }

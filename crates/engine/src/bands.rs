@@ -13,8 +13,7 @@ use crate::schedule::MAX_RANDOM_NS;
 use crate::settlement::Taker;
 use crate::timers::Due;
 use crate::types::{
-    BandAction, CancelReason, OrderType, PriceTicks, Setting, Side, StatusReason, TimeInForce, TradingStatus,
-    MAX_TICKS_OR_LOTS,
+    BandAction, CancelReason, PriceTicks, Setting, Side, StatusReason, TimeInForce, TradingStatus, MAX_TICKS_OR_LOTS,
 };
 
 const BPS: i128 = 10_000;
@@ -129,13 +128,7 @@ impl Listing {
 
 impl Engine {
     /// Whether a limit lies within the static band, where that matters on entry.
-    pub(crate) fn check_static_band(
-        &self,
-        listing: &Listing,
-        _side: Side,
-        _order_type: OrderType,
-        price: PriceTicks,
-    ) -> Result<(), RejectReason> {
+    pub(crate) fn check_static_band(&self, listing: &Listing, price: PriceTicks) -> Result<(), RejectReason> {
         if listing.refuses(price.0) {
             return Err(RejectReason::PriceOutsideBands);
         }
@@ -276,7 +269,7 @@ impl Engine {
     }
 
     /// The side whose best price stands at a band.
-    fn limit_side(&self, at: usize) -> Option<Side> {
+    pub(crate) fn limit_side(&self, at: usize) -> Option<Side> {
         let listing = &self.listings[at];
         let watched = listing.session.bands.is_some_and(|bands| bands.limit_state_ns > 0);
         if !watched || listing.instrument.status != TradingStatus::Open {

@@ -1,8 +1,10 @@
 //! One instrument's book: two halves of price levels, each level a queue of orders in time.
 //!
 //! Invariants: a level is in its half's index exactly while it has orders; its quantity is the sum of its orders' leaves;
-//! its queue is in order of time; the cached best level is the one with the best price. Nothing here scans a level or a
-//! half: every operation touches the order, its neighbours, its level, and at most a few words of the price index.
+//! its queue has the displayed orders first and the hidden ones behind them, each in order of time; what it conceals is the
+//! sum of what its orders have beyond what they show; the cached best level is the one with the best price. Nothing here
+//! scans a level or a half: every operation touches the order, its neighbours, its level, and at most a few words of the
+//! price index.
 
 use crate::levels::PriceIndex;
 use crate::pool::{Order, OrderPool, NIL};
@@ -10,19 +12,39 @@ use crate::types::{PriceTicks, Side};
 
 /// The orders of one side at one price.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 pub(crate) struct Level {
     /// The sum of the leaves, in lots. 2^32 orders of 2^53 lots fit.
     pub quantity: u128,
+    /// What of it is not shown.
+    pub concealed: u128,
     pub price: i64,
     /// The oldest and the youngest order.
     pub head: u32,
     pub tail: u32,
     pub orders: u32,
+    /// How many of them are hidden, and the oldest of these. They are the last ones of the queue.
+    pub hidden_orders: u32,
+    pub first_hidden: u32,
     /// Instrument index and side, as `instrument * 2 + side`.
     pub half: u32,
 }
 
+const _: () = assert!(std::mem::size_of::<Level>() == 64);
+
 impl Level {
+    /// What the book shows of it.
+    #[inline]
+    pub fn displayed(&self) -> u128 {
+        self.quantity - self.concealed
+    }
+
+    /// How many orders it shows.
+    #[inline]
+    pub fn displayed_orders(&self) -> u32 {
+        self.orders - self.hidden_orders
+    }
+
     #[inline]
     pub fn side(&self) -> Side {
         if self.half & 1 == 0 {
@@ -49,7 +71,17 @@ pub(crate) struct Arena {
 
 impl Arena {
     pub fn new() -> Self {
-        let nowhere = Level { quantity: 0, price: 0, head: NIL, tail: NIL, orders: 0, half: 0 };
+        let nowhere = Level {
+            quantity: 0,
+            concealed: 0,
+            price: 0,
+            head: NIL,
+            tail: NIL,
+            orders: 0,
+            hidden_orders: 0,
+            first_hidden: NIL,
+            half: 0,
+        };
         Self { orders: OrderPool::new(), levels: vec![nowhere], free_level: NIL }
     }
 
@@ -77,7 +109,27 @@ impl Arena {
     /// What the book shows of an order that is in a level.
     #[inline]
     pub fn displayed(&self, slot: u32) -> i64 {
-        self.orders.get(slot).leaves
+        let order = self.orders.get(slot);
+        match () {
+            () if !order.flags.conceals() => order.leaves,
+            () if order.flags.hidden() => 0,
+            () => self.orders.extra(slot).peak,
+        }
+    }
+
+    /// Lets an iceberg show as much as it may, in its place. Nothing for other orders.
+    pub fn show_peak(&mut self, slot: u32) {
+        let &Order { leaves, level, flags, .. } = self.orders.get(slot);
+        if !flags.iceberg() {
+            return;
+        }
+        let extra = self.orders.extra_mut(slot);
+        let shown = std::mem::replace(&mut extra.peak, extra.terms.display_quantity.0.min(leaves));
+        let shows = extra.peak;
+        if level != NIL {
+            let level = self.level_mut(level);
+            level.concealed = level.concealed + shown as u128 - shows as u128;
+        }
     }
 
     /// The level of the order in a slot.
@@ -106,14 +158,100 @@ impl Arena {
         self.free_level = number;
     }
 
-    /// Takes `quantity` lots off an order that stays in its place.
+    /// Takes `quantity` lots off an order that stays in its place. What an iceberg shows shrinks only if it is more than what
+    /// is left.
     #[inline]
     pub fn reduce(&mut self, slot: u32, quantity: i64) {
         let order = self.orders.get_mut(slot);
         debug_assert!(0 < quantity && quantity <= order.leaves);
         order.leaves -= quantity;
-        let level = order.level;
+        let (level, conceals) = (order.level, order.flags.conceals());
         self.level_mut(level).quantity -= quantity as u128;
+        if conceals {
+            self.reduce_concealed(slot, quantity);
+        }
+    }
+
+    #[cold]
+    fn reduce_concealed(&mut self, slot: u32, quantity: i64) {
+        let &Order { leaves, level, flags, .. } = self.orders.get(slot);
+        let mut shrinks = 0;
+        if !flags.hidden() {
+            let extra = self.orders.extra_mut(slot);
+            shrinks = (extra.peak - leaves).max(0);
+            extra.peak -= shrinks;
+        }
+        self.level_mut(level).concealed -= (quantity - shrinks) as u128;
+    }
+
+    /// An iceberg trades `quantity` lots of what it shows. Returns whether it shows nothing any more and has leaves.
+    #[cold]
+    pub fn trade_peak(&mut self, slot: u32, quantity: i64) -> bool {
+        let order = self.orders.get_mut(slot);
+        order.leaves -= quantity;
+        let (level, leaves) = (order.level, order.leaves);
+        let extra = self.orders.extra_mut(slot);
+        extra.peak -= quantity;
+        let shows_nothing = extra.peak == 0;
+        self.level_mut(level).quantity -= quantity as u128;
+        shows_nothing && leaves > 0
+    }
+
+    /// Links an order at the back of its part of its level's queue, the displayed or the hidden one. `counts`: what it
+    /// conceals is not counted yet.
+    #[cold]
+    fn queue_up(&mut self, slot: u32, counts: bool) {
+        let &Order { leaves, level: number, flags, .. } = self.orders.get(slot);
+        let shown = self.displayed(slot);
+        let level = self.level_mut(number);
+        if counts {
+            level.concealed += (leaves - shown) as u128;
+            level.hidden_orders += u32::from(flags.hidden());
+        }
+        let next = if flags.hidden() { NIL } else { level.first_hidden };
+        if flags.hidden() && level.first_hidden == NIL {
+            level.first_hidden = slot;
+        }
+        let tail = level.tail;
+        let prev = if next == NIL { tail } else { self.orders.get(next).prev };
+        let level = self.level_mut(number);
+        level.tail = if next == NIL { slot } else { level.tail };
+        level.head = if prev == NIL { slot } else { level.head };
+        // Links to nothing are written to the order that nobody is.
+        self.orders.get_mut(prev).next = slot;
+        self.orders.get_mut(next).prev = slot;
+        let order = self.orders.get_mut(slot);
+        order.prev = prev;
+        order.next = next;
+    }
+
+    /// An iceberg that shows nothing any more shows its next peak, at the back of the displayed orders of its level.
+    #[cold]
+    pub fn next_peak(&mut self, slot: u32) {
+        self.show_peak(slot);
+        let &Order { level: number, prev, next, .. } = self.orders.get(slot);
+        let level = self.level_mut(number);
+        if next == level.first_hidden {
+            return; // It is the last one: of all, if there are no hidden ones.
+        }
+        // It has a displayed order behind it.
+        level.head = if prev == NIL { next } else { level.head };
+        self.orders.get_mut(prev).next = next;
+        self.orders.get_mut(next).prev = prev;
+        self.queue_up(slot, false);
+    }
+
+    /// An order that conceals something leaves its level: that is not counted any more.
+    #[cold]
+    fn forget_concealed(&mut self, slot: u32) {
+        let &Order { leaves, level: number, flags, next, .. } = self.orders.get(slot);
+        let shown = self.displayed(slot);
+        let level = self.level_mut(number);
+        level.concealed -= (leaves - shown) as u128;
+        if flags.hidden() {
+            level.hidden_orders -= 1;
+            level.first_hidden = if level.first_hidden == slot { next } else { level.first_hidden };
+        }
     }
 
     /// Bytes of heap memory in use.
@@ -179,21 +317,31 @@ impl<P: PriceIndex> Book<P> {
         next.map_or(NIL, |(_, level)| level)
     }
 
-    /// Puts an order at the back of the queue at its price.
+    /// Puts an order at the back of the queue at its price, a displayed one before the hidden ones. What an iceberg shows is
+    /// known already.
     #[inline]
     pub fn rest(&mut self, arena: &mut Arena, slot: u32, side: Side, price: PriceTicks) {
         let half = &mut self.halves[side.index()];
-        let leaves = arena.orders.get(slot).leaves as u128;
+        let &Order { leaves, flags, .. } = arena.orders.get(slot);
+        let leaves = leaves as u128;
         let mut number = half.index.get(price.0);
         if number == NIL {
-            let level = Level {
+            let mut level = Level {
                 quantity: leaves,
+                concealed: 0,
                 price: price.0,
                 head: slot,
                 tail: slot,
                 orders: 1,
+                hidden_orders: 0,
+                first_hidden: NIL,
                 half: self.half | side.index() as u32,
             };
+            if flags.conceals() {
+                level.concealed = leaves - arena.displayed(slot) as u128;
+                level.hidden_orders = u32::from(flags.hidden());
+                level.first_hidden = if flags.hidden() { slot } else { NIL };
+            }
             number = arena.add_level(level);
             half.index.insert(price.0, number);
             if half.best == NIL || side.sorts_before(price, PriceTicks(arena.level(half.best).price)) {
@@ -209,6 +357,10 @@ impl<P: PriceIndex> Book<P> {
         let level = arena.level_mut(number);
         level.quantity += leaves;
         level.orders += 1;
+        if flags.conceals() || level.first_hidden != NIL {
+            arena.orders.get_mut(slot).level = number;
+            return arena.queue_up(slot, true);
+        }
         let tail = std::mem::replace(&mut level.tail, slot);
         arena.orders.get_mut(tail).next = slot;
         let order = arena.orders.get_mut(slot);
@@ -220,10 +372,14 @@ impl<P: PriceIndex> Book<P> {
     /// Takes an order out of its queue; an empty level goes too.
     #[inline]
     pub fn unlink(&mut self, arena: &mut Arena, slot: u32) {
-        let &Order { level: number, leaves, prev, next, .. } = arena.orders.get(slot);
+        let &Order { level: number, leaves, prev, next, flags, .. } = arena.orders.get(slot);
         let level = arena.level_mut(number);
         level.quantity -= leaves as u128;
         level.orders -= 1;
+        if flags.conceals() {
+            arena.forget_concealed(slot);
+        }
+        let level = arena.level_mut(number);
         if level.orders == 0 {
             let (side, price) = (level.side(), level.price);
             self.remove_level(arena, number, side, price);

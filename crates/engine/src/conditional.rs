@@ -482,7 +482,7 @@ impl Engine {
             return Ok(());
         }
         let most = by_quote.then(|| taker.quote_left / i128::from(instrument.tick_lot_units));
-        let walked = matching::walk(&self.arena, &self.books[at], &taker.incoming(), most);
+        let walked = self.walk(at, taker, most);
         if walked.quantity < least {
             return Err(if fill_or_kill { CancelReason::FillOrKill } else { CancelReason::MinimumQuantity });
         }
@@ -681,7 +681,7 @@ impl Engine {
         }
         let old_display = extra.terms.display_quantity;
         let display = if command.display_quantity.0 == 0 { old_display } else { command.display_quantity };
-        if display.0 < 0 || old_display.0 != 0 && display > quantity {
+        if display.0 < 0 || command.display_quantity.0 != 0 && old_display.0 != 0 && display > quantity {
             return Err(RejectReason::InvalidDisplayQuantity);
         }
         let not_allowed = !extra.list_id.is_none()
@@ -693,7 +693,7 @@ impl Engine {
             return Err(RejectReason::ReplaceNotAllowed);
         }
         if has_limit && listing.active & active::BANDS != 0 {
-            self.check_static_band(listing, side, extra.order_type, price)?;
+            self.check_static_band(listing, price)?;
         }
         let asked = Asked {
             key_id: order.key_id(),

@@ -6,7 +6,7 @@
 use crate::book::{Arena, Book};
 use crate::command::{
     feature, AddAsset, Command, Deposit, InstrumentScope, KillScope, ListInstrument, OpenAccount, RiskScope,
-    SetAccountGroup, SetFeatures, SetFees, SetMarkPrice, Withdraw,
+    SetAccountGroup, SetFeatures, SetFees, SetMarkPrice, SetTradeGroup, Withdraw,
 };
 use crate::event::{
     AccountGroupSet, AccountOpened, AssetAdded, Event, EventSink, FeesSet, InstrumentListed, MarkPriceSet, Posted,
@@ -68,9 +68,9 @@ const MAX_ACCOUNTS: usize = 1 << 28;
 pub struct PriceLevel {
     /// The price.
     pub price: PriceTicks,
-    /// The sum of the orders' leaves, in lots.
+    /// The sum of what its orders show, in lots.
     pub quantity: i128,
-    /// How many orders.
+    /// How many orders it shows.
     pub orders: u32,
 }
 
@@ -369,6 +369,7 @@ impl Engine {
             Command::SetPriceBands(set) => self.set_price_bands(set, events),
             Command::SetSchedule(set) => self.set_schedule(set, events),
             Command::SetRandomSeed(set) => self.set_random_seed(set, events),
+            Command::SetTradeGroup(set) => self.set_trade_group(set, events),
             _ => Err(RejectReason::OrderTypeNotAllowed),
         };
         if !self.touched.is_empty() {
@@ -599,6 +600,17 @@ impl Engine {
         events.emit(Event::AccountGroupSet(AccountGroupSet {
             account_id: command.account_id,
             group_id: command.group_id,
+        }));
+        Ok(())
+    }
+
+    fn set_trade_group<S: EventSink>(&mut self, command: &SetTradeGroup, events: &mut S) -> Result<(), RejectReason> {
+        let account = self.account_index(command.account_id)?;
+        // After this point the trade group must be set.
+        self.ledger.accounts[account].trade_group = command.trade_group_id;
+        events.emit(Event::SettingChanged(SettingChanged {
+            account_id: command.account_id,
+            ..SettingChanged::of_instrument(Setting::TradeGroup, InstrumentId::NONE)
         }));
         Ok(())
     }

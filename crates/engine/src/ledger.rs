@@ -33,6 +33,8 @@ pub(crate) struct Account {
     pub last_order: u32,
     pub open_orders: u32,
     pub group: u16,
+    /// Accounts of one trade group do not trade with each other where self-trade prevention is on; 0 for none.
+    pub trade_group: u32,
     /// The client_order_ids of closed orders.
     pub remembered: List,
     pub code: AccountCode,
@@ -48,6 +50,7 @@ impl Account {
             last_order: NIL,
             open_orders: 0,
             group,
+            trade_group: 0,
             remembered: List::EMPTY,
             code,
             deadline_ns: 0,
@@ -100,6 +103,12 @@ pub(crate) struct Settlement {
 }
 
 impl Ledger {
+    /// Whether orders of two accounts have the same owner.
+    #[inline]
+    pub fn same_owner(&self, account: u32, trade_group: u32, other: u32) -> bool {
+        account == other || trade_group != 0 && self.accounts[other as usize].trade_group == trade_group
+    }
+
     /// The place of the account that takes the fees.
     pub const VENUE: usize = 0;
 

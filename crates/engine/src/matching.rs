@@ -16,6 +16,8 @@ pub(crate) struct Incoming {
     pub limit: PriceTicks,
     pub leaves: i64,
     pub account: u32,
+    /// The trade group of its account; 0 for none, and where self-trade prevention is off.
+    pub trade_group: u32,
     pub self_trade_prevention: SelfTradePrevention,
 }
 
@@ -32,6 +34,10 @@ impl Incoming {
 
 /// What follows from a match. The loop calls these in the order in which they happen.
 pub(crate) trait Venue<P: PriceIndex> {
+    /// Whether the taker and an order of this account have the same owner.
+    fn same_owner(&self, incoming: &Incoming, account: u32) -> bool {
+        incoming.account == account
+    }
     /// How much the taker takes of `available` lots at this price; nothing ends matching.
     fn affordable(&mut self, _price: PriceTicks, available: i64) -> i64 {
         available
@@ -81,18 +87,24 @@ pub(crate) fn run<P: PriceIndex, V: Venue<P>>(
         }
         let maker = level.head;
         let order = arena.orders.get(maker);
-        let available = order.leaves.min(incoming.leaves);
+        let iceberg = order.flags.iceberg();
+        let shown = if iceberg { arena.displayed(maker) } else { order.leaves };
+        let available = shown.min(incoming.leaves);
         let quantity = venue.affordable(price, available);
         if quantity == 0 {
             return Ended::Exhausted;
         }
-        if order.account == incoming.account && incoming.self_trade_prevention != SelfTradePrevention::None {
+        if incoming.self_trade_prevention != SelfTradePrevention::None && venue.same_owner(incoming, order.account) {
             match prevent(arena, book, incoming, venue, maker) {
                 None => continue,
                 Some(ended) => return ended,
             }
         }
-        arena.reduce(maker, quantity);
+        if !iceberg {
+            arena.reduce(maker, quantity);
+        } else if arena.trade_peak(maker, quantity) {
+            arena.next_peak(maker);
+        }
         incoming.leaves -= quantity;
         venue.traded(arena, incoming, maker, price, quantity);
         if arena.orders.get(maker).leaves == 0 {
@@ -157,9 +169,15 @@ pub(crate) struct Walk {
 
 /// Follows the same path as [`run`] without changing anything. `most` bounds the sum of price × quantity.
 ///
-/// Visits levels only, unless self-trade prevention makes it look at every order. Costs as much as the trading that it
+/// `same_owner` says whether an order of an account is the taker's own. Visits levels only, unless self-trade prevention makes it look at every order. Costs as much as the trading that it
 /// foresees, so a client cannot make it long for nothing.
-pub(crate) fn walk<P: PriceIndex>(arena: &Arena, book: &Book<P>, incoming: &Incoming, most: Option<i128>) -> Walk {
+pub(crate) fn walk<P: PriceIndex>(
+    arena: &Arena,
+    book: &Book<P>,
+    incoming: &Incoming,
+    most: Option<i128>,
+    same_owner: impl Fn(u32) -> bool,
+) -> Walk {
     let mut found = Walk::default();
     let mut wanted = incoming.leaves;
     for level in book.levels(arena, incoming.side.opposite()) {
@@ -187,10 +205,22 @@ pub(crate) fn walk<P: PriceIndex>(arena: &Arena, book: &Book<P>, incoming: &Inco
             continue;
         }
         let mut at = level.head;
-        while at != NIL && wanted > 0 {
+        // Every displayed order is met once before an iceberg is met again, and then only others' icebergs are left.
+        let mut reserve = 0_u128;
+        loop {
+            if at == level.first_hidden && reserve > 0 {
+                let available = i64::try_from(std::mem::take(&mut reserve)).unwrap_or(i64::MAX);
+                if !take(&mut found, available, &mut wanted) {
+                    return found;
+                }
+            }
+            if at == NIL || wanted == 0 {
+                break;
+            }
             let order = arena.orders.get(at);
+            let shown = if order.flags.iceberg() { arena.displayed(at) } else { order.leaves };
             at = order.next;
-            if order.account == incoming.account {
+            if same_owner(order.account) {
                 if most.is_some_and(|most| most - found.tick_lots < price) {
                     // Not a lot of it can be paid, so it is not met.
                     return found;
@@ -200,8 +230,11 @@ pub(crate) fn walk<P: PriceIndex>(arena: &Arena, book: &Book<P>, incoming: &Inco
                     SelfTradePrevention::Decrement => wanted -= order.leaves.min(wanted),
                     _ => return found,
                 }
-            } else if !take(&mut found, order.leaves, &mut wanted) {
-                return found;
+            } else {
+                if !take(&mut found, shown, &mut wanted) {
+                    return found;
+                }
+                reserve += (order.leaves - shown) as u128;
             }
         }
     }

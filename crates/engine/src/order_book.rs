@@ -152,7 +152,7 @@ impl<P: PriceIndex> OrderBook<P> {
         report(Report::New { order_id });
         let mut incoming = incoming(side, price, quantity);
         if time_in_force == TimeInForce::Fok {
-            let found = matching::walk(&self.arena, &self.book, &incoming, None);
+            let found = matching::walk(&self.arena, &self.book, &incoming, None, |_| false);
             if found.quantity < quantity.0 {
                 return report(Report::Canceled { order_id, leaves: quantity });
             }
@@ -266,7 +266,14 @@ impl<P: PriceIndex> OrderBook<P> {
 
 #[inline]
 fn incoming(side: Side, price: PriceTicks, quantity: Lots) -> Incoming {
-    Incoming { side, limit: price, leaves: quantity.0, account: 0, self_trade_prevention: SelfTradePrevention::None }
+    Incoming {
+        side,
+        limit: price,
+        leaves: quantity.0,
+        account: 0,
+        trade_group: 0,
+        self_trade_prevention: SelfTradePrevention::None,
+    }
 }
 
 #[inline]

@@ -124,7 +124,7 @@ impl Engine {
         let waits = command.order_type.is_conditional() || entering == Entering::Later;
         let mut entry = Entry { account, at, fees, price: command.price, needed: 0, killed: false, collects };
         if listing.active & active::BANDS != 0 && entering == Entering::Now {
-            self.check_static_band(listing, command.side, command.order_type, command.price)?;
+            self.check_static_band(listing, command.price)?;
         }
         if entering == Entering::Now {
             self.check_risk(account, at, &Asked::of_new_order(command))?;
@@ -162,7 +162,7 @@ impl Engine {
                 let mut taker = self.taker(command, &entry);
                 taker.bound = self.trading_bound(at, &taker);
                 let most = by_quote.then(|| command.quote_quantity.0 / i128::from(instrument.tick_lot_units));
-                matching::walk(&self.arena, book, &taker.incoming(), most)
+                self.walk(at, &taker, most)
             } else {
                 Walk::default()
             };
@@ -295,7 +295,7 @@ impl Engine {
             return Err(RejectReason::ReplaceNotAllowed);
         }
         if self.listings[at].active & active::BANDS != 0 {
-            self.check_static_band(&self.listings[at], side, OrderType::Limit, price)?;
+            self.check_static_band(&self.listings[at], price)?;
         }
         let asked = Asked {
             key_id: order.key_id(),
@@ -456,9 +456,16 @@ impl Engine {
         Ok(())
     }
 
+    /// What a taker would trade with the book as it stands, within a bound on the sum of price × quantity.
+    pub(crate) fn walk(&self, at: usize, taker: &Taker, most: Option<i128>) -> Walk {
+        let incoming = taker.incoming(&self.ledger);
+        let same_owner = |account| self.ledger.same_owner(incoming.account, incoming.trade_group, account);
+        matching::walk(&self.arena, &self.books[at], &incoming, most, same_owner)
+    }
+
     /// Matches a taker, and cancels what is left of it if it does not rest. Returns whether it has leaves to rest.
     pub(crate) fn match_taker<S: EventSink>(&mut self, at: usize, taker: &mut Taker, events: &mut S) -> bool {
-        let mut incoming = taker.incoming();
+        let mut incoming = taker.incoming(&self.ledger);
         let banded = self.listings[at].active & active::BANDS != 0;
         let collar = if banded { self.collar(at, taker) } else { PriceTicks(0) };
         let floor = Floor {

@@ -52,6 +52,7 @@ impl Flags {
     const CLIENT_LONG: u16 = 1 << 9;
     const SPECIAL: u16 = 1 << 10;
     const HIDDEN: u16 = 1 << 11;
+    const ICEBERG: u16 = 1 << 12;
 
     pub fn new(
         self_trade_prevention: crate::types::SelfTradePrevention,
@@ -92,6 +93,18 @@ impl Flags {
     #[inline]
     pub fn hidden(self) -> bool {
         self.0 & Self::HIDDEN != 0
+    }
+
+    /// Whether it shows a part of it at a time.
+    #[inline]
+    pub fn iceberg(self) -> bool {
+        self.0 & Self::ICEBERG != 0
+    }
+
+    /// Whether it may show less than its leaves: hidden, or an iceberg.
+    #[inline]
+    pub fn conceals(self) -> bool {
+        self.0 & (Self::HIDDEN | Self::ICEBERG) != 0
     }
 
     #[inline]
@@ -272,6 +285,9 @@ impl OrderPool {
         flags.0 |= Flags::SPECIAL;
         if extra.terms.hidden {
             flags.0 |= Flags::HIDDEN;
+        }
+        if extra.terms.display_quantity.0 != 0 {
+            flags.0 |= Flags::ICEBERG;
         }
         self.extras.insert(slot, extra);
     }

@@ -1,7 +1,7 @@
 //! What an instrument does by itself at a time of day, and the generator of the random delays.
 //!
-//! Invariant: every entry has one due time, after the last command that computed it, and one timer. A due time holds a
-//! random draw, so it is state.
+//! Invariant: every entry has one due time, after the command that computed it, and one timer for it; none if the time is
+//! `i64::MAX`, which is never. A due time holds a random draw, so it is state.
 
 use crate::command::{SetRandomSeed, SetSchedule};
 use crate::engine::Engine;
@@ -104,7 +104,7 @@ impl Engine {
         }
         if weekdays != 0 {
             entry.due_ns = self.next_due(&entry);
-            self.timers.set(entry.due_ns, due);
+            self.set_schedule_timer(at, &entry);
             let (Ok(place) | Err(place)) = place;
             self.listings[at].session.schedule.insert(place, entry);
         }
@@ -117,6 +117,13 @@ impl Engine {
         time_ns.saturating_add(self.random_delay(entry.random_ns))
     }
 
+    /// Sets the timer of an entry, unless its time is beyond all times.
+    pub(crate) fn set_schedule_timer(&mut self, at: usize, entry: &Entry) {
+        if entry.due_ns != i64::MAX {
+            self.timers.set(entry.due_ns, Due::Schedule(at as u32, entry.slot));
+        }
+    }
+
     /// The time of an entry of the schedule has come.
     pub(crate) fn follow_schedule<S: EventSink>(&mut self, at: usize, slot: u8, events: &mut S) {
         let Ok(place) = self.listings[at].session.schedule.binary_search_by_key(&slot, |entry| entry.slot) else {
@@ -125,7 +132,7 @@ impl Engine {
         let mut entry = self.listings[at].session.schedule[place];
         self.set_status(at, entry.status, StatusReason::Schedule, 0, events);
         entry.due_ns = self.next_due(&entry);
-        self.timers.set(entry.due_ns, Due::Schedule(at as u32, slot));
+        self.set_schedule_timer(at, &entry);
         self.listings[at].session.schedule[place] = entry;
     }
 }

@@ -13,7 +13,7 @@ use crate::pool::{Order, NIL};
 use crate::remembered::Remembered;
 use crate::types::{
     AccountId, Amount, CancelReason, ClientOrderId, ExecType, InstrumentId, KeyId, Liquidity, Lots, OrderId,
-    OrderStatus, OrderType, PriceTicks, Side, TimeInForce, TradeId,
+    OrderStatus, OrderType, PriceTicks, SelfTradePrevention, Side, TimeInForce, TradeId,
 };
 
 /// An order on its way in: what its record cannot hold while it has no level.
@@ -43,17 +43,17 @@ pub(crate) struct Taker {
 impl Taker {
     /// What matching needs to know of it.
     #[inline]
-    pub fn incoming(&self) -> Incoming {
+    pub fn incoming(&self, ledger: &Ledger) -> Incoming {
+        let prevents = self.order.flags.self_trade_prevention() != SelfTradePrevention::None;
         Incoming {
             side: self.side,
             limit: self.bound,
             leaves: self.order.leaves,
             account: self.order.account,
+            trade_group: if prevents { ledger.accounts[self.order.account as usize].trade_group } else { 0 },
             self_trade_prevention: match self.order.flags.self_trade_prevention() {
                 // Without a quantity there is nothing to decrement.
-                crate::types::SelfTradePrevention::Decrement if self.by_quote() => {
-                    crate::types::SelfTradePrevention::ExpireTaker
-                }
+                SelfTradePrevention::Decrement if self.by_quote() => SelfTradePrevention::ExpireTaker,
                 mode => mode,
             },
         }
@@ -283,6 +283,11 @@ impl<S: EventSink> Desk<'_, S> {
 
 impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
     #[inline]
+    fn same_owner(&self, incoming: &Incoming, account: u32) -> bool {
+        self.floor.ledger.same_owner(incoming.account, incoming.trade_group, account)
+    }
+
+    #[inline]
     fn affordable(&mut self, price: PriceTicks, available: i64) -> i64 {
         if !self.taker.by_quote() {
             return available;
@@ -332,10 +337,13 @@ impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
         let client_order_id = arena.orders.client_order_id(maker);
         let mut report = self::report(&order, client_order_id, instrument_id, side.opposite(), price, ExecType::Trade);
         report.hold = Amount(hold);
-        if special {
-            self::dress(arena, maker, &mut report);
-        }
+        report.displayed_quantity = Lots(order.leaves);
         Self::complete(&mut report, fill, fee, Liquidity::Maker, taker.order_id);
+        if !special {
+            // Apart from the other way, so that the report is made in its place.
+            return self.floor.events.emit(Event::Execution(report));
+        }
+        self::dress(arena, maker, &mut report);
         self.floor.events.emit(Event::Execution(report));
         for slot in others.into_iter().flatten() {
             self.floor.end_waiting(arena, slot, CancelReason::OrderList);
@@ -346,8 +354,9 @@ impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
         let other = self.floor.dissolve_pair(arena, maker);
         let instrument = &self.floor.listing.instrument;
         let fees = self.floor.fees;
-        let report =
+        let mut report =
             self.floor.ledger.cancel_maker(arena, instrument, fees, maker, CancelReason::SelfTrade, decremented);
+        self::dress(arena, maker, &mut report);
         self.floor.events.emit(Event::Execution(report));
         if let Some(other) = other {
             self.floor.end_waiting(arena, other, CancelReason::OrderList);
@@ -487,7 +496,6 @@ impl Ledger {
         let mut report =
             report(&order, client_order_id, instrument.instrument_id, level.side(), price, ExecType::Canceled);
         report.cancel_reason = reason;
-        dress(arena, slot, &mut report);
         report
     }
 

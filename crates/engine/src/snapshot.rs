@@ -3,17 +3,20 @@
 //! Invariant: two engines have the same snapshot exactly when they behave the same from here on, whatever memory layout
 //! they got there with. The format is specified in `docs/concepts/engine.md`.
 
+use crate::bands::{Bands, Limit};
 use crate::engine::{Asset, Engine, EngineConfig, Instrument};
 use crate::fees::FeeSchedule;
 use crate::pool::{Flags, Order};
+use crate::schedule::Entry;
+use crate::status::Session;
 use crate::types::{
-    Amount, AssetId, ClientOrderId, InstrumentId, Lots, PriceTicks, SelfTradePrevention, ShortText, Side, Step,
-    TimeInForce, TradingStatus,
+    Amount, AssetId, BandAction, ClientOrderId, InstrumentId, Lots, PriceTicks, SelfTradePrevention, ShortText, Side,
+    Step, TimeInForce, TradingStatus, MAX_TICKS_OR_LOTS,
 };
 use sha2::{Digest, Sha256};
 use std::fmt;
 
-const MAGIC: &[u8; 8] = b"BEURSSN1";
+const MAGIC: &[u8; 8] = b"BEURSSN2";
 
 /// A snapshot that cannot be restored: what is wrong, and at which byte.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,6 +48,24 @@ macro_rules! put {
     ($out:expr, $($value:expr),+) => { $($out.extend_from_slice(&$value.to_le_bytes());)+ };
 }
 
+fn put_session(out: &mut Vec<u8>, session: &Session) {
+    put!(out, session.group, session.reference, session.end_time_ns);
+    put!(out, u8::from(session.bands.is_some()));
+    if let Some(bands) = &session.bands {
+        put!(out, bands.static_up_bps, bands.static_down_bps, bands.dynamic_bps, bands.collar_bps);
+        put!(out, bands.action as u8, bands.auction_ns, bands.auction_random_ns, bands.limit_state_ns);
+    }
+    put!(out, session.limit.map_or(0, |limit| limit.side as u8));
+    if let Some(limit) = &session.limit {
+        put!(out, limit.deadline_ns);
+    }
+    put_count(out, session.schedule.len());
+    for entry in &session.schedule {
+        put!(out, entry.slot, entry.weekdays, entry.time_of_day_ns, entry.random_ns, entry.status as u8);
+        put!(out, entry.due_ns);
+    }
+}
+
 impl Engine {
     /// Appends the snapshot to `out`.
     pub fn snapshot(&self, out: &mut Vec<u8>) {
@@ -68,6 +89,8 @@ impl Engine {
                 let schedule = self.fees.get(number);
                 put!(out, group, schedule.maker_ppm, schedule.taker_ppm);
             }
+            put!(out, listing.features, listing.max_triggers, listing.mark_price);
+            put_session(out, &listing.session);
         }
         put_count(out, self.ledger.accounts.len());
         for account in &self.ledger.accounts {
@@ -100,6 +123,7 @@ impl Engine {
                 out[count_at..count_at + 4].copy_from_slice(&count.to_le_bytes());
             }
         }
+        put!(out, self.random);
     }
 
     /// The SHA-256 of the snapshot.
@@ -137,6 +161,7 @@ impl Engine {
                 }
             }
         }
+        engine.random = reader.u64()?;
         if reader.at != snapshot.len() {
             return reader.fail("there are bytes after the end");
         }
@@ -145,6 +170,12 @@ impl Engine {
         for slot in slots {
             let account = engine.arena.orders.get(slot).account as usize;
             engine.ledger.append_order(&mut engine.arena, account, slot);
+            if engine.arena.orders.get(slot).flags.special() {
+                engine.note_terms(slot);
+            }
+        }
+        for at in 0..engine.listings.len() {
+            engine.resume_session(at);
         }
         if let Err(what) = engine.audit() {
             return reader.fail(what);
@@ -262,7 +293,71 @@ impl Reader<'_> {
             },
             fees,
         );
+        let (features, max_triggers, mark_price) = (self.u32()?, self.u32()?, self.i64()?);
+        let session = self.session()?;
+        if let Some(listing) = engine.listings.last_mut() {
+            listing.features = features;
+            listing.max_triggers = max_triggers;
+            listing.mark_price = mark_price;
+            *listing.session = session;
+        }
         Ok(())
+    }
+
+    fn session(&mut self) -> Result<Session, SnapshotError> {
+        let mut session = Session {
+            group: self.u16()?,
+            reference: self.i64()?,
+            end_time_ns: self.i64()?,
+            bands: if self.u8()? == 0 { None } else { Some(self.bands()?) },
+            ..Session::default()
+        };
+        session.limit = match self.u8()? {
+            0 => None,
+            side => match Side::from_u8(side) {
+                Some(side) => Some(Limit { side, deadline_ns: self.i64()? }),
+                None => return self.fail("there is no such side"),
+            },
+        };
+        for _ in 0..self.u32()? {
+            let (slot, weekdays) = (self.u8()?, self.u8()?);
+            let (time_of_day_ns, random_ns, status) = (self.i64()?, self.i64()?, self.u8()?);
+            let Some(status) = TradingStatus::from_u8(status) else {
+                return self.fail("there is no such trading status");
+            };
+            let entry = Entry { slot, weekdays, time_of_day_ns, random_ns, status, due_ns: self.i64()? };
+            let ascends = session.schedule.last().is_none_or(|last| last.slot < slot);
+            if !(ascends && entry.is_valid() && weekdays != 0) {
+                return self.fail("an entry of a schedule could not have been set");
+            }
+            session.schedule.push(entry);
+        }
+        if !(0..=MAX_TICKS_OR_LOTS).contains(&session.reference) {
+            return self.fail("a reference price is out of range");
+        }
+        Ok(session)
+    }
+
+    fn bands(&mut self) -> Result<Bands, SnapshotError> {
+        let (static_up_bps, static_down_bps) = (self.u32()?, self.u32()?);
+        let (dynamic_bps, collar_bps) = (self.u32()?, self.u32()?);
+        let Some(action) = BandAction::from_u8(self.u8()?) else {
+            return self.fail("there is no such band action");
+        };
+        let bands = Bands {
+            static_up_bps,
+            static_down_bps,
+            dynamic_bps,
+            collar_bps,
+            action,
+            auction_ns: self.i64()?,
+            auction_random_ns: self.i64()?,
+            limit_state_ns: self.i64()?,
+        };
+        if !bands.is_valid() {
+            return self.fail("price bands could not have been set");
+        }
+        Ok(bands)
     }
 
     fn account(&mut self, engine: &mut Engine) -> Result<(), SnapshotError> {

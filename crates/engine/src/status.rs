@@ -182,6 +182,28 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Sets what follows from a restored instrument's state: its timers, its bits, and what was told of its auction.
+    pub(crate) fn resume_session(&mut self, at: usize) {
+        let listing = &mut self.listings[at];
+        listing.note_auction();
+        listing.note_bands();
+        let (session, number) = (&listing.session, at as u32);
+        if session.end_time_ns != 0 {
+            self.timers.set(session.end_time_ns, Due::AuctionEnd(number));
+        }
+        if let Some(limit) = session.limit {
+            self.timers.set(limit.deadline_ns, Due::LimitState(number));
+        }
+        for entry in session.schedule.clone() {
+            self.set_schedule_timer(at, &entry);
+        }
+        if self.listings[at].instrument.status == TradingStatus::Auction {
+            self.listings[at].session.indication = self.indication(at);
+        }
+    }
+}
+
 impl Listing {
     /// Sets the bit that says whether it is in an auction, or has orders that wait for one.
     pub(crate) fn note_auction(&mut self) {

@@ -102,9 +102,10 @@ impl Listing {
 }
 
 impl Engine {
-    /// Puts an order into the book.
+    /// Puts an order into the book. An iceberg shows a new peak.
     #[inline]
     pub(crate) fn rest(&mut self, at: usize, slot: u32, side: Side, price: PriceTicks) {
+        self.arena.show_peak(slot);
         self.books[at].rest(&mut self.arena, slot, side, price);
     }
 

@@ -60,22 +60,23 @@ impl Engine {
             .flat_map(|account| account.balances().map(|(asset, balance)| (AssetId(asset as u32 + 1), balance)))
     }
 
-    /// The best price of a side.
+    /// The best price of a side at which something is shown.
     pub fn best_price(&self, instrument_id: InstrumentId, side: Side) -> Option<PriceTicks> {
-        self.books.get(instrument_id.index()?)?.best_price(&self.arena, side)
+        self.depth(instrument_id, side).next().map(|level| level.price)
     }
 
-    /// The levels of a side, from the best price on.
+    /// What the levels of a side show, from the best price on: hidden orders and the reserves of icebergs are left out.
     pub fn depth(&self, instrument_id: InstrumentId, side: Side) -> impl Iterator<Item = PriceLevel> + '_ {
         let book = instrument_id.index().and_then(|at| self.books.get(at));
-        book.into_iter().flat_map(move |book| book.levels(&self.arena, side)).map(|level| PriceLevel {
+        let levels = book.into_iter().flat_map(move |book| book.levels(&self.arena, side));
+        levels.filter(|level| level.displayed_orders() != 0).map(|level| PriceLevel {
             price: PriceTicks(level.price),
-            quantity: level.quantity as i128,
-            orders: level.orders,
+            quantity: level.displayed() as i128,
+            orders: level.displayed_orders(),
         })
     }
 
-    /// The orders of a side, in priority.
+    /// The orders of a side, in priority; hidden ones are there too, and show nothing.
     pub fn queue(&self, instrument_id: InstrumentId, side: Side) -> impl Iterator<Item = OpenOrder> + '_ {
         let book = instrument_id.index().and_then(|at| self.books.get(at));
         book.into_iter().flat_map(move |book| book.queue(&self.arena, side)).map(|slot| self.open_order(slot))

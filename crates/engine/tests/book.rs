@@ -1,0 +1,264 @@
+//! What the book does with orders that are more than plain: iceberg and hidden orders, minimum quantities, market-to-limit,
+//! slide, peg, pro rata, trade groups; by whole event lists. The rules are those of `docs/concepts/rulebook.md`, sections 3
+//! and 6 to 9.
+
+mod common;
+
+use beurs_engine::command::{CancelOrder, Command, NewOrder, ReplaceOrder, SetTradeGroup};
+use beurs_engine::event::Event;
+use beurs_engine::types::{
+    AccountId, ClientOrderId, InstrumentId, Lots, OrderId, PriceTicks, SelfTradePrevention, Side, TimeInForce,
+};
+use common::{limit, market, with, Venue};
+use Side::{Buy, Sell};
+
+fn order(order: NewOrder) -> Command {
+    Command::NewOrder(order)
+}
+
+fn iceberg(account: u32, side: Side, price: i64, quantity: i64, display: i64) -> NewOrder {
+    with(limit(account, side, price, quantity), |terms| terms.display_quantity = Lots(display))
+}
+
+fn hidden(account: u32, side: Side, price: i64, quantity: i64) -> NewOrder {
+    with(limit(account, side, price, quantity), |terms| terms.hidden = true)
+}
+
+fn lasting(order: NewOrder, time_in_force: TimeInForce) -> NewOrder {
+    NewOrder { time_in_force, ..order }
+}
+
+fn preventing(order: NewOrder, self_trade_prevention: SelfTradePrevention) -> NewOrder {
+    NewOrder { self_trade_prevention, ..order }
+}
+
+fn cancel(account: u32, order_id: u64) -> Command {
+    Command::CancelOrder(CancelOrder {
+        account_id: AccountId(account),
+        order_id: OrderId(order_id),
+        client_order_id: ClientOrderId::EMPTY,
+    })
+}
+
+fn replace(account: u32, order_id: u64) -> ReplaceOrder {
+    ReplaceOrder {
+        account_id: AccountId(account),
+        order_id: OrderId(order_id),
+        original_client_order_id: ClientOrderId::EMPTY,
+        client_order_id: ClientOrderId::EMPTY,
+        price: PriceTicks(0),
+        quantity: Lots(0),
+        trigger_price: PriceTicks(0),
+        display_quantity: Lots(0),
+    }
+}
+
+/// What the book shows of a side: price, quantity, orders.
+fn depth(venue: &Venue, side: Side) -> Vec<(i64, i128, u32)> {
+    let levels = venue.engine.depth(InstrumentId(1), side);
+    levels.map(|level| (level.price.0, level.quantity, level.orders)).collect()
+}
+
+/// The order_ids of a side in priority.
+fn queue(venue: &Venue, side: Side) -> Vec<u64> {
+    venue.engine.queue(InstrumentId(1), side).map(|order| order.order_id.0).collect()
+}
+
+#[test]
+fn an_iceberg_shows_its_next_peak_behind_the_others() {
+    let mut venue = Venue::new();
+    assert_eq!(venue.say(order(iceberg(2, Sell, 100, 25, 10))), ["new 1 25@100", "terms 1 trigger 0"]);
+    venue.accept(order(limit(3, Sell, 100, 5))); // 2
+    assert_eq!(depth(&venue, Sell), [(100, 15, 2)]);
+    assert_eq!(
+        venue.say(order(limit(4, Buy, 100, 12))),
+        [
+            "new 3 12@100",
+            "trade 3 taker 10@100",
+            "trade 1 maker 10@100 shows 10",
+            "trade 3 taker 2@100",
+            "trade 2 maker 2@100 shows 3",
+        ]
+    );
+    assert_eq!((queue(&venue, Sell), depth(&venue, Sell)), (vec![2, 1], vec![(100, 13, 2)]));
+    assert_eq!(
+        venue.say(order(limit(4, Buy, 100, 18))),
+        [
+            "new 4 18@100",
+            "trade 4 taker 3@100",
+            "trade 2 maker 3@100",
+            "trade 4 taker 10@100",
+            "trade 1 maker 10@100 shows 5",
+            "trade 4 taker 5@100",
+            "trade 1 maker 5@100",
+        ]
+    );
+    assert_eq!(venue.held(2), (0, 0));
+    venue.check_snapshot();
+}
+
+#[test]
+fn an_iceberg_keeps_its_peak_when_it_shrinks_and_gets_a_new_one_when_it_enters_again() {
+    let mut venue = Venue::new();
+    venue.accept(order(iceberg(2, Buy, 100, 25, 10))); // 1
+    venue.accept(order(limit(3, Buy, 100, 5))); // 2
+    venue.accept(order(limit(4, Sell, 100, 4))); // 3
+    assert_eq!(depth(&venue, Buy), [(100, 11, 2)]);
+    let change = |quantity, display| {
+        Command::ReplaceOrder(ReplaceOrder {
+            quantity: Lots(quantity),
+            display_quantity: Lots(display),
+            ..replace(2, 1)
+        })
+    };
+    // 4 have traded: 14 in all leave 10, of which 6 are shown still.
+    assert_eq!(venue.say(change(14, 0)), ["replaced 1 10@100", "terms 1 trigger 0"]);
+    assert_eq!((queue(&venue, Buy), depth(&venue, Buy)), (vec![1, 2], vec![(100, 11, 2)]));
+    // 8 in all leave 4: less than the peak, and less than the display quantity.
+    venue.accept(change(8, 0));
+    assert_eq!((queue(&venue, Buy), depth(&venue, Buy)), (vec![1, 2], vec![(100, 9, 2)]));
+    assert_eq!(venue.say(change(0, 9)), ["rejected invalid_display_quantity"]);
+    venue.accept(change(0, 3));
+    assert_eq!((queue(&venue, Buy), depth(&venue, Buy)), (vec![2, 1], vec![(100, 8, 2)]));
+    assert_eq!(
+        venue.say(Command::ReplaceOrder(ReplaceOrder { display_quantity: Lots(1), ..replace(3, 2) })),
+        ["rejected replace_not_allowed"]
+    );
+    assert_eq!(venue.say(cancel(2, 1)), ["canceled 1 requested"]);
+    assert_eq!((depth(&venue, Buy), venue.held(2)), (vec![(100, 5, 1)], (0, 0)));
+    venue.check_snapshot();
+}
+
+#[test]
+fn hidden_orders_trade_behind_displayed_ones_and_are_in_no_depth() {
+    let mut venue = Venue::new();
+    venue.accept(order(hidden(2, Sell, 100, 4))); // 1
+    assert_eq!((depth(&venue, Sell), venue.engine.best_price(InstrumentId(1), Sell)), (vec![], None));
+    venue.accept(order(hidden(3, Sell, 100, 4))); // 2
+    venue.accept(order(limit(4, Sell, 100, 3))); // 3
+    venue.accept(order(iceberg(5, Sell, 100, 4, 2))); // 4
+    venue.accept(order(hidden(5, Sell, 99, 1))); // 5
+    assert_eq!((queue(&venue, Sell), depth(&venue, Sell)), (vec![5, 3, 4, 1, 2], vec![(100, 5, 2)]));
+    let post_only = NewOrder { post_only: true, ..limit(6, Buy, 99, 1) };
+    assert_eq!(venue.say(order(post_only)), ["rejected post_only_would_match"]);
+    assert_eq!(
+        venue.say(order(lasting(limit(6, Buy, 100, 17), TimeInForce::Fok))),
+        ["new 6 17@100", "canceled 6 fill_or_kill"]
+    );
+    assert_eq!(
+        venue.say(order(lasting(limit(6, Buy, 100, 15), TimeInForce::Fok))),
+        [
+            "new 7 15@100",
+            "trade 7 taker 1@99",
+            "trade 5 maker 1@99",
+            "trade 7 taker 3@100",
+            "trade 3 maker 3@100",
+            "trade 7 taker 2@100",
+            "trade 4 maker 2@100 shows 2",
+            "trade 7 taker 2@100",
+            "trade 4 maker 2@100",
+            "trade 7 taker 4@100",
+            "trade 1 maker 4@100",
+            "trade 7 taker 3@100",
+            "trade 2 maker 3@100",
+        ]
+    );
+    assert_eq!(venue.say(cancel(3, 2)), ["canceled 2 requested"]);
+    venue.check_snapshot();
+}
+
+#[test]
+fn makers_reports_show_what_the_book_shows() {
+    let mut venue = Venue::new();
+    venue.accept(order(limit(2, Sell, 100, 5)));
+    assert_eq!(
+        venue.say(order(market(3, Buy, 2))),
+        ["new 2 2@0", "trade 2 taker 2@100", "trade 1 maker 2@100 shows 3"]
+    );
+}
+
+#[test]
+fn a_fill_or_kill_order_foresees_an_own_order_behind_peaks() {
+    // 2 of the iceberg's 10 lots come before the own order, which ends the taker.
+    let mut venue = Venue::new();
+    venue.accept(order(iceberg(2, Sell, 100, 10, 2))); // 1
+    venue.accept(order(limit(3, Sell, 100, 5))); // 2
+    venue.accept(order(hidden(4, Sell, 100, 5))); // 3
+    let fill_or_kill = |quantity, mode| preventing(lasting(limit(3, Buy, 100, quantity), TimeInForce::Fok), mode);
+    assert_eq!(
+        venue.say(order(fill_or_kill(3, SelfTradePrevention::ExpireTaker))),
+        ["new 4 3@100", "canceled 4 fill_or_kill"]
+    );
+    assert_eq!(
+        venue.say(order(fill_or_kill(2, SelfTradePrevention::ExpireTaker))),
+        ["new 5 2@100", "trade 5 taker 2@100", "trade 1 maker 2@100 shows 2"]
+    );
+    assert_eq!(
+        venue.say(order(fill_or_kill(14, SelfTradePrevention::ExpireMaker))),
+        ["new 6 14@100", "canceled 6 fill_or_kill"]
+    );
+    assert_eq!(
+        venue.say(order(fill_or_kill(13, SelfTradePrevention::ExpireMaker))),
+        [
+            "new 7 13@100",
+            "canceled 2 self_trade",
+            "trade 7 taker 2@100",
+            "trade 1 maker 2@100 shows 2",
+            "trade 7 taker 2@100",
+            "trade 1 maker 2@100 shows 2",
+            "trade 7 taker 2@100",
+            "trade 1 maker 2@100 shows 2",
+            "trade 7 taker 2@100",
+            "trade 1 maker 2@100",
+            "trade 7 taker 5@100",
+            "trade 3 maker 5@100",
+        ]
+    );
+    assert_eq!(queue(&venue, Sell), []);
+    venue.check_snapshot();
+}
+
+#[test]
+fn a_decrement_takes_of_all_of_an_iceberg() {
+    let mut venue = Venue::new();
+    venue.accept(order(iceberg(2, Sell, 100, 10, 4))); // 1
+    let taker = preventing(limit(2, Buy, 100, 8), SelfTradePrevention::Decrement);
+    assert_eq!(venue.say(order(taker)), ["new 2 8@100", "restated 1 2@100", "canceled 2 self_trade"]);
+    assert_eq!(depth(&venue, Sell), [(100, 2, 1)]);
+    venue.check_snapshot();
+}
+
+#[test]
+fn accounts_of_a_trade_group_do_not_trade_with_each_other() {
+    let mut venue = Venue::new();
+    let group = |account, trade_group_id| {
+        Command::SetTradeGroup(SetTradeGroup { account_id: AccountId(account), trade_group_id })
+    };
+    let events = venue.events(group(2, 7));
+    assert!(matches!(events.as_slice(), [Event::SettingChanged(set)] if set.account_id == AccountId(2)), "{events:?}");
+    venue.accept(group(3, 7));
+    assert_eq!(venue.say(group(10, 7)), ["rejected unknown_account"]);
+    venue.accept(order(limit(2, Sell, 100, 5))); // 1
+    venue.accept(order(limit(4, Sell, 100, 5))); // 2
+    let taker = |account, mode| order(preventing(limit(account, Buy, 100, 4), mode));
+    assert_eq!(venue.say(taker(3, SelfTradePrevention::ExpireTaker)), ["new 3 4@100", "canceled 3 self_trade"]);
+    let killed = preventing(lasting(limit(3, Buy, 100, 1), TimeInForce::Fok), SelfTradePrevention::ExpireTaker);
+    assert_eq!(venue.say(order(killed)), ["new 4 1@100", "canceled 4 fill_or_kill"]);
+    // Without prevention they trade; so do accounts without a group, although theirs is the same.
+    assert_eq!(
+        venue.say(taker(3, SelfTradePrevention::None)),
+        ["new 5 4@100", "trade 5 taker 4@100", "trade 1 maker 4@100 shows 1"]
+    );
+    venue.accept(cancel(2, 1));
+    assert_eq!(
+        venue.say(taker(5, SelfTradePrevention::ExpireTaker)),
+        ["new 6 4@100", "trade 6 taker 4@100", "trade 2 maker 4@100 shows 1"]
+    );
+    venue.accept(group(3, 0));
+    venue.accept(order(limit(2, Sell, 99, 1))); // 7
+    assert_eq!(
+        venue.say(order(preventing(limit(3, Buy, 99, 1), SelfTradePrevention::ExpireTaker))),
+        ["new 8 1@99", "trade 8 taker 1@99", "trade 7 maker 1@99"]
+    );
+    venue.check_snapshot();
+}
