@@ -46,6 +46,7 @@ from beurs.keys import KeyFile, KeyRing, Trader, digest
 from beurs.market_data.endpoints import router as market_data_router
 from beurs.metrics import Metrics
 from beurs.orders.door import ORDER_PATH, ORDERS_PATH, OrderDoor
+from beurs.orders.endpoints import lists_router
 from beurs.orders.endpoints import router as orders_router
 from beurs.sequencer import Sequencer
 from beurs.store import Projector, Repository, Store
@@ -61,6 +62,7 @@ log = structlog.get_logger()
 
 ROUTERS: Final = (
     orders_router,
+    lists_router,
     trades_router,
     instruments_router,
     market_data_router,

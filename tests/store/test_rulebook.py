@@ -117,10 +117,8 @@ def test_a_list_is_found_with_its_orders(venue: Venue, new_store: NewStore) -> N
     assert found is not None
     head, orders = found
     assert (head.contingency, head.status, head.created_sequence) == ("oco", "executing", venue.node.sequence)
-    assert [(order.order_id, order.status, order.terms.waits) for order in orders] == [
-        (1, "new", False),
-        (2, "new", True),
-    ]
+    states = [(order.order_id, order.status, order.terms.waits) for order in orders]
+    assert states == [(1, "new", False), (2, "new", True)]
     assert repository.order_list(3, 1) is None
     assert repository.order_list(2, 2) is None
     venue.run([engine.cancel_order(2, 1, "")])

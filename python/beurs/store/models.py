@@ -248,7 +248,7 @@ class TradeCorrection(Base):
 class Fill(Base):
     """One side of a trade, as its account sees it.
 
-    ``fill_id`` is twice the trade's id, less 1 for the side that is reported first: the taker's, in an auction the buyer's.
+    ``fill_id`` is twice the trade's id, less 1 for the side reported first: the taker's, in an auction the buyer's.
     """
 
     __tablename__ = "fills"

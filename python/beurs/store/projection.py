@@ -5,8 +5,8 @@ Invariants: the rows depend only on the events, never on how these were cut into
 asset; ``held`` of an account in an asset is the sum of the holds of its open orders, of an OCO pair the larger one.
 
 The state is what the rows of later events depend on: totals, holds and pairs of open orders, the status of every
-instrument, the last candle of every interval, the last ``entry_id``. After an error it is thrown away and loaded from the
-database again.
+instrument, the last candle of every interval, the last ``entry_id``. After an error it is thrown away and loaded from
+the database again.
 """
 
 from __future__ import annotations
