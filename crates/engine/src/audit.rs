@@ -3,8 +3,10 @@
 //! Asserted after every command in debug builds (every 256th one once there are more than 2,000 open orders, where looking
 //! at everything would be all that a test does), and now and then in release builds ([`Engine::check_sample`]).
 
-use crate::engine::Engine;
+use crate::engine::{active, Engine};
+use crate::extra::Stand;
 use crate::ledger::Ledger;
+use crate::pool::NIL;
 use crate::timers::Due;
 use crate::types::{Side, TradingStatus, MAX_ISSUED};
 
@@ -68,6 +70,7 @@ impl Engine {
             hold!(sum == asset.issued, "money of {} is conserved: {sum} of {}", asset.code, asset.issued);
         }
         self.audit_waiting()?;
+        self.audit_special()?;
         let mut orders = 0;
         for at in 0..self.books.len() {
             self.audit_touch(at)?;
@@ -118,6 +121,55 @@ impl Engine {
             hold!(balance.held <= balance.total, "available is not negative, account {}", account + 1);
             let venue = account == Ledger::VENUE;
             hold!(balance.total >= 0, "a total is not negative, venue: {venue}");
+        }
+        Ok(())
+    }
+
+    /// Special orders stand where they say, and lists have their orders.
+    fn audit_special(&self) -> Result<(), String> {
+        let mut waiting = vec![0_usize; self.listings.len()];
+        let mut of_lists = 0;
+        for slot in self.arena.orders.slots() {
+            let order = self.arena.orders.get(slot);
+            let Some(extra) = self.arena.orders.some_extra(slot) else {
+                hold!(order.level != NIL, "a plain order is in a level");
+                continue;
+            };
+            let (at, expires_ns) = (self.arena.half_of(slot).0, extra.terms.expire_time_ns);
+            hold!((order.level != NIL) == (extra.stand == Stand::Working), "an order that works is in a level");
+            hold!(extra.half == at as u32 * 2 + self.arena.half_of(slot).1.index() as u32, "an extra knows its half");
+            waiting[at] += usize::from(extra.stand.waits() && extra.stand != Stand::List);
+            let trails = self.listings[at].triggers.trailing(order.order_id).is_some();
+            hold!(trails == (extra.stand == Stand::Trail), "an order trails if it says so");
+            hold!(expires_ns == 0 || self.timers.has(expires_ns, Due::Expiry(order.order_id)), "an expiry has a timer");
+            if !extra.list_id.is_none() {
+                let list = self.lists.open.get(&extra.list_id.0);
+                hold!(list.is_some_and(|list| list.orders.contains(&order.order_id)), "a list has its order");
+                of_lists += 1;
+            }
+        }
+        for (listing, waiting) in self.listings.iter().zip(waiting) {
+            hold!(listing.triggers.len() == waiting, "who waits for a price is among those that do");
+            hold!(waiting == 0 || listing.active & active::TRIGGERS != 0, "prices are observed where orders wait");
+        }
+        let mut listed = 0;
+        for list in self.lists.open.values() {
+            let open = list.orders.iter().filter(|&&order_id| order_id != 0);
+            listed += open.clone().count();
+            hold!(list.orders != [0; 3], "a list has open orders");
+            for &order_id in open {
+                let slot = self.arena.orders.find(order_id);
+                hold!(slot.is_some_and(|slot| self.arena.orders.get(slot).account == list.account), "a list's account");
+            }
+            for (order_id, hold) in list.live_pair().into_iter().flatten() {
+                let of = |slot| self.listings[self.arena.half_of(slot).0].hold_of(&self.arena, &self.fees, slot);
+                hold!(self.arena.orders.find(order_id).map(of) == Some(hold), "a live pair's holds are known");
+            }
+        }
+        hold!(of_lists == listed && self.lists.filled.is_empty(), "lists have their orders");
+        for (account, info) in self.ledger.accounts.iter().enumerate() {
+            let (deadline_ns, due) = (info.deadline_ns, Due::CancelAllAfter(account as u32));
+            hold!(deadline_ns == 0 || self.timers.has(deadline_ns, due), "an armed account has a timer");
         }
         Ok(())
     }

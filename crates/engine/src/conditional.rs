@@ -320,6 +320,26 @@ impl Engine {
         }
     }
 
+    /// Puts a restored order that is in no level among those that wait for a price, if it does. `extreme`: of one that trails.
+    pub(crate) fn wait_again(&mut self, slot: u32, extreme: i64) {
+        let at = self.arena.half_of(slot).0;
+        let order_id = self.arena.orders.get(slot).order_id;
+        let extra = self.arena.orders.extra(slot);
+        let listing = &mut self.listings[at];
+        match extra.stand {
+            Stand::Trigger | Stand::Activation => {
+                let trigger = extra.terms.trigger_price.0;
+                listing.triggers.insert_fixed(extra.watch(), extra.direction(), trigger, order_id, slot);
+            }
+            Stand::Trail => {
+                let (side, trail_bps) = (extra.side(), extra.terms.trail_bps);
+                listing.triggers.insert_trailing(extra.watch(), side, trail_bps, extreme, order_id, slot);
+            }
+            Stand::Working | Stand::List | Stand::AuctionMarket => return,
+        }
+        listing.active |= active::TRIGGERS;
+    }
+
     /// The price that a watch shows now, if there is one.
     fn watched_price(&self, at: usize, watch: Watch) -> Option<i64> {
         let price = match watch {
@@ -534,9 +554,33 @@ impl Engine {
     /// conditional orders trigger one another, an auction's indication changes. Nothing for a plain instrument.
     #[inline]
     pub(crate) fn after_execution<S: EventSink>(&mut self, at: usize, events: &mut S) {
-        if self.listings[at].active != 0 {
+        let active = self.listings[at].active;
+        if active != 0 && !(active == active::TRIGGERS && self.is_quiet(at)) {
             self.follow_up(at, events);
         }
+    }
+
+    /// Whether nothing that waits for a price minds the prices there are, so that they need not be observed.
+    #[inline]
+    fn is_quiet(&mut self, at: usize) -> bool {
+        let listing = &self.listings[at];
+        let quiet = |watch, price: i64| {
+            let (low, high) = listing.triggers.quiet(watch);
+            price == 0 || low < price && price < high
+        };
+        let best = |watch, side| {
+            !listing.triggers.watches(watch)
+                || quiet(watch, self.books[at].best_price(&self.arena, side).map_or(0, |price| price.0))
+        };
+        let is_quiet = quiet(Watch::Last, listing.first_price)
+            && quiet(Watch::Last, listing.instrument.last_price.0)
+            && quiet(Watch::Mark, listing.mark_price)
+            && best(Watch::Ask, Side::Sell)
+            && best(Watch::Bid, Side::Buy);
+        if is_quiet {
+            self.listings[at].first_price = 0;
+        }
+        is_quiet
     }
 
     #[cold]
@@ -561,6 +605,8 @@ impl Engine {
                 None => break,
             }
         }
+        // What an emptied queue has traded at is observed by nobody.
+        self.listings[at].first_price = 0;
         if overflows {
             self.volatility_auction(at, StatusReason::TriggerCascade, events);
             self.price_pegs(at, events);
@@ -623,6 +669,7 @@ impl Engine {
         if self.arena.orders.get(slot).order_id != order_id || !self.arena.orders.extra(slot).stand.waits() {
             return;
         }
+        self.slide(slot);
         let at = self.arena.half_of(slot).0;
         let hold = self.listings[at].hold_of(&self.arena, &self.fees, slot);
         let mut report = settlement::open_report(&self.arena, &self.listings[at].instrument, slot, ExecType::Triggered);
@@ -658,7 +705,7 @@ impl Engine {
         let pegged = extra.terms.peg != Peg::None;
         let has_limit = extra.order_type.has_limit() || extra.order_type == OrderType::MarketToLimit;
         let old_limit = if in_level && !pegged { self.arena.level_of(slot).price } else { extra.limit };
-        let price = PriceTicks(if command.price.0 == 0 { old_limit } else { command.price.0 });
+        let mut price = PriceTicks(if command.price.0 == 0 { old_limit } else { command.price.0 });
         if has_limit {
             check_price(price)?;
         }
@@ -707,8 +754,9 @@ impl Engine {
         self.check_risk(account, at, &asked)?;
         let keeps_place = price.0 == old_limit && quantity.0 <= old_quantity && display == old_display;
         let matches = in_level && !keeps_place && !listing.collects() && !pegged;
-        if post_only && matches && !extra.terms.slide && self.books[at].would_match(&self.arena, side, price) {
-            return Err(RejectReason::PostOnlyWouldMatch);
+        if post_only && matches && self.books[at].would_match(&self.arena, side, price) {
+            let slid = if extra.terms.slide { self.slid(at, side, price, quantity) } else { None };
+            price = slid.ok_or(RejectReason::PostOnlyWouldMatch)?;
         }
         let mut new = extra.clone();
         new.limit = if has_limit || extra.stand == Stand::AuctionMarket { price.0 } else { 0 };

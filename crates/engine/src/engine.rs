@@ -9,8 +9,8 @@ use crate::command::{
     SetAccountGroup, SetFeatures, SetFees, SetMarkPrice, SetTradeGroup, Withdraw,
 };
 use crate::event::{
-    AccountGroupSet, AccountOpened, AssetAdded, Event, EventSink, FeesSet, InstrumentListed, MarkPriceSet, Posted,
-    Rejected, SettingChanged,
+    AccountGroupSet, AccountOpened, AssetAdded, Event, EventSink, FeesSet, InstrumentListed, MarkPriceSet, OrderTerms,
+    Posted, Rejected, SettingChanged,
 };
 use crate::fees::{worst_cost, FeeSchedule, FeeTable};
 use crate::ledger::{Account, Ledger};
@@ -24,9 +24,9 @@ use crate::status::Session;
 use crate::timers::Timers;
 use crate::triggers::Triggers;
 use crate::types::{
-    AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, GroupId, InstrumentId, KeyId, Lots, OrderId,
-    OrderType, PriceTicks, SelfTradePrevention, Setting, Side, Step, Symbol, TimeInForce, TradingStatus, MAX_ISSUED,
-    MAX_NOTIONAL, MAX_TICKS_OR_LOTS, PPM,
+    AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, Contingency, GroupId, InstrumentId, KeyId,
+    ListId, Lots, OrderId, OrderType, PriceTicks, SelfTradePrevention, Setting, Side, Step, Symbol, TimeInForce,
+    TradingStatus, MAX_ISSUED, MAX_NOTIONAL, MAX_TICKS_OR_LOTS, PPM,
 };
 use std::collections::HashMap;
 
@@ -87,26 +87,50 @@ pub struct OpenOrder {
     pub instrument_id: InstrumentId,
     /// Buy or sell.
     pub side: Side,
+    /// What it was entered as.
+    pub order_type: OrderType,
     /// How long it lives.
     pub time_in_force: TimeInForce,
     /// Whether it refuses to take.
     pub post_only: bool,
     /// Its self-trade prevention mode.
     pub self_trade_prevention: SelfTradePrevention,
-    /// Its limit.
+    /// The key that it was sent with, or none.
+    pub key_id: KeyId,
+    /// Its limit, of a pegged order its present price; 0 for an order without one.
     pub price: PriceTicks,
+    /// Its quote quantity, or 0.
+    pub quote_quantity: Amount,
     /// What has traded of it.
     pub filled_quantity: Lots,
-    /// What may still trade of it.
+    /// What may still trade of it; 0 for an order given by `quote_quantity`.
     pub leaves_quantity: Lots,
+    /// What of it the book shows.
+    pub displayed_quantity: Lots,
     /// What it pays as a maker.
     pub maker_ppm: i32,
     /// What it pays as a taker.
     pub taker_ppm: i32,
     /// What it has paid too much in fees, in millionths of the quote asset's smallest unit.
     pub fee_carry: u32,
-    /// What is held for it, in quote for a buy and in base for a sell.
+    /// What is held for it by itself, in quote for a buy and in base for a sell; the two orders of an OCO pair hold the larger
+    /// of the two together.
     pub hold: Amount,
+    /// The terms as they were told last; `None` for a plain order.
+    pub terms: Option<OrderTerms>,
+}
+
+/// An order list with open orders.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OpenList {
+    /// The venue's id.
+    pub list_id: ListId,
+    /// Whose list.
+    pub account_id: AccountId,
+    /// How its orders depend on each other.
+    pub contingency: Contingency,
+    /// The orders by their place in the list, `NONE` for one that has ended or that there is not.
+    pub orders: [OrderId; 3],
 }
 
 /// A listed instrument.

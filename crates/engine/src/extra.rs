@@ -10,20 +10,33 @@ use crate::types::{ListId, OrderType};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Stand {
     /// In the book, or on its way into it.
-    Working,
+    Working = 0,
     /// Waits for its trigger price.
-    Trigger,
+    Trigger = 1,
     /// Waits for the price at which it begins to trail.
-    Activation,
+    Activation = 2,
     /// Trails, and waits for its trigger price.
-    Trail,
+    Trail = 3,
     /// Waits for another order of its list.
-    List,
+    List = 4,
     /// A market order in an auction.
-    AuctionMarket,
+    AuctionMarket = 5,
 }
 
 impl Stand {
+    /// The stand with this number, which is the one in the snapshot.
+    pub const fn from_u8(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Working,
+            1 => Self::Trigger,
+            2 => Self::Activation,
+            3 => Self::Trail,
+            4 => Self::List,
+            5 => Self::AuctionMarket,
+            _ => return None,
+        })
+    }
+
     /// Whether it waits for something before it can trade.
     pub const fn waits(self) -> bool {
         matches!(self, Self::Trigger | Self::Activation | Self::Trail | Self::List)

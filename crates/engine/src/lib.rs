@@ -50,8 +50,8 @@ mod view;
 mod volumes;
 
 pub use engine::{
-    AccountInfo, Asset, Balance, Engine, EngineConfig, Instrument, OpenOrder, PriceLevel, REMEMBERED_CLIENT_ORDER_IDS,
-    VENUE_ACCOUNT,
+    AccountInfo, Asset, Balance, Engine, EngineConfig, Instrument, OpenList, OpenOrder, PriceLevel,
+    REMEMBERED_CLIENT_ORDER_IDS, VENUE_ACCOUNT,
 };
 pub use snapshot::SnapshotError;
 

@@ -180,6 +180,9 @@ impl Engine {
         let Some(&first) = slots.first() else {
             return;
         };
+        if !self.arena.orders.extra(first).order_type.is_conditional() {
+            self.slide(first);
+        }
         let (at, side) = self.arena.half_of(first);
         let account = self.arena.orders.get(first).account as usize;
         let hold_asset = self.listings[at].instrument.hold_index(side);

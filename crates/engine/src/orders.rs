@@ -103,7 +103,7 @@ impl Engine {
         self.check_client_order_id(account, &command.client_order_id)?;
         check_form(command)?;
         let by_quote = command.quote_quantity.0 != 0;
-        let notional = if by_quote {
+        let mut notional = if by_quote {
             check_quote_quantity(instrument, command.quote_quantity)?
         } else {
             check_quantity(instrument, command.quantity)?;
@@ -131,6 +131,10 @@ impl Engine {
         }
         if special && !waits && !collects {
             entry.price = self.entry_price(at, command)?;
+            if command.post_only {
+                // It may have slid; that its notional fits was looked at.
+                notional = instrument.known_notional(entry.price.0, command.quantity.0);
+            }
         }
         if collects && command.order_type == OrderType::Market && command.side == Side::Buy {
             listing.auction_limit()?;

@@ -4,14 +4,19 @@
 //! they got there with. The format is specified in `docs/concepts/engine.md`.
 
 use crate::bands::{Bands, Limit};
-use crate::engine::{Asset, Engine, EngineConfig, Instrument};
+use crate::command::Terms;
+use crate::engine::{active, Asset, Engine, EngineConfig, Instrument};
+use crate::extra::{Extra, Stand};
 use crate::fees::FeeSchedule;
-use crate::pool::{Flags, Order};
+use crate::lists::List;
+use crate::pool::{Flags, Order, NIL};
 use crate::schedule::Entry;
 use crate::status::Session;
+use crate::terms::MAX_TRAIL_BPS;
+use crate::timers::Due;
 use crate::types::{
-    Amount, AssetId, BandAction, ClientOrderId, InstrumentId, Lots, PriceTicks, SelfTradePrevention, ShortText, Side,
-    Step, TimeInForce, TradingStatus, MAX_TICKS_OR_LOTS,
+    Amount, AssetId, BandAction, ClientOrderId, Contingency, InstrumentId, KeyId, ListId, Lots, OrderType, Peg,
+    PriceTicks, SelfTradePrevention, ShortText, Side, Step, TimeInForce, TradingStatus, TriggerBy, MAX_TICKS_OR_LOTS,
 };
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -104,26 +109,71 @@ impl Engine {
             for hash in self.remembered.iter(&account.remembered) {
                 put!(out, hash);
             }
+            put!(out, account.deadline_ns, account.trade_group);
         }
-        for book in &self.books {
+        let mut outside = self.orders_outside();
+        for (book, outside) in self.books.iter().zip(&mut outside) {
             for &side in Side::ALL {
                 let count_at = out.len();
                 put_count(out, 0);
                 let mut count = 0_u32;
                 for slot in book.queue(&self.arena, side) {
-                    let order = self.arena.orders.get(slot);
-                    let schedule = self.fees.get(order.fees);
-                    put!(out, order.order_id, (order.account + 1), order.flags.time_in_force() as u8);
-                    put!(out, order.flags.self_trade_prevention() as u8, u8::from(order.flags.post_only()));
-                    put!(out, self.arena.level(order.level).price, order.filled, order.leaves);
-                    put!(out, schedule.maker_ppm, schedule.taker_ppm, order.fee_carry());
-                    put_text(out, &self.arena.orders.client_order_id(slot));
+                    self.put_order(out, slot);
                     count += 1;
                 }
                 out[count_at..count_at + 4].copy_from_slice(&count.to_le_bytes());
             }
+            put_count(out, outside.len());
+            for &mut (order_id, slot) in outside {
+                put!(out, self.arena.half_of(slot).1 as u8);
+                let trailing = |at: usize| self.listings[at].triggers.trailing(order_id);
+                put!(out, trailing(self.arena.half_of(slot).0).map_or(0, |(extreme, _)| extreme));
+                self.put_order(out, slot);
+            }
+        }
+        put!(out, self.lists.last_list_id);
+        put_count(out, self.lists.open.len());
+        for (list_id, list) in &self.lists.open {
+            let [first, second, third] = list.orders;
+            put!(out, list_id, list.contingency as u8, (list.account + 1), first, second, third);
+            put!(out, u8::from(list.live.is_some()));
         }
         put!(out, self.random);
+    }
+
+    /// By instrument: the open orders that are in no level, by ascending order_id.
+    fn orders_outside(&self) -> Vec<Vec<(u64, u32)>> {
+        let mut outside = vec![Vec::new(); self.books.len()];
+        for slot in self.arena.orders.slots() {
+            let order = self.arena.orders.get(slot);
+            if order.level == NIL {
+                outside[self.arena.half_of(slot).0].push((order.order_id, slot));
+            }
+        }
+        for orders in &mut outside {
+            orders.sort_unstable();
+        }
+        outside
+    }
+
+    fn put_order(&self, out: &mut Vec<u8>, slot: u32) {
+        let order = self.arena.orders.get(slot);
+        let schedule = self.fees.get(order.fees);
+        put!(out, order.order_id, (order.account + 1), order.flags.time_in_force() as u8);
+        put!(out, order.flags.self_trade_prevention() as u8, u8::from(order.flags.post_only()));
+        let price = if order.level == NIL { 0 } else { self.arena.level(order.level).price };
+        put!(out, price, order.filled, order.leaves);
+        put!(out, schedule.maker_ppm, schedule.taker_ppm, order.fee_carry());
+        put_text(out, &self.arena.orders.client_order_id(slot));
+        put!(out, order.key_id().0, u8::from(order.flags.special()));
+        if let Some(extra) = self.arena.orders.some_extra(slot) {
+            let terms = &extra.terms;
+            put!(out, extra.order_type as u8, extra.stand as u8, terms.trigger_price.0, terms.trigger_by as u8);
+            put!(out, terms.trail_bps, terms.display_quantity.0, u8::from(terms.hidden), terms.min_quantity.0);
+            put!(out, terms.expire_time_ns, u8::from(terms.auction_only), u8::from(terms.slide), terms.peg as u8);
+            put!(out, terms.peg_offset, extra.limit, extra.quote_quantity, extra.list_id.0, extra.peak);
+            put!(out, u8::from(extra.entered));
+        }
     }
 
     /// The SHA-256 of the snapshot.
@@ -157,10 +207,29 @@ impl Engine {
         for at in 0..engine.books.len() {
             for &side in Side::ALL {
                 for _ in 0..reader.u32()? {
-                    reader.order(&mut engine, at, side)?;
+                    let (slot, price) = reader.order(&mut engine, at, side)?;
+                    if price.0 < 1 {
+                        return reader.fail("a price is out of range");
+                    }
+                    engine.books[at].rest(&mut engine.arena, slot, side, price);
                 }
             }
+            for _ in 0..reader.u32()? {
+                let Some(side) = Side::from_u8(reader.u8()?) else {
+                    return reader.fail("there is no such side");
+                };
+                let extreme = reader.i64()?;
+                if !(0..=MAX_TICKS_OR_LOTS).contains(&extreme) {
+                    return reader.fail("an extreme is out of range");
+                }
+                let (slot, price) = reader.order(&mut engine, at, side)?;
+                if price.0 != 0 || !engine.arena.orders.get(slot).flags.special() {
+                    return reader.fail("an order that is in no level is special and has no price there");
+                }
+                engine.wait_again(slot, extreme);
+            }
         }
+        reader.lists(&mut engine)?;
         engine.random = reader.u64()?;
         if reader.at != snapshot.len() {
             return reader.fail("there are bytes after the end");
@@ -212,6 +281,15 @@ impl Reader<'_> {
 
     fn u8(&mut self) -> Result<u8, SnapshotError> {
         Ok(self.take::<1>()?[0])
+    }
+
+    /// A truth value.
+    fn flag(&mut self) -> Result<bool, SnapshotError> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => self.fail("a truth value is 0 or 1"),
+        }
     }
 
     fn u16(&mut self) -> Result<u16, SnapshotError> {
@@ -381,10 +459,17 @@ impl Reader<'_> {
             }
             engine.remembered.push(&mut engine.ledger.accounts[at].remembered, hash);
         }
+        let deadline_ns = self.i64()?;
+        if deadline_ns != 0 {
+            engine.timers.set(deadline_ns, Due::CancelAllAfter(at as u32));
+        }
+        engine.ledger.accounts[at].deadline_ns = deadline_ns;
+        engine.ledger.accounts[at].trade_group = self.u32()?;
         Ok(())
     }
 
-    fn order(&mut self, engine: &mut Engine, at: usize, side: Side) -> Result<(), SnapshotError> {
+    /// Reads an order and gives it its record. It is in no level yet; its price there comes with it.
+    fn order(&mut self, engine: &mut Engine, at: usize, side: Side) -> Result<(u32, PriceTicks), SnapshotError> {
         let order_id = self.u64()?;
         let account = self.u32()?;
         let (time_in_force, mode, post_only) = (self.u8()?, self.u8()?, self.u8()?);
@@ -406,16 +491,106 @@ impl Reader<'_> {
         if order_id == 0 || engine.arena.orders.find(order_id).is_some() {
             return self.fail("an order_id is 0 or occurs twice");
         }
-        if price.0 < 1 || leaves < 1 || filled < 0 {
-            return self.fail("a price or quantity is out of range");
+        if leaves < 1 || filled < 0 {
+            return self.fail("a quantity is out of range");
         }
+        let key_id = KeyId(self.u16()?);
+        if key_id.0 > KeyId::MAX {
+            return self.fail("there is no such key");
+        }
+        let extra = if self.flag()? { Some(self.extra(at, side)?) } else { None };
         let flags = Flags::new(mode, post_only != 0, time_in_force);
         let mut order = Order::new(order_id, account - 1, leaves, number, flags);
         order.filled = filled;
         order.set_fee_carry(fee_carry);
+        order.set_key_id(key_id);
         let slot = engine.arena.orders.insert(order);
         engine.arena.orders.set_client_order_id(slot, &client_order_id);
-        engine.books[at].rest(&mut engine.arena, slot, side, price);
+        if let Some(extra) = extra {
+            if extra.terms.expire_time_ns != 0 {
+                engine.timers.set(extra.terms.expire_time_ns, Due::Expiry(order_id));
+            }
+            engine.arena.orders.set_extra(slot, extra);
+        }
+        Ok((slot, price))
+    }
+
+    fn extra(&mut self, at: usize, side: Side) -> Result<Extra, SnapshotError> {
+        let (order_type, stand) = (OrderType::from_u8(self.u8()?), Stand::from_u8(self.u8()?));
+        let (trigger_price, trigger_by) = (PriceTicks(self.i64()?), TriggerBy::from_u8(self.u8()?));
+        let (trail_bps, display_quantity, hidden) = (self.u16()?, Lots(self.i64()?), self.flag()?);
+        let (min_quantity, expire_time_ns, auction_only) = (Lots(self.i64()?), self.i64()?, self.flag()?);
+        let (slide, peg, peg_offset) = (self.flag()?, Peg::from_u8(self.u8()?), self.i64()?);
+        let (limit, quote_quantity, list_id) = (self.i64()?, self.i128()?, ListId(self.u64()?));
+        let (peak, entered) = (self.i64()?, self.flag()?);
+        let (Some(order_type), Some(stand), Some(trigger_by), Some(peg)) = (order_type, stand, trigger_by, peg) else {
+            return self.fail("there is no such order type, stand, trigger or peg");
+        };
+        if trail_bps > MAX_TRAIL_BPS {
+            return self.fail("an order trails too far");
+        }
+        if !(0..=MAX_TICKS_OR_LOTS).contains(&limit) || !(0..=MAX_TICKS_OR_LOTS).contains(&trigger_price.0) {
+            return self.fail("a price is out of range");
+        }
+        Ok(Extra {
+            terms: Terms {
+                trigger_price,
+                trigger_by,
+                trail_bps,
+                display_quantity,
+                hidden,
+                min_quantity,
+                expire_time_ns,
+                auction_only,
+                slide,
+                peg,
+                peg_offset,
+            },
+            order_type,
+            stand,
+            half: at as u32 * 2 + side.index() as u32,
+            limit,
+            quote_quantity,
+            list_id,
+            peak,
+            entered,
+        })
+    }
+
+    fn lists(&mut self, engine: &mut Engine) -> Result<(), SnapshotError> {
+        engine.lists.last_list_id = self.u64()?;
+        for _ in 0..self.u32()? {
+            let list_id = self.u64()?;
+            let (contingency, account) = (Contingency::from_u8(self.u8()?), self.u32()?);
+            let orders = [self.u64()?, self.u64()?, self.u64()?];
+            let live = self.flag()?;
+            let Some(contingency) = contingency else {
+                return self.fail("there is no such contingency");
+            };
+            if list_id == 0 || list_id > engine.lists.last_list_id || engine.lists.open.contains_key(&list_id) {
+                return self.fail("a list_id is out of range or occurs twice");
+            }
+            let mut list = List { contingency, account: account.wrapping_sub(1), orders, live: live.then_some([0; 2]) };
+            for order_id in orders.into_iter().filter(|&order_id| order_id != 0) {
+                match engine.arena.orders.find(order_id) {
+                    Some(slot) => engine.listings[engine.arena.half_of(slot).0].active |= active::LISTS,
+                    None => return self.fail("an order of a list is not open"),
+                }
+            }
+            if let Some([first, second]) = list.live_pair() {
+                let hold = |(order_id, _): (u64, i128)| {
+                    let slot = engine.arena.orders.find(order_id)?;
+                    Some(engine.listings[engine.arena.half_of(slot).0].hold_of(&engine.arena, &engine.fees, slot))
+                };
+                let (Some(first), Some(second)) = (hold(first), hold(second)) else {
+                    return self.fail("an order of a live pair is not open");
+                };
+                list.live = Some([first, second]);
+            } else if live {
+                return self.fail("a list of this kind has no pair");
+            }
+            engine.lists.open.insert(list_id, list);
+        }
         Ok(())
     }
 }

@@ -5,15 +5,15 @@ use crate::command::{feature, NewOrder, Terms};
 use crate::engine::{Engine, Listing};
 use crate::event::EventSink;
 use crate::extra::Extra;
-use crate::orders::rests;
+use crate::orders::{check_price, rests};
 use crate::reject::RejectReason;
 use crate::settlement::Taker;
-use crate::types::{CancelReason, OrderType, Peg, PriceTicks, Side, TimeInForce, TriggerBy, MAX_TICKS_OR_LOTS};
+use crate::types::{CancelReason, Lots, OrderType, Peg, PriceTicks, Side, TimeInForce, TriggerBy, MAX_TICKS_OR_LOTS};
 
 /// The greatest distance of a pegged order from the price it follows, in ticks.
 const MAX_PEG_OFFSET: i64 = 1_000_000;
 /// The greatest distance of a trailing order, in basis points.
-const MAX_TRAIL_BPS: u16 = 9_999;
+pub(crate) const MAX_TRAIL_BPS: u16 = 9_999;
 
 /// Whether the terms of a special order go together, in the order of the reasons' numbers.
 pub(crate) fn check_terms(listing: &Listing, command: &NewOrder, event_time_ns: i64) -> Result<(), RejectReason> {
@@ -117,13 +117,60 @@ impl Engine {
     /// Prices the pegged orders of an instrument anew.
     pub(crate) fn price_pegs<S: EventSink>(&mut self, _at: usize, _events: &mut S) {}
 
-    /// What a new order would be refused for, of one that begins to work only now; and the price that it slides to.
+    /// What a new order would be refused for, of one that begins to work only now; and the price that it begins with.
     pub(crate) fn prepare(&self, at: usize, taker: &mut Taker) -> Result<(), CancelReason> {
-        self.check_begin(at, taker)
+        self.check_begin(at, taker)?;
+        if self.listings[at].collects() {
+            return Ok(());
+        }
+        if taker.order.flags.post_only() && self.books[at].would_match(&self.arena, taker.side, taker.price) {
+            return Err(CancelReason::Refused);
+        }
+        Ok(())
     }
 
-    /// The price that a special order gets when it is executed now.
-    pub(crate) fn entry_price(&self, _at: usize, command: &NewOrder) -> Result<PriceTicks, RejectReason> {
+    /// The price that a special order gets when it is executed now. One that cannot slide keeps its price, and matches.
+    pub(crate) fn entry_price(&self, at: usize, command: &NewOrder) -> Result<PriceTicks, RejectReason> {
+        let terms = command.terms();
+        if command.order_type == OrderType::MarketToLimit {
+            let best = self.books[at].best_price(&self.arena, command.side.opposite());
+            return best.ok_or(RejectReason::NoReferencePrice);
+        }
+        if terms.slide {
+            let slid = self.slid(at, command.side, command.price, command.quantity);
+            return Ok(slid.unwrap_or(command.price));
+        }
         Ok(command.price)
+    }
+
+    /// The price of an order that slides, with which it does not match; `None` if there is no such price.
+    pub(crate) fn slid(&self, at: usize, side: Side, price: PriceTicks, quantity: Lots) -> Option<PriceTicks> {
+        let Some(best) = self.books[at].best_price(&self.arena, side.opposite()) else {
+            return Some(price);
+        };
+        if !side.crosses(price, best) {
+            return Some(price);
+        }
+        let behind = PriceTicks(best.0 - side.sign());
+        let notional = self.listings[at].instrument.notional(behind, quantity);
+        (check_price(behind).is_ok() && notional.is_some()).then_some(behind)
+    }
+
+    /// Gives an order that slides, and is about to work, the price that it gets, and the hold of that.
+    pub(crate) fn slide(&mut self, slot: u32) {
+        let (at, side) = self.arena.half_of(slot);
+        let (order, extra) = (self.arena.orders.get(slot), self.arena.orders.extra(slot));
+        if !extra.terms.slide || self.listings[at].collects() {
+            return;
+        }
+        let (account, quantity) = (order.account as usize, Lots(order.filled + order.leaves));
+        let Some(price) = self.slid(at, side, PriceTicks(extra.limit), quantity) else {
+            return;
+        };
+        let before = self.listings[at].hold_of(&self.arena, &self.fees, slot);
+        self.arena.orders.extra_mut(slot).limit = price.0;
+        let hold = self.listings[at].hold_of(&self.arena, &self.fees, slot);
+        let hold_asset = self.listings[at].instrument.hold_index(side);
+        self.ledger.balance_mut(account, hold_asset).held += hold - before;
     }
 }

@@ -318,7 +318,7 @@ impl Side {
     /// 1 for buy, -1 for sell. The sides of a stream of orders cannot be predicted, so what depends on them is computed
     /// rather than branched on. Prices are below 2^62, so that their differences fit.
     #[inline]
-    const fn sign(self) -> i64 {
+    pub(crate) const fn sign(self) -> i64 {
         3 - 2 * self as i64
     }
 

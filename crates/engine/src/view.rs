@@ -1,8 +1,11 @@
 //! Looking at the state from outside. Nothing here changes it.
 
-use crate::engine::{AccountInfo, Asset, Balance, Engine, Instrument, OpenOrder, PriceLevel};
-use crate::pool::client_hash;
-use crate::types::{AccountId, Amount, AssetId, ClientOrderId, GroupId, InstrumentId, Lots, OrderId, PriceTicks, Side};
+use crate::engine::{AccountInfo, Asset, Balance, Engine, Instrument, OpenList, OpenOrder, PriceLevel};
+use crate::pool::{client_hash, NIL};
+use crate::settlement::open_report;
+use crate::types::{
+    AccountId, Amount, AssetId, ClientOrderId, ExecType, GroupId, InstrumentId, ListId, Lots, OrderId, PriceTicks, Side,
+};
 
 impl Engine {
     /// The sequence of the last command; 0 before the first.
@@ -82,6 +85,26 @@ impl Engine {
         book.into_iter().flat_map(move |book| book.queue(&self.arena, side)).map(|slot| self.open_order(slot))
     }
 
+    /// The open orders of an instrument that are in no queue, by ascending order_id: they wait for a price, an auction, or
+    /// another order of their list. Looks at all orders of the venue.
+    pub fn waiting_orders(&self, instrument_id: InstrumentId) -> impl Iterator<Item = OpenOrder> + '_ {
+        let outside = |&slot: &u32| self.arena.orders.get(slot).level == NIL;
+        let on_it = move |&slot: &u32| Some(self.arena.half_of(slot).0) == instrument_id.index();
+        let mut slots: Vec<u32> = self.arena.orders.slots().filter(outside).filter(on_it).collect();
+        slots.sort_unstable_by_key(|&slot| self.arena.orders.get(slot).order_id);
+        slots.into_iter().map(|slot| self.open_order(slot))
+    }
+
+    /// The order lists that have open orders, by ascending list_id.
+    pub fn order_lists(&self) -> impl Iterator<Item = OpenList> + '_ {
+        self.lists.open.iter().map(|(&list_id, list)| OpenList {
+            list_id: ListId(list_id),
+            account_id: AccountId(list.account + 1),
+            contingency: list.contingency,
+            orders: list.orders.map(OrderId),
+        })
+    }
+
     /// An account's open orders, by ascending order_id.
     pub fn open_orders(&self, account_id: AccountId) -> impl Iterator<Item = OpenOrder> + '_ {
         let account = account_id.index().filter(|&at| at < self.ledger.accounts.len());
@@ -112,25 +135,31 @@ impl Engine {
 
     fn open_order(&self, slot: u32) -> OpenOrder {
         let order = self.arena.orders.get(slot);
-        let level = self.arena.level_of(slot);
-        let instrument = &self.listings[level.instrument()].instrument;
+        let (at, side) = self.arena.half_of(slot);
+        let listing = &self.listings[at];
+        let report = open_report(&self.arena, &listing.instrument, slot, ExecType::New);
         let schedule = self.fees.get(order.fees);
         OpenOrder {
             order_id: OrderId(order.order_id),
             client_order_id: self.arena.orders.client_order_id(slot),
             account_id: AccountId(order.account + 1),
-            instrument_id: instrument.instrument_id,
-            side: level.side(),
+            instrument_id: report.instrument_id,
+            side,
+            order_type: report.order_type,
             time_in_force: order.flags.time_in_force(),
             post_only: order.flags.post_only(),
             self_trade_prevention: order.flags.self_trade_prevention(),
-            price: PriceTicks(level.price),
+            key_id: report.key_id,
+            price: report.price,
+            quote_quantity: report.quote_quantity,
             filled_quantity: Lots(order.filled),
-            leaves_quantity: Lots(order.leaves),
+            leaves_quantity: report.leaves_quantity,
+            displayed_quantity: report.displayed_quantity,
             maker_ppm: schedule.maker_ppm,
             taker_ppm: schedule.taker_ppm,
             fee_carry: order.fee_carry(),
-            hold: Amount(instrument.hold(level.side(), level.price, order.leaves, schedule, order.fee_carry())),
+            hold: Amount(listing.hold_of(&self.arena, &self.fees, slot)),
+            terms: order.flags.special().then(|| self.order_terms(slot)),
         }
     }
 }

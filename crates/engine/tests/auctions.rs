@@ -1368,7 +1368,7 @@ fn run_anything(seed: u64, steps: u32, special: bool) -> [u32; 4] {
             check_auctions(&venue.apply(Command::AdvanceTime));
         }
         let command = any_command(&mut random, venue.now, last_order_id, special);
-        let restored = (!special && step % 16 == 0).then(|| {
+        let restored = (step % 16 == 0).then(|| {
             let mut snapshot = Vec::new();
             venue.engine.snapshot(&mut snapshot);
             Engine::restore(EngineConfig::default(), &snapshot).expect("a snapshot")

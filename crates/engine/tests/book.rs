@@ -4,12 +4,13 @@
 
 mod common;
 
-use beurs_engine::command::{CancelOrder, Command, NewOrder, ReplaceOrder, SetTradeGroup};
+use beurs_engine::command::{CancelOrder, Command, NewOrder, NewOrderList, ReplaceOrder, SetTradeGroup, Terms};
 use beurs_engine::event::Event;
 use beurs_engine::types::{
-    AccountId, ClientOrderId, InstrumentId, Lots, OrderId, PriceTicks, SelfTradePrevention, Side, TimeInForce,
+    AccountId, Amount, ClientOrderId, Contingency, InstrumentId, KeyId, Lots, OrderId, OrderType, PriceTicks,
+    SelfTradePrevention, Side, TimeInForce,
 };
-use common::{limit, market, with, Venue};
+use common::{conditional, limit, market, with, Venue};
 use Side::{Buy, Sell};
 
 fn order(order: NewOrder) -> Command {
@@ -261,4 +262,162 @@ fn accounts_of_a_trade_group_do_not_trade_with_each_other() {
         ["new 8 1@99", "trade 8 taker 1@99", "trade 7 maker 1@99"]
     );
     venue.check_snapshot();
+}
+
+fn sliding(account: u32, side: Side, price: i64, quantity: i64) -> NewOrder {
+    with(NewOrder { post_only: true, ..limit(account, side, price, quantity) }, |terms| terms.slide = true)
+}
+
+fn market_to_limit(account: u32, side: Side, quantity: i64) -> NewOrder {
+    NewOrder { order_type: OrderType::MarketToLimit, ..limit(account, side, 0, quantity) }
+}
+
+#[test]
+fn a_post_only_order_slides_one_tick_behind_the_other_side() {
+    let mut venue = Venue::new();
+    venue.accept(order(limit(2, Sell, 100, 5))); // 1
+    venue.accept(order(limit(2, Buy, 90, 5))); // 2
+    assert_eq!(venue.say(order(sliding(3, Buy, 105, 2))), ["new 3 2@99", "terms 3 trigger 0"]);
+    assert_eq!(venue.held(3), (0, 198));
+    assert_eq!(venue.say(order(sliding(3, Sell, 80, 2))), ["new 4 2@100", "terms 4 trigger 0"]);
+    assert_eq!(venue.say(order(sliding(3, Buy, 95, 2))), ["new 5 2@95", "terms 5 trigger 0"]);
+    // The same on replace, which makes it enter again.
+    let up = ReplaceOrder { price: PriceTicks(101), quantity: Lots(3), ..replace(3, 5) };
+    assert_eq!(venue.say(Command::ReplaceOrder(up)), ["replaced 5 3@99", "terms 5 trigger 0"]);
+    assert_eq!((queue(&venue, Buy), venue.held(3)), (vec![3, 5, 2], (2, 198 + 297)));
+    // Hidden orders count.
+    venue.accept(order(hidden(4, Sell, 102, 1))); // 6
+    for (account, order_id) in [(2, 1), (3, 4), (3, 3), (3, 5)] {
+        venue.accept(cancel(account, order_id));
+    }
+    assert_eq!(venue.say(order(sliding(3, Buy, 105, 2))), ["new 7 2@101", "terms 7 trigger 0"]);
+    venue.check_snapshot();
+}
+
+#[test]
+fn an_order_that_cannot_slide_is_refused() {
+    let mut venue = Venue::new();
+    venue.accept(order(limit(2, Sell, 1, 5))); // 1
+    assert_eq!(venue.say(order(sliding(3, Buy, 1, 2))), ["rejected post_only_would_match"]);
+    venue.accept(cancel(2, 1));
+    let top = (1 << 53) - 1;
+    venue.deposit(2, 2, 1_i128 << 60);
+    venue.accept(order(limit(2, Buy, top, 2))); // 2
+    assert_eq!(venue.say(order(sliding(3, Sell, 1, 1))), ["rejected post_only_would_match"]);
+    venue.check_snapshot();
+}
+
+#[test]
+fn a_triggered_order_slides_and_holds_for_the_price_it_got() {
+    let mut venue = Venue::new();
+    venue.accept(order(limit(2, Sell, 100, 5))); // 1
+    let stop = with(sliding(3, Buy, 110, 2), |terms| terms.trigger_price = PriceTicks(100));
+    venue.accept(order(NewOrder { order_type: OrderType::StopLimit, ..stop })); // 2
+    assert_eq!(venue.held(3), (0, 220));
+    assert_eq!(
+        venue.say(order(limit(4, Buy, 100, 1))),
+        [
+            "new 3 1@100",
+            "trade 3 taker 1@100",
+            "trade 1 maker 1@100 shows 4",
+            "triggered 2 2@99",
+            "terms 2 trigger 100",
+        ]
+    );
+    assert_eq!((venue.held(3), depth(&venue, Buy)), ((0, 198), vec![(99, 2, 1)]));
+    venue.check_snapshot();
+}
+
+#[test]
+fn a_triggered_post_only_order_that_would_match_is_refused() {
+    let mut venue = Venue::new();
+    venue.accept(order(limit(2, Sell, 100, 5))); // 1
+    let stop = conditional(OrderType::StopLimit, 3, Buy, 100, 110, 2);
+    venue.accept(order(NewOrder { post_only: true, ..stop })); // 2
+    assert_eq!(
+        venue.say(order(limit(4, Buy, 100, 1)))[3..],
+        ["triggered 2 2@110", "terms 2 trigger 100", "canceled 2 refused"]
+    );
+    assert_eq!(venue.held(3), (0, 0));
+    venue.check_snapshot();
+}
+
+#[test]
+fn a_market_to_limit_order_has_the_best_price_as_its_limit() {
+    let mut venue = Venue::new();
+    assert_eq!(venue.say(order(market_to_limit(3, Buy, 8))), ["rejected no_reference_price"]);
+    venue.accept(order(limit(2, Sell, 100, 5))); // 1
+    venue.accept(order(limit(2, Sell, 101, 5))); // 2
+    assert_eq!(
+        venue.say(order(market_to_limit(3, Buy, 8))),
+        ["new 3 8@100", "terms 3 trigger 0", "trade 3 taker 5@100", "trade 1 maker 5@100"]
+    );
+    assert_eq!((venue.held(3), depth(&venue, Buy)), ((0, 300), vec![(100, 3, 1)]));
+    let immediate = lasting(market_to_limit(4, Sell, 4), TimeInForce::Ioc);
+    assert_eq!(
+        venue.say(order(immediate)),
+        [
+            "new 4 4@100",
+            "terms 4 trigger 0",
+            "trade 4 taker 3@100",
+            "trade 3 maker 3@100",
+            "canceled 4 immediate_or_cancel",
+        ]
+    );
+    let fill_or_kill = lasting(market_to_limit(4, Buy, 4), TimeInForce::Fok);
+    assert_eq!(venue.say(order(fill_or_kill)), ["rejected invalid_time_in_force"]);
+    venue.check_snapshot();
+}
+
+#[test]
+fn a_minimum_quantity_trades_at_once_or_the_order_is_canceled() {
+    let mut venue = Venue::new();
+    let least = |order, least| with(order, |terms| terms.min_quantity = Lots(least));
+    venue.accept(order(iceberg(2, Sell, 100, 5, 1))); // 1
+    venue.accept(order(hidden(2, Sell, 101, 5))); // 2
+    assert_eq!(
+        venue.say(order(least(limit(3, Buy, 100, 8), 6))),
+        ["new 3 8@100", "terms 3 trigger 0", "canceled 3 minimum_quantity"]
+    );
+    assert_eq!(venue.held(3), (0, 0));
+    let lines = venue.say(order(least(limit(3, Buy, 101, 12), 6)));
+    assert_eq!(lines[lines.len() - 2..], ["trade 4 taker 5@101", "trade 2 maker 5@101"]);
+    // It has traded enough: what is left is as without it, on a replace too.
+    assert_eq!(depth(&venue, Buy), [(101, 2, 1)]);
+    let up = ReplaceOrder { price: PriceTicks(102), ..replace(3, 4) };
+    assert_eq!(venue.say(Command::ReplaceOrder(up)), ["replaced 4 2@102", "terms 4 trigger 0"]);
+    assert_eq!(depth(&venue, Buy), [(102, 2, 1)]);
+    venue.check_snapshot();
+}
+
+#[test]
+fn what_waits_survives_a_snapshot_and_is_seen_from_outside() {
+    let mut venue = Venue::new();
+    let stop = |trigger, change: fn(&mut Terms)| {
+        order(with(conditional(OrderType::StopLimit, 3, Buy, trigger, 120, 2), change))
+    };
+    venue.accept(stop(110, |_| {})); // 1
+    venue.accept(stop(0, |terms| terms.trail_bps = 100)); // 2, has seen no price
+    venue.accept(stop(111, |terms| terms.trail_bps = 100)); // 3, waits to begin
+    venue.accept(order(limit(2, Sell, 105, 5))); // 4
+    venue.accept(order(limit(4, Buy, 105, 1))); // 5
+    venue.accept(stop(0, |terms| terms.trail_bps = 200)); // 6
+    let gtd = with(lasting(iceberg(5, Sell, 106, 9, 4), TimeInForce::Gtd), |terms| terms.expire_time_ns = 5_000);
+    venue.accept(order(NewOrder { key_id: KeyId(7), ..gtd })); // 7
+    let pair = vec![limit(6, Sell, 108, 3), conditional(OrderType::Stop, 6, Sell, 90, 0, 4)];
+    venue.accept(Command::NewOrderList(Box::new(NewOrderList { contingency: Contingency::Oco, orders: pair }))); // 8, 9
+    let orders = vec![limit(7, Buy, 80, 3), limit(7, Sell, 90, 3)];
+    venue.accept(Command::NewOrderList(Box::new(NewOrderList { contingency: Contingency::Oto, orders }))); // 10, 11
+    venue.check_snapshot();
+    let waiting: Vec<u64> = venue.engine.waiting_orders(InstrumentId(1)).map(|order| order.order_id.0).collect();
+    assert_eq!(waiting, [1, 2, 3, 6, 9, 11]);
+    let seen = venue.engine.order(OrderId(6)).expect("it is open");
+    assert_eq!((seen.order_type, seen.price, seen.hold), (OrderType::StopLimit, PriceTicks(120), Amount(240)));
+    assert!(seen.terms.is_some_and(|terms| terms.waits && terms.terms.trigger_price == PriceTicks(108)), "{seen:?}");
+    let seen = venue.engine.order(OrderId(7)).expect("it is open");
+    assert_eq!((seen.key_id, seen.leaves_quantity, seen.displayed_quantity), (KeyId(7), Lots(9), Lots(4)));
+    let lists: Vec<_> = venue.engine.order_lists().map(|list| list.orders.map(|order_id| order_id.0)).collect();
+    assert_eq!(lists, [[8, 9, 0], [10, 11, 0]]);
+    venue.now_ns = 5_000;
+    assert_eq!(venue.say(Command::AdvanceTime), ["expired 7 expired", "time advanced 1"]);
 }
