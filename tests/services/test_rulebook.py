@@ -142,7 +142,7 @@ BAD = [
     ({"hidden": True, "post_only": True}, 422, "invalid_hidden", "hidden"),
     ({"min_quantity": "0"}, 422, "invalid_minimum_quantity", "min_quantity"),
     ({"min_quantity": "2"}, 422, "invalid_minimum_quantity", "min_quantity"),
-    ({"time_in_force": "gtd"}, 422, "invalid_expire_time", "expire_time"),
+    ({"time_in_force": "gtd", "hidden": True}, 422, "invalid_expire_time", "expire_time"),
     ({"expire_time": "2001-01-01T00:00:00Z"}, 422, "invalid_expire_time", "expire_time"),
     ({"expire_time": "1970-01-01T00:00:00Z"}, 422, "invalid_expire_time", "expire_time"),
     ({"expire_time": "9999-01-01T00:00:00Z"}, 422, "invalid_expire_time", "expire_time"),
@@ -273,3 +273,50 @@ def test_a_mass_cancel_names_the_orders_it_canceled_itself(alice: httpx.Client) 
     done = alice.delete("/v1/orders").json()
     assert done["canceled"] == len(done["order_ids"]) >= 1
     assert alice.get(f"/v1/order-lists/{entered['list_id']}").json()["status"] == "all_done"
+
+
+# Auctions.
+
+
+def test_an_auction_is_seen_by_the_public(running: Running, alice: httpx.Client, bob: httpx.Client) -> None:
+    node = running.exchange.node
+    outside = alice.get("/v1/market/BTC-USD/auction").json()
+    assert (outside["indication"], outside["end_time"]) == (None, None)
+    node.execute(set_trading_status(1, 5, reason=3, end_time_ns=2**62))
+    try:
+        listed = alice.get("/v1/instruments/BTC-USD").json()
+        assert (listed["status"], listed["status_reason"]) == ("auction", "price_band")
+        assert listed["auction_end_time"] == timestamp(2**62)
+        bought = enter(alice, buy("101", "2", auction_only=True))
+        assert (bought["terms"]["auction_only"], bought["displayed_quantity"]) == (True, "2")
+        assert enter(bob, sell("100", "1"))["displayed_quantity"] == "1"
+        during = alice.get("/v1/market/BTC-USD/auction").json()
+        assert during["indication"] == {"price": "101", "volume": "1", "imbalance": "1"}
+        assert during["end_time"] == timestamp(2**62)
+    finally:
+        node.execute(set_trading_status(1, 1))
+    after = alice.get("/v1/market/BTC-USD/auction").json()
+    assert (after["indication"], after["end_time"]) == (None, None)
+    assert without(after["last_auction"], "timestamp") == {"price": "101", "volume": "1"}
+    trade = alice.get("/v1/market/BTC-USD/trades").json()["trades"][0]
+    assert (trade["aggressor_side"], trade["maker_order_id"], trade["taker_order_id"]) == (None, None, None)
+    assert (trade["buy_order_id"], trade["busted"], trade["corrected_price"]) == (bought["order_id"], False, None)
+    for client in (alice, bob):
+        assert client.get("/v1/trades").json()["trades"][0]["liquidity"] == "auction"
+    order = alice.get(f"/v1/orders/{bought['order_id']}").json()
+    assert (order["status"], order["cancel_reason"], order["filled_quantity"]) == ("canceled", "auction_ended", "1")
+
+
+def test_an_open_order_is_the_same_in_the_engine_and_in_the_store(running: Running, alice: httpx.Client) -> None:
+    entered = [
+        enter(alice, buy("100", "2", display_quantity="0.5")),
+        enter(alice, buy("90", "2", hidden=True)),
+        enter(alice, buy("95", "2")),
+        enter(alice, sell(None, "1", order_type="stop", trigger_price="50")),
+        enter(alice, buy("110", "1", order_type="stop_limit", trigger_price="105", trail_bps=10)),
+    ]
+    alice.post("/v1/order-lists", json={"contingency": "oco", "orders": oco()}).raise_for_status()
+    of_engine = alice.get("/v1/orders").json()["orders"]
+    of_store = alice.get("/v1/orders", params={"status": "all", "limit": len(of_engine)}).json()["orders"]
+    assert of_engine == of_store
+    assert len(of_engine) == len(entered) + 2

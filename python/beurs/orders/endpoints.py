@@ -29,10 +29,10 @@ from beurs.orders.reports import (
     execution_report,
     mass_cancel_report,
     new_order_list_report,
+    open_order,
     order_list_report,
     stored_order,
 )
-from beurs.store.models import OPEN_STATUSES
 from beurs.web.bodies import decode, refuse_repeated_keys
 from beurs.web.edge import HotRoute
 from beurs.web.openapi import body_of, errors, json_of
@@ -50,7 +50,7 @@ _REPLACE: Final = msgspec.json.Decoder(schemas.ReplaceOrder)
 _CANCEL_REPLACE: Final = msgspec.json.Decoder(schemas.CancelReplace)
 _NEW_LIST: Final = msgspec.json.Decoder(schemas.NewOrderList)
 _LIST_ORDERS_MAX: Final = 3
-_STATUSES: Final = {"open": OPEN_STATUSES, "closed": ("filled", "canceled", "expired"), "all": None}
+_CLOSED: Final = ("filled", "canceled", "expired")
 
 OrderId = Annotated[str, Path(description="The order's `order_id`, or `client:` and its `client_order_id`.")]
 Symbol = Annotated[str | None, Query(description="Only on this instrument.")]
@@ -210,16 +210,25 @@ async def list_orders(
 ) -> Response:
     """List own orders, the newest first. Everything that was acknowledged before is in it."""
     instrument_id = None if symbol is None else services.instruments[symbol].instrument_id
-    await services.store_caught_up()
-    stored = await services.read(
-        services.repository.orders,
-        trader.account_id,
-        statuses=_STATUSES[status],
-        instrument_id=instrument_id,
-        before=cursor,
-        limit=limit + 1,
-    )
-    orders = [stored_order(row, services.instruments) for row in stored]
+    if status == "open":
+        rows = await services.read(services.node.open_orders, trader.account_id)
+        chosen = [
+            row
+            for row in reversed(rows)
+            if instrument_id in (None, row["instrument_id"]) and (cursor is None or row["order_id"] < cursor)
+        ]
+        orders = [open_order(row, services.instruments) for row in chosen[: limit + 1]]
+    else:
+        await services.store_caught_up()
+        stored = await services.read(
+            services.repository.orders,
+            trader.account_id,
+            statuses=_CLOSED if status == "closed" else None,
+            instrument_id=instrument_id,
+            before=cursor,
+            limit=limit + 1,
+        )
+        orders = [stored_order(row, services.instruments) for row in stored]
     more = len(orders) > limit
     return answer(schemas.OrderList(orders[:limit], orders[limit - 1].order_id if more else None))
 
@@ -249,6 +258,9 @@ async def cancel_orders(
 async def get_order(trader: Trader, services: Services, order_id: OrderId) -> Response:
     """Get one own order, open or closed. By `client_order_id`: the newest one that had it."""
     reference = OrderReference(order_id)
+    row = await services.read(reference.find, services.node, trader)
+    if row is not None:
+        return answer(open_order(row, services.instruments))
     await services.store_caught_up()
     if reference.order_id:
         stored = await services.read(services.repository.order, trader.account_id, reference.order_id)

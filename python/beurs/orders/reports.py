@@ -1,6 +1,7 @@
 """From the node's events and rows to the JSON of orders."""
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from beurs.catalogue import Instrument
@@ -16,6 +17,7 @@ from beurs.orders.schemas import (
     OrderListReport,
     OrderTerms,
 )
+from beurs.rows import OrderRow
 from beurs.store.models import OPEN_STATUSES
 from beurs.timestamps import timestamp
 from beurs.web.problems import Problem, rejection
@@ -193,6 +195,17 @@ def _fill(report: Any, instrument: Instrument) -> Fill:
         fee=format_amount(report.fee, instrument.quote_unit.scale),
         liquidity=report.liquidity,
     )
+
+
+def open_order(row: OrderRow, instruments: Instruments) -> Order:
+    """An open order as the node gives it: in a book, or waiting."""
+    terms = row["terms"]
+    report = SimpleNamespace(**row, status="partially_filled" if row["filled_quantity"] else "new", cancel_reason=None)
+    fields = _order_fields(
+        report, instruments.by_id[row["instrument_id"]], None if terms is None else SimpleNamespace(**terms)
+    )
+    fields["displayed_quantity"] = quantity_text(instruments.by_id[row["instrument_id"]], row["displayed_quantity"])
+    return Order(**fields)
 
 
 def stored_order(row: Any, instruments: Instruments) -> Order:

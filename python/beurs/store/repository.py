@@ -35,6 +35,7 @@ from beurs.store.models import (
     Trade,
     TradeCorrection,
 )
+from beurs.store.status import StatusValues, status_of
 
 _Model = TypeVar("_Model", bound=Base)
 
@@ -44,11 +45,13 @@ LIMIT_MAX: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """Where the tables are, and of every instrument the last trades and one-minute candles, oldest first."""
+    """Where the tables are, and of every instrument the last trades and one-minute candles, oldest first,
+    and its trading status."""
 
     position: int
     event_time_ns: int
     instruments: dict[int, tuple[list[Trade], list[CandleValues]]]
+    statuses: dict[int, StatusValues]
 
 
 class Repository:
@@ -70,6 +73,10 @@ class Repository:
     def instruments(self) -> list[Instrument]:
         """Every instrument, by id."""
         return self._all(select(Instrument).order_by(Instrument.instrument_id))
+
+    def statuses(self) -> dict[int, StatusValues]:
+        """The trading status of every instrument and what goes with it."""
+        return {listed.instrument_id: status_of(listed) for listed in self.instruments()}
 
     def account(self, account_id: int) -> Account | None:
         """One account."""
@@ -213,6 +220,7 @@ class Repository:
                     )
                     for instrument_id in session.scalars(select(Instrument.instrument_id)).all()
                 },
+                {listed.instrument_id: status_of(listed) for listed in session.scalars(select(Instrument))},
             )
 
     def ledger(

@@ -13,14 +13,14 @@ from msgspec import Struct
 
 from beurs.engine import format_decimal
 
-CHANNELS: Final = ("trades", "bbo", "depth", "ticker")
+CHANNELS: Final = ("trades", "bbo", "depth", "ticker", "status")
 DEPTHS: Final = (1, 5, 10, 20, 50, 100)
 """How many levels of each side a depth subscription can have. Few, because each is kept once for all clients."""
 DEPTH_DEFAULT: Final = 10
 MESSAGE_BYTES_MAX: Final = 4096
 """A longer message from a client ends its connection."""
 
-ChannelName: TypeAlias = Literal["trades", "bbo", "depth", "ticker"]
+ChannelName: TypeAlias = Literal["trades", "bbo", "depth", "ticker", "status"]
 
 ERRORS: Final = {
     "malformed_json": "The message is not JSON, or not UTF-8.",

@@ -4,6 +4,8 @@ symbol.
 What comes in is checked here once, with the field's name in the error; what goes out is canonical.
 """
 
+from typing import Any
+
 from beurs.catalogue import Asset, Catalogue, Instrument
 from beurs.engine import format_amount, format_decimal, parse_amount, parse_decimal
 from beurs.errors import DecimalError
@@ -89,6 +91,17 @@ def _problem(error: DecimalError, field: str, mantissa: int, scale: int) -> Prob
 def price_text(instrument: Instrument, price_ticks: int) -> str:
     """A price as decimal text."""
     return format_decimal(price_ticks, instrument.tick.mantissa, instrument.tick.scale)
+
+
+def corrected(instrument: Instrument, correction: Any) -> dict[str, Any]:
+    """What became of a trade, from its last correction as the store has it, or None."""
+    if correction is None:
+        return {"busted": False, "corrected_price": None}
+    new_price = correction.new_price
+    return {
+        "busted": new_price is None,
+        "corrected_price": None if new_price is None else price_text(instrument, new_price),
+    }
 
 
 def quantity_text(instrument: Instrument, quantity_lots: int) -> str:
