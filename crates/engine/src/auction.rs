@@ -222,10 +222,6 @@ impl Engine {
             let instrument_id = self.listings[at].instrument.instrument_id;
             events.emit(Event::AuctionEnded(AuctionEnded { instrument_id, price: PriceTicks(price), volume }));
         }
-        if volume > 0 {
-            self.refresh_peaks(at, Side::Buy);
-            self.refresh_peaks(at, Side::Sell);
-        }
     }
 
     /// The order of a side that trades first in an auction.
@@ -253,6 +249,7 @@ impl Engine {
                 self.keep_auction_market(slot);
             } else {
                 self.arena.reduce(slot, quantity);
+                self.arena.show_peak(slot);
             }
         }
         let mut last_trade_id = self.last_trade_id;
@@ -273,9 +270,6 @@ impl Engine {
     fn is_auction_market(&self, slot: u32) -> bool {
         self.arena.orders.some_extra(slot).is_some_and(|extra| extra.stand == Stand::AuctionMarket)
     }
-
-    /// Gives the icebergs of a side new peaks in their places, after an auction.
-    fn refresh_peaks(&mut self, _at: usize, _side: Side) {}
 
     /// Cancels the orders that live in auctions only.
     pub(crate) fn end_auction_only<S: EventSink>(&mut self, at: usize, events: &mut S) {

@@ -8,7 +8,8 @@ use crate::extra::Stand;
 use crate::ledger::Ledger;
 use crate::pool::NIL;
 use crate::timers::Due;
-use crate::types::{Side, TradingStatus, MAX_ISSUED};
+use crate::types::{Peg, PriceTicks, Side, TradingStatus, MAX_ISSUED};
+use std::collections::BTreeMap;
 
 /// Fails with the name of an invariant that does not hold.
 macro_rules! hold {
@@ -129,6 +130,7 @@ impl Engine {
     fn audit_special(&self) -> Result<(), String> {
         let mut waiting = vec![0_usize; self.listings.len()];
         let mut of_lists = 0;
+        let mut pegs = vec![BTreeMap::new(); self.listings.len()];
         for slot in self.arena.orders.slots() {
             let order = self.arena.orders.get(slot);
             let Some(extra) = self.arena.orders.some_extra(slot) else {
@@ -142,6 +144,12 @@ impl Engine {
             let trails = self.listings[at].triggers.trailing(order.order_id).is_some();
             hold!(trails == (extra.stand == Stand::Trail), "an order trails if it says so");
             hold!(expires_ns == 0 || self.timers.has(expires_ns, Due::Expiry(order.order_id)), "an expiry has a timer");
+            if extra.terms.peg != Peg::None {
+                pegs[at].insert(order.order_id, slot);
+                let (level, worst) = (self.arena.level_of(slot), PriceTicks(extra.limit));
+                let bounded = !level.side().sorts_before(PriceTicks(level.price), worst);
+                hold!(bounded, "a pegged order is not beyond its worst price");
+            }
             if !extra.list_id.is_none() {
                 let list = self.lists.open.get(&extra.list_id.0);
                 hold!(list.is_some_and(|list| list.orders.contains(&order.order_id)), "a list has its order");
@@ -151,6 +159,10 @@ impl Engine {
         for (listing, waiting) in self.listings.iter().zip(waiting) {
             hold!(listing.triggers.len() == waiting, "who waits for a price is among those that do");
             hold!(waiting == 0 || listing.active & active::TRIGGERS != 0, "prices are observed where orders wait");
+        }
+        for (listing, pegs) in self.listings.iter().zip(pegs) {
+            let priced = listing.active & active::PEGS != 0;
+            hold!(pegs == listing.pegs.open && priced == !pegs.is_empty(), "pegged orders are known");
         }
         let mut listed = 0;
         for list in self.lists.open.values() {

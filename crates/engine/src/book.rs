@@ -8,7 +8,9 @@
 
 use crate::levels::PriceIndex;
 use crate::pool::{Order, OrderPool, NIL};
+use crate::pro_rata::ProRata;
 use crate::types::{PriceTicks, Side};
+use std::collections::BTreeMap;
 
 /// The orders of one side at one price.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +98,7 @@ impl Arena {
     }
 
     /// The instrument's place and the side of an open order, in a level or not.
-    #[inline]
+    #[inline(always)] // A few instructions.
     pub fn half_of(&self, slot: u32) -> (usize, Side) {
         let order = self.orders.get(slot);
         let half = match order.level {
@@ -130,6 +132,19 @@ impl Arena {
             let level = self.level_mut(level);
             level.concealed = level.concealed + shown as u128 - shows as u128;
         }
+    }
+
+    /// The slots of a level's queue from one on.
+    pub fn queue_from(&self, head: u32) -> impl Iterator<Item = u32> + '_ {
+        let mut at = head;
+        std::iter::from_fn(move || {
+            let slot = at;
+            if slot == NIL {
+                return None;
+            }
+            at = self.orders.get(slot).next;
+            Some(slot)
+        })
     }
 
     /// The level of the order in a slot.
@@ -267,18 +282,46 @@ struct Half<P> {
     best: u32,
 }
 
+/// How orders at one price share what comes in, where time alone does not decide.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sharing {
+    /// `None` if they trade by time after all.
+    pub rule: Option<ProRata>,
+    /// By account, the shares of the lead market makers.
+    pub leads: BTreeMap<u32, u16>,
+    /// By side, the order that made a new best price, 0 for none. It need not be open any more; one that is open has not left
+    /// its level since.
+    pub top: [u64; 2],
+}
+
 /// The bids and asks of one instrument.
 #[derive(Clone, Debug)]
 pub(crate) struct Book<P> {
     halves: [Half<P>; 2],
     /// `instrument * 2`.
     half: u32,
+    pub sharing: Option<Box<Sharing>>,
 }
 
 impl<P: PriceIndex> Book<P> {
     pub fn new(instrument: u32) -> Self {
         let half = || Half { index: P::default(), best: NIL };
-        Self { halves: [half(), half()], half: instrument * 2 }
+        Self { halves: [half(), half()], half: instrument * 2, sharing: None }
+    }
+
+    /// How orders at one price share what comes in; `None` if they trade by time.
+    #[inline]
+    pub fn rule(&self) -> Option<ProRata> {
+        self.sharing.as_ref()?.rule
+    }
+
+    /// An order that has been taken out of its level is no longer the one that made a new best price, wherever it goes.
+    pub fn lose_top(&mut self, order_id: u64) {
+        if let Some(sharing) = &mut self.sharing {
+            for top in &mut sharing.top {
+                *top = if *top == order_id { 0 } else { *top };
+            }
+        }
     }
 
     /// The best level of a side, or NIL.
@@ -347,6 +390,11 @@ impl<P: PriceIndex> Book<P> {
             if half.best == NIL || side.sorts_before(price, PriceTicks(arena.level(half.best).price)) {
                 half.best = number;
                 half.index.follow(price.0);
+                if let Some(sharing) = &mut self.sharing {
+                    // A hidden order takes no part in sharing.
+                    let order_id = arena.orders.get(slot).order_id;
+                    sharing.top[side.index()] = if flags.hidden() { 0 } else { order_id };
+                }
             }
             let order = arena.orders.get_mut(slot);
             order.level = number;
@@ -426,17 +474,7 @@ impl<P: PriceIndex> Book<P> {
 
     /// The slots of a side's orders in priority.
     pub fn queue<'a>(&'a self, arena: &'a Arena, side: Side) -> impl Iterator<Item = u32> + 'a {
-        self.levels(arena, side).flat_map(move |level| {
-            let mut at = level.head;
-            std::iter::from_fn(move || {
-                let slot = at;
-                if slot == NIL {
-                    return None;
-                }
-                at = arena.orders.get(slot).next;
-                Some(slot)
-            })
-        })
+        self.levels(arena, side).flat_map(move |level| arena.queue_from(level.head))
     }
 
     /// Bytes of heap memory in use by the price indexes.

@@ -195,10 +195,17 @@ impl<S: EventSink> Floor<'_, S> {
     }
 
     /// Takes an order that has ended out of everything but its level, and does what its list wants.
+    #[inline(always)] // One look at the flags for plain orders.
     pub fn retire(&mut self, arena: &mut Arena, slot: u32, filled: bool) {
-        let Some(extra) = arena.orders.some_extra(slot) else {
-            return self.ledger.retire(arena, self.remembered, slot);
-        };
+        if arena.orders.get(slot).flags.special() {
+            self.retire_special(arena, slot, filled);
+        } else {
+            self.ledger.retire(arena, self.remembered, slot);
+        }
+    }
+
+    fn retire_special(&mut self, arena: &mut Arena, slot: u32, filled: bool) {
+        let extra = arena.orders.extra(slot);
         let (list_id, order_id) = (extra.list_id, arena.orders.get(slot).order_id);
         if extra.terms.expire_time_ns != 0 {
             self.timers.clear(extra.terms.expire_time_ns, Due::Expiry(order_id));
@@ -395,14 +402,21 @@ impl Engine {
     /// replace makes it enter again.
     pub(crate) fn execute<S: EventSink>(&mut self, slot: u32, events: &mut S) {
         let mut taker = self.taker_of(slot);
+        let at = self.arena.half_of(slot).0;
+        if let Err(reason) = self.prepare(at, &mut taker) {
+            return self.cancel_special(slot, reason, events);
+        }
+        self.execute_prepared(taker, events);
+    }
+
+    /// As [`Self::execute`], of one that has passed what it is refused for.
+    fn execute_prepared<S: EventSink>(&mut self, mut taker: Taker, events: &mut S) {
+        let slot = taker.slot;
         let (at, side) = self.arena.half_of(slot);
         let account = taker.order.account as usize;
         let held = self.listings[at].hold_of(&self.arena, &self.fees, slot);
         let held = if self.holds(slot) { held } else { 0 };
         let hold_asset = self.listings[at].instrument.hold_index(side);
-        if let Err(reason) = self.prepare(at, &mut taker) {
-            return self.cancel_special(slot, reason, events);
-        }
         if taker.rests {
             let listing = &self.listings[at];
             let schedule = self.fees.get(taker.order.fees);
@@ -552,7 +566,7 @@ impl Engine {
 
     /// What follows from an execution, a cancel or a change: pegged orders follow their prices, orders of lists are released,
     /// conditional orders trigger one another, an auction's indication changes. Nothing for a plain instrument.
-    #[inline]
+    #[inline(always)] // One look for plain instruments.
     pub(crate) fn after_execution<S: EventSink>(&mut self, at: usize, events: &mut S) {
         let active = self.listings[at].active;
         if active != 0 && !(active == active::TRIGGERS && self.is_quiet(at)) {
@@ -561,7 +575,7 @@ impl Engine {
     }
 
     /// Whether nothing that waits for a price minds the prices there are, so that they need not be observed.
-    #[inline]
+    #[inline(never)] // Plain instruments never ask.
     fn is_quiet(&mut self, at: usize) -> bool {
         let listing = &self.listings[at];
         let quiet = |watch, price: i64| {
@@ -685,6 +699,32 @@ impl Engine {
 }
 
 impl Engine {
+    /// Lets a pegged order enter again that a replace has taken from `old_price`.
+    fn enter_pegged<S: EventSink>(&mut self, slot: u32, old_price: i64, events: &mut S) {
+        let (at, side) = self.arena.half_of(slot);
+        let listing = &self.listings[at];
+        let extra = self.arena.orders.extra(slot);
+        let mut taker = self.taker_of(slot);
+        // While orders are collected it stays as near to its place as its worst price allows.
+        let stays = match side {
+            Side::Buy => old_price.min(extra.limit),
+            Side::Sell => old_price.max(extra.limit),
+        };
+        let price = match listing.collects() {
+            true => None,
+            false => self.peg_price(at, side, &extra.terms, extra.limit, Some(old_price)),
+        };
+        taker.price = price.unwrap_or(PriceTicks(stays));
+        taker.bound = taker.price;
+        let hold = listing.hold_of(&self.arena, &self.fees, slot);
+        let mut report = settlement::open_report(&self.arena, &listing.instrument, slot, ExecType::Replaced);
+        report.hold = Amount(hold);
+        report.price = taker.price;
+        events.emit(Event::Execution(report));
+        events.emit(Event::Terms(self.order_terms(slot)));
+        self.execute_prepared(taker, events);
+    }
+
     /// As [`Self::replace_order`], of a special order.
     pub(crate) fn replace_special<S: EventSink>(
         &mut self,
@@ -752,6 +792,7 @@ impl Engine {
             replaces: Some(slot),
         };
         self.check_risk(account, at, &asked)?;
+        let old_price = if in_level { self.arena.level_of(slot).price } else { 0 };
         let keeps_place = price.0 == old_limit && quantity.0 <= old_quantity && display == old_display;
         let matches = in_level && !keeps_place && !listing.collects() && !pegged;
         if post_only && matches && self.books[at].would_match(&self.arena, side, price) {
@@ -780,6 +821,7 @@ impl Engine {
         }
         if in_level && !keeps_place {
             self.books[at].unlink(&mut self.arena, slot);
+            self.books[at].lose_top(order.order_id);
             self.arena.orders.get_mut(slot).level = NIL;
         }
         if in_level && keeps_place {
@@ -803,9 +845,13 @@ impl Engine {
         if extra.stand == Stand::AuctionMarket {
             self.keep_auction_market(slot);
         }
-        self.report_open(slot, ExecType::Replaced, events);
-        if in_level && !keeps_place {
-            self.execute(slot, events);
+        if in_level && pegged && !keeps_place {
+            self.enter_pegged(slot, old_price, events);
+        } else {
+            self.report_open(slot, ExecType::Replaced, events);
+            if in_level && !keeps_place {
+                self.execute(slot, events);
+            }
         }
         self.after_execution(at, events);
         Ok(())

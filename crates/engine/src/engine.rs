@@ -6,7 +6,7 @@
 use crate::book::{Arena, Book};
 use crate::command::{
     feature, AddAsset, Command, Deposit, InstrumentScope, KillScope, ListInstrument, OpenAccount, RiskScope,
-    SetAccountGroup, SetFeatures, SetFees, SetMarkPrice, SetTradeGroup, Withdraw,
+    SetAccountGroup, SetFeatures, SetFees, SetLeadMarketMaker, SetMarkPrice, SetMatching, SetTradeGroup, Withdraw,
 };
 use crate::event::{
     AccountGroupSet, AccountOpened, AssetAdded, Event, EventSink, FeesSet, InstrumentListed, MarkPriceSet, OrderTerms,
@@ -18,15 +18,17 @@ use crate::levels::PagedLevels;
 use crate::lists::Lists;
 use crate::orders::{check_price, rejected_cancel, rejected_new_order};
 use crate::pool::Identity;
+use crate::pro_rata::ProRata;
 use crate::reject::RejectReason;
 use crate::remembered::Remembered;
 use crate::status::Session;
+use crate::terms::Pegs;
 use crate::timers::Timers;
 use crate::triggers::Triggers;
 use crate::types::{
     AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, Contingency, GroupId, InstrumentId, KeyId,
-    ListId, Lots, OrderId, OrderType, PriceTicks, SelfTradePrevention, Setting, Side, Step, Symbol, TimeInForce,
-    TradingStatus, MAX_ISSUED, MAX_NOTIONAL, MAX_TICKS_OR_LOTS, PPM,
+    ListId, Lots, MatchingAlgorithm, OrderId, OrderType, PriceTicks, SelfTradePrevention, Setting, Side, Step, Symbol,
+    TimeInForce, TradingStatus, MAX_ISSUED, MAX_NOTIONAL, MAX_TICKS_OR_LOTS, PPM,
 };
 use std::collections::HashMap;
 
@@ -58,6 +60,8 @@ impl Default for EngineConfig {
 const DEFAULT_MAX_TRIGGERS: u32 = 1_000;
 /// The most that can be set.
 const MAX_TRIGGERS: u32 = 100_000;
+/// The greatest share of a lead market maker.
+pub(crate) const MAX_LEAD_SHARE: u16 = 10_000;
 /// The most assets, instruments and accounts that a venue can have.
 const MAX_ASSETS: usize = 1 << 16;
 const MAX_INSTRUMENTS: usize = 1 << 20;
@@ -245,6 +249,8 @@ pub(crate) struct Listing {
     pub mark_price: i64,
     /// The conditional orders that wait for a price.
     pub triggers: Triggers,
+    /// The pegged orders.
+    pub pegs: Pegs,
     /// The first price traded at since prices were observed last; 0 for none.
     pub first_price: i64,
     /// What belongs to its status.
@@ -261,8 +267,6 @@ pub(crate) mod active {
     pub const PEGS: u8 = 4;
     /// It is in an auction, whose indication may change.
     pub const AUCTION: u8 = 8;
-    /// Orders at one price share in proportion.
-    pub const PRO_RATA: u8 = 16;
     /// Orders of a list wait for others.
     pub const LISTS: u8 = 32;
 }
@@ -393,6 +397,8 @@ impl Engine {
             Command::SetPriceBands(set) => self.set_price_bands(set, events),
             Command::SetSchedule(set) => self.set_schedule(set, events),
             Command::SetRandomSeed(set) => self.set_random_seed(set, events),
+            Command::SetMatching(set) => self.set_matching(set, events),
+            Command::SetLeadMarketMaker(set) => self.set_lead_market_maker(set, events),
             Command::SetTradeGroup(set) => self.set_trade_group(set, events),
             _ => Err(RejectReason::OrderTypeNotAllowed),
         };
@@ -568,6 +574,7 @@ impl Engine {
             max_triggers: DEFAULT_MAX_TRIGGERS,
             mark_price: 0,
             triggers: Triggers::default(),
+            pegs: Pegs::default(),
             first_price: 0,
             session: Box::default(),
         });
@@ -624,6 +631,55 @@ impl Engine {
         events.emit(Event::AccountGroupSet(AccountGroupSet {
             account_id: command.account_id,
             group_id: command.group_id,
+        }));
+        Ok(())
+    }
+
+    fn set_matching<S: EventSink>(&mut self, command: &SetMatching, events: &mut S) -> Result<(), RejectReason> {
+        let at = self.instrument_index(command.instrument_id)?;
+        let rule = match command.algorithm {
+            MatchingAlgorithm::PriceTime => None,
+            MatchingAlgorithm::ProRata => Some(ProRata {
+                top_max: command.top_max.0,
+                lead_percent: command.lead_percent,
+                fifo_percent: command.fifo_percent,
+                minimum: command.min_allocation.0,
+                leveling: command.leveling,
+            }),
+        };
+        if !rule.is_none_or(|rule| rule.is_valid()) {
+            return Err(RejectReason::InvalidMatching);
+        }
+        if self.arena.orders.slots().any(|slot| self.arena.half_of(slot).0 == at) {
+            return Err(RejectReason::BookNotEmpty);
+        }
+        // After this point the matching algorithm must be set.
+        let sharing = self.books[at].sharing.get_or_insert_default();
+        sharing.rule = rule;
+        sharing.top = [0; 2];
+        events.emit(Event::SettingChanged(SettingChanged::of_instrument(Setting::Matching, command.instrument_id)));
+        Ok(())
+    }
+
+    fn set_lead_market_maker<S: EventSink>(
+        &mut self,
+        command: &SetLeadMarketMaker,
+        events: &mut S,
+    ) -> Result<(), RejectReason> {
+        let account = self.account_index(command.account_id)?;
+        let at = self.instrument_index(command.instrument_id)?;
+        if command.share > MAX_LEAD_SHARE {
+            return Err(RejectReason::InvalidMatching);
+        }
+        // After this point the share must be set.
+        let sharing = self.books[at].sharing.get_or_insert_default();
+        match command.share {
+            0 => sharing.leads.remove(&(account as u32)),
+            share => sharing.leads.insert(account as u32, share),
+        };
+        events.emit(Event::SettingChanged(SettingChanged {
+            account_id: command.account_id,
+            ..SettingChanged::of_instrument(Setting::LeadMarketMaker, command.instrument_id)
         }));
         Ok(())
     }

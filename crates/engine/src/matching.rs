@@ -1,4 +1,4 @@
-//! The one matching loop: price, then time, at the maker's price.
+//! The one matching loop: price, then time or a share of what comes in, at the maker's price.
 //!
 //! What a trade means (money, reports) is the [`Venue`]'s business; the loop owns the order of events and keeps the book
 //! right. It is used by the engine and by the stand-alone book.
@@ -6,7 +6,9 @@
 use crate::book::{Arena, Book};
 use crate::levels::PriceIndex;
 use crate::pool::NIL;
+use crate::pro_rata::{self, ProRata, Resting};
 use crate::types::{PriceTicks, SelfTradePrevention, Side, MAX_TICKS_OR_LOTS};
+use std::collections::BTreeSet;
 
 /// What comes in, as far as matching needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +76,9 @@ pub(crate) fn run<P: PriceIndex, V: Venue<P>>(
     incoming: &mut Incoming,
     venue: &mut V,
 ) -> Ended {
+    if let Some(rule) = book.rule() {
+        return run_shared(arena, book, incoming, venue, &rule);
+    }
     let side = incoming.side.opposite();
     loop {
         let best = book.best_level(side);
@@ -100,20 +105,116 @@ pub(crate) fn run<P: PriceIndex, V: Venue<P>>(
                 Some(ended) => return ended,
             }
         }
-        if !iceberg {
-            arena.reduce(maker, quantity);
-        } else if arena.trade_peak(maker, quantity) {
-            arena.next_peak(maker);
+        trade(arena, book, incoming, venue, maker, price, quantity);
+        if incoming.leaves == 0 {
+            return Ended::Filled;
         }
-        incoming.leaves -= quantity;
-        venue.traded(arena, incoming, maker, price, quantity);
-        if arena.orders.get(maker).leaves == 0 {
-            book.unlink(arena, maker);
-            venue.removed(arena, maker, true);
+    }
+}
+
+/// The taker trades with a maker at most what that shows, or at most its leaves if it is hidden.
+#[inline(always)] // As a part of the loop above.
+fn trade<P: PriceIndex, V: Venue<P>>(
+    arena: &mut Arena,
+    book: &mut Book<P>,
+    incoming: &mut Incoming,
+    venue: &mut V,
+    maker: u32,
+    price: PriceTicks,
+    quantity: i64,
+) {
+    if !arena.orders.get(maker).flags.iceberg() {
+        arena.reduce(maker, quantity);
+    } else if arena.trade_peak(maker, quantity) {
+        arena.next_peak(maker);
+    }
+    incoming.leaves -= quantity;
+    venue.traded(arena, incoming, maker, price, quantity);
+    if arena.orders.get(maker).leaves == 0 {
+        book.unlink(arena, maker);
+        venue.removed(arena, maker, true);
+    }
+}
+
+/// As [`run`], where the orders at one price share what comes in: own orders are dealt with first, then what is displayed is
+/// shared, round by round, then hidden orders trade by time.
+#[cold]
+fn run_shared<P: PriceIndex, V: Venue<P>>(
+    arena: &mut Arena,
+    book: &mut Book<P>,
+    incoming: &mut Incoming,
+    venue: &mut V,
+    rule: &ProRata,
+) -> Ended {
+    let side = incoming.side.opposite();
+    let (mut slots, mut resting, mut shares) = (Vec::new(), Vec::new(), Vec::new());
+    loop {
+        let best = book.best_level(side);
+        if best == NIL {
+            return Ended::Exhausted;
+        }
+        let level = *arena.level(best);
+        let price = PriceTicks(level.price);
+        if !incoming.side.crosses(incoming.limit, price) {
+            return Ended::Exhausted;
+        }
+        if incoming.self_trade_prevention != SelfTradePrevention::None {
+            slots.clear();
+            let own = |slot: &u32| venue.same_owner(incoming, arena.orders.get(*slot).account);
+            slots.extend(arena.queue_from(level.head).filter(own));
+            for &maker in &slots {
+                let available = arena.orders.get(maker).leaves.min(incoming.leaves);
+                if venue.affordable(price, available) == 0 {
+                    return Ended::Exhausted;
+                }
+                if let Some(ended) = prevent(arena, book, incoming, venue, maker) {
+                    return ended;
+                }
+            }
+            if !slots.is_empty() {
+                continue; // They have left the level, which may have gone with them.
+            }
+        }
+        slots.clear();
+        resting.clear();
+        if level.head == level.first_hidden {
+            // What is hidden is not shared: only the oldest one is there to trade.
+            slots.push(level.head);
+            resting.push(Resting { leaves: arena.orders.get(level.head).leaves, top: false, lead_share: 0 });
+        } else {
+            slots.extend(arena.queue_from(level.head).take_while(|&slot| slot != level.first_hidden));
+            displayed(arena, book, &slots, side, &mut resting);
+        }
+        let there: i128 = resting.iter().map(|order| i128::from(order.leaves)).sum();
+        let available = i64::try_from(there).map_or(incoming.leaves, |there| there.min(incoming.leaves));
+        let quantity = venue.affordable(price, available);
+        if quantity == 0 {
+            return Ended::Exhausted;
+        }
+        pro_rata::allocate(quantity, &resting, rule, &mut shares);
+        for &(place, quantity) in &shares {
+            trade(arena, book, incoming, venue, slots[place as usize], price, quantity);
         }
         if incoming.leaves == 0 {
             return Ended::Filled;
         }
+    }
+}
+
+/// The displayed orders of a level as they share: the share of a lead market maker goes with its first order.
+fn displayed<P: PriceIndex>(arena: &Arena, book: &Book<P>, slots: &[u32], side: Side, resting: &mut Vec<Resting>) {
+    let Some(sharing) = &book.sharing else {
+        return;
+    };
+    let mut counted = BTreeSet::new();
+    for &slot in slots {
+        let order = arena.orders.get(slot);
+        let mut lead_share = 0;
+        if let Some(&share) = sharing.leads.get(&order.account) {
+            lead_share = if counted.insert(order.account) { share } else { 0 };
+        }
+        let top = sharing.top[side.index()] == order.order_id;
+        resting.push(Resting { leaves: arena.displayed(slot), top, lead_share });
     }
 }
 
@@ -200,6 +301,28 @@ pub(crate) fn walk<P: PriceIndex>(
         if incoming.self_trade_prevention == SelfTradePrevention::None {
             let available = i64::try_from(level.quantity).unwrap_or(i64::MAX);
             if !take(&mut found, available, &mut wanted) {
+                return found;
+            }
+            continue;
+        }
+        if book.rule().is_some() {
+            let mut others = 0_u128;
+            for slot in arena.queue_from(level.head) {
+                let order = arena.orders.get(slot);
+                if !same_owner(order.account) {
+                    others += order.leaves as u128;
+                    continue;
+                }
+                if most.is_some_and(|most| most - found.tick_lots < price) || wanted == 0 {
+                    return found;
+                }
+                match incoming.self_trade_prevention {
+                    SelfTradePrevention::ExpireMaker => {}
+                    SelfTradePrevention::Decrement => wanted -= order.leaves.min(wanted),
+                    _ => return found,
+                }
+            }
+            if !take(&mut found, i64::try_from(others).unwrap_or(i64::MAX), &mut wanted) {
                 return found;
             }
             continue;

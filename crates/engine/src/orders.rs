@@ -336,6 +336,7 @@ impl Engine {
         }
         if !keeps_place {
             self.books[at].unlink(&mut self.arena, slot);
+            self.books[at].lose_top(order.order_id);
             self.arena.orders.get_mut(slot).leaves = leaves;
         } else if leaves < order.leaves {
             self.arena.reduce(slot, order.leaves - leaves);
@@ -670,7 +671,7 @@ impl Engine {
 }
 
 /// Type, time in force, price and kind of quantity go together.
-#[inline]
+#[inline(always)] // A part of the way of nearly every command.
 pub(crate) fn check_form(command: &NewOrder) -> Result<(), RejectReason> {
     let kind = command.order_type;
     let market = matches!(kind, OrderType::Market | OrderType::Stop | OrderType::TakeProfit);

@@ -9,8 +9,6 @@
 //! allocated more than its leaves; every allocation is at least one lot; who takes the whole level takes it in time
 //! order, in one allocation an order.
 
-#![allow(dead_code)] // Matching does not call it yet.
-
 /// How the orders of a price level share what comes in.
 ///
 /// `K`, the configurable algorithm of CME Globex, can have all the steps. The others leave some out: 0 leaves out a
@@ -27,6 +25,13 @@ pub struct ProRata {
     pub minimum: i64,
     /// Leveling: one lot to each order that got nothing by pro rata, in time order, while there is some.
     pub leveling: bool,
+}
+
+impl ProRata {
+    /// Whether there is such a rule.
+    pub(crate) fn is_valid(&self) -> bool {
+        self.top_max >= 0 && self.lead_percent <= 100 && self.fifo_percent <= 100 && self.minimum >= 1
+    }
 }
 
 /// An order of the level, as far as sharing is concerned.

@@ -62,7 +62,7 @@ impl Engine {
     pub(crate) fn note_replace(&mut self, _account: usize, _at: usize, _key_id: KeyId) {}
 
     /// The number of the fee schedule that an order entered now is charged by.
-    #[inline]
+    #[inline(always)] // A few instructions.
     pub(crate) fn fees_for(&self, listing: &Listing, account: usize) -> u16 {
         listing.fees_of(self.ledger.accounts[account].group)
     }

@@ -13,7 +13,7 @@ use crate::pool::{Order, NIL};
 use crate::remembered::Remembered;
 use crate::types::{
     AccountId, Amount, CancelReason, ClientOrderId, ExecType, InstrumentId, KeyId, Liquidity, Lots, OrderId,
-    OrderStatus, OrderType, PriceTicks, SelfTradePrevention, Side, TimeInForce, TradeId,
+    OrderStatus, OrderType, Peg, PriceTicks, SelfTradePrevention, Side, TimeInForce, TradeId,
 };
 
 /// An order on its way in: what its record cannot hold while it has no level.
@@ -330,7 +330,8 @@ impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
         let schedule = self.floor.fees.get(order.fees);
         // A rebate never exceeds what the taker pays in the same trade.
         let maker_ppm = schedule.maker_ppm.max(-taker_ppm);
-        let (fee, hold) = self.floor.settle(&mut order, side.opposite(), price, true, schedule, maker_ppm, fill);
+        let limit = if special { self.floor.listing.held_at(arena, maker, price) } else { price };
+        let (fee, hold) = self.floor.settle(&mut order, side.opposite(), limit, true, schedule, maker_ppm, fill);
         let place = arena.orders.get_mut(maker);
         place.filled = order.filled;
         place.set_fee_carry(order.fee_carry());
@@ -368,7 +369,8 @@ impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
         let order = *arena.orders.get(maker);
         let level = arena.level_of(maker);
         let (side, price) = (level.side(), PriceTicks(level.price));
-        let hold = self.restate(&order, side, price, quantity);
+        let limit = self.floor.listing.held_at(arena, maker, price);
+        let hold = self.restate(&order, side, limit, quantity);
         let client_order_id = arena.orders.client_order_id(maker);
         let mut report = self::report(
             &order,
@@ -489,7 +491,11 @@ impl Ledger {
         let mut order = *arena.orders.get(slot);
         let level = arena.level_of(slot);
         order.leaves += decremented;
-        let hold = instrument.hold(level.side(), level.price, order.leaves, fees.get(order.fees), order.fee_carry());
+        let limit = match arena.orders.some_extra(slot) {
+            Some(extra) if extra.terms.peg != Peg::None => extra.limit,
+            _ => level.price,
+        };
+        let hold = instrument.hold(level.side(), limit, order.leaves, fees.get(order.fees), order.fee_carry());
         self.balance_mut(order.account as usize, instrument.hold_index(level.side())).held -= hold;
         let client_order_id = arena.orders.client_order_id(slot);
         let price = PriceTicks(level.price);

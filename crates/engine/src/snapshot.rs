@@ -4,12 +4,14 @@
 //! they got there with. The format is specified in `docs/concepts/engine.md`.
 
 use crate::bands::{Bands, Limit};
+use crate::book::Sharing;
 use crate::command::Terms;
-use crate::engine::{active, Asset, Engine, EngineConfig, Instrument};
+use crate::engine::{active, Asset, Engine, EngineConfig, Instrument, LiveBook, MAX_LEAD_SHARE};
 use crate::extra::{Extra, Stand};
 use crate::fees::FeeSchedule;
 use crate::lists::List;
 use crate::pool::{Flags, Order, NIL};
+use crate::pro_rata::ProRata;
 use crate::schedule::Entry;
 use crate::status::Session;
 use crate::terms::MAX_TRAIL_BPS;
@@ -83,7 +85,7 @@ impl Engine {
             put!(out, asset.scale, asset.issued);
         }
         put_count(out, self.listings.len());
-        for listing in &self.listings {
+        for (listing, book) in self.listings.iter().zip(&self.books) {
             let it = &listing.instrument;
             put_text(out, &it.symbol);
             put!(out, it.base.0, it.quote.0, it.tick_size.mantissa, it.tick_size.scale);
@@ -96,6 +98,7 @@ impl Engine {
             }
             put!(out, listing.features, listing.max_triggers, listing.mark_price);
             put_session(out, &listing.session);
+            self.put_sharing(out, book);
         }
         put_count(out, self.ledger.accounts.len());
         for account in &self.ledger.accounts {
@@ -139,6 +142,23 @@ impl Engine {
             put!(out, u8::from(list.live.is_some()));
         }
         put!(out, self.random);
+    }
+
+    fn put_sharing(&self, out: &mut Vec<u8>, book: &LiveBook) {
+        let nothing = Sharing::default();
+        let sharing = book.sharing.as_deref().unwrap_or(&nothing);
+        put!(out, u8::from(sharing.rule.is_some()));
+        if let Some(rule) = &sharing.rule {
+            put!(out, rule.top_max, rule.lead_percent, rule.fifo_percent, rule.minimum, u8::from(rule.leveling));
+            for order_id in sharing.top {
+                // One that is not open any more is nobody.
+                put!(out, self.arena.orders.find(order_id).map_or(0, |_| order_id));
+            }
+        }
+        put_count(out, sharing.leads.len());
+        for (account, share) in &sharing.leads {
+            put!(out, (account + 1), share);
+        }
     }
 
     /// By instrument: the open orders that are in no level, by ascending order_id.
@@ -198,8 +218,10 @@ impl Engine {
             engine.assets.push(Asset { asset_id: AssetId(id), code, scale, issued });
             engine.asset_codes.insert(code, id);
         }
+        let mut sharing = Vec::new();
         for id in 1..=reader.u32()? {
             reader.listing(&mut engine, id)?;
+            sharing.push(reader.sharing()?);
         }
         for _ in 0..reader.u32()? {
             reader.account(&mut engine)?;
@@ -212,6 +234,7 @@ impl Engine {
                         return reader.fail("a price is out of range");
                     }
                     engine.books[at].rest(&mut engine.arena, slot, side, price);
+                    engine.note_peg(at, slot);
                 }
             }
             for _ in 0..reader.u32()? {
@@ -228,6 +251,9 @@ impl Engine {
                 }
                 engine.wait_again(slot, extreme);
             }
+        }
+        for (book, sharing) in engine.books.iter_mut().zip(sharing) {
+            book.sharing = sharing; // Now that it does not see orders come any more.
         }
         reader.lists(&mut engine)?;
         engine.random = reader.u64()?;
@@ -436,6 +462,31 @@ impl Reader<'_> {
             return self.fail("price bands could not have been set");
         }
         Ok(bands)
+    }
+
+    fn sharing(&mut self) -> Result<Option<Box<Sharing>>, SnapshotError> {
+        let mut sharing = Sharing::default();
+        if self.flag()? {
+            let (top_max, lead_percent, fifo_percent) = (self.i64()?, self.u8()?, self.u8()?);
+            let (minimum, leveling) = (self.i64()?, self.flag()?);
+            let rule = ProRata { top_max, lead_percent, fifo_percent, minimum, leveling };
+            if !rule.is_valid() {
+                return self.fail("there is no such matching algorithm");
+            }
+            sharing.rule = Some(rule);
+            sharing.top = [self.u64()?, self.u64()?];
+        }
+        for _ in 0..self.u32()? {
+            let (account, share) = (self.u32()?, self.u16()?);
+            if account == 0 || !(1..=MAX_LEAD_SHARE).contains(&share) {
+                return self.fail("there is no such lead market maker");
+            }
+            if sharing.leads.insert(account - 1, share).is_some() {
+                return self.fail("a lead market maker occurs twice");
+            }
+        }
+        let needed = sharing.rule.is_some() || !sharing.leads.is_empty();
+        Ok(needed.then(|| Box::new(sharing)))
     }
 
     fn account(&mut self, engine: &mut Engine) -> Result<(), SnapshotError> {

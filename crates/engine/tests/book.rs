@@ -4,11 +4,13 @@
 
 mod common;
 
-use beurs_engine::command::{CancelOrder, Command, NewOrder, NewOrderList, ReplaceOrder, SetTradeGroup, Terms};
+use beurs_engine::command::{
+    CancelOrder, Command, NewOrder, NewOrderList, ReplaceOrder, SetLeadMarketMaker, SetMatching, SetTradeGroup, Terms,
+};
 use beurs_engine::event::Event;
 use beurs_engine::types::{
-    AccountId, Amount, ClientOrderId, Contingency, InstrumentId, KeyId, Lots, OrderId, OrderType, PriceTicks,
-    SelfTradePrevention, Side, TimeInForce,
+    AccountId, Amount, ClientOrderId, Contingency, InstrumentId, KeyId, Lots, MatchingAlgorithm, OrderId, OrderType,
+    Peg, PriceTicks, SelfTradePrevention, Setting, Side, TimeInForce,
 };
 use common::{conditional, limit, market, with, Venue};
 use Side::{Buy, Sell};
@@ -420,4 +422,339 @@ fn what_waits_survives_a_snapshot_and_is_seen_from_outside() {
     assert_eq!(lists, [[8, 9, 0], [10, 11, 0]]);
     venue.now_ns = 5_000;
     assert_eq!(venue.say(Command::AdvanceTime), ["expired 7 expired", "time advanced 1"]);
+}
+
+fn pegged(account: u32, side: Side, worst: i64, quantity: i64, peg: Peg, offset: i64) -> NewOrder {
+    with(limit(account, side, worst, quantity), |terms| (terms.peg, terms.peg_offset) = (peg, offset))
+}
+
+#[test]
+fn a_pegged_order_follows_the_best_price_within_its_bounds() {
+    let mut venue = Venue::new();
+    let primary = pegged(3, Buy, 110, 2, Peg::Primary, 1);
+    assert_eq!(venue.say(order(primary.clone())), ["rejected no_reference_price"]);
+    venue.accept(order(limit(2, Buy, 100, 5))); // 1
+    assert_eq!(venue.say(order(primary)), ["new 2 2@99", "terms 2 trigger 0"]);
+    assert_eq!(venue.held(3), (0, 220));
+    // A better bid: it follows. It does not follow itself, nor other pegged orders.
+    assert_eq!(venue.say(order(limit(4, Buy, 104, 1))), ["new 3 1@104", "restated 2 2@103"]);
+    assert_eq!(
+        venue.say(order(pegged(4, Buy, 105, 1, Peg::Primary, 0))), // 4
+        ["new 4 1@104", "terms 4 trigger 0"]
+    );
+    // Without its reference order 4 follows what is left, and its worst price bounds it.
+    assert_eq!(venue.say(cancel(4, 3)), ["canceled 3 requested", "restated 2 2@99", "restated 4 1@100"]);
+    assert_eq!(venue.say(order(limit(2, Buy, 120, 1)))[1..], ["restated 2 2@110", "restated 4 1@105"]);
+    assert_eq!(venue.held(3), (0, 220));
+    // What it trades at is its present price; what it held for the worst is released.
+    assert_eq!(
+        venue.say(order(limit(5, Sell, 110, 2))),
+        [
+            "new 6 2@110",
+            "trade 6 taker 1@120",
+            "trade 5 maker 1@120",
+            "trade 6 taker 1@110",
+            "trade 2 maker 1@110 shows 1",
+            "restated 2 1@99",
+            "restated 4 1@100",
+        ]
+    );
+    assert_eq!((venue.held(3), queue(&venue, Buy)), ((0, 110), vec![1, 4, 2]));
+    // When the reference vanishes they stay.
+    assert_eq!(venue.say(cancel(2, 1)), ["canceled 1 requested"]);
+    assert_eq!(depth(&venue, Buy), [(100, 1, 1), (99, 1, 1)]);
+    venue.check_snapshot();
+}
+
+#[test]
+fn a_peg_to_the_market_never_matches() {
+    let mut venue = Venue::new();
+    venue.accept(order(limit(2, Sell, 100, 5))); // 1
+    assert_eq!(venue.say(order(pegged(3, Buy, 200, 2, Peg::Market, 3))), ["new 2 2@97", "terms 2 trigger 0"]);
+    // Its own side is the reference of this one, but the best opposite price bounds it, pegged or not.
+    assert_eq!(venue.say(order(pegged(4, Sell, 50, 2, Peg::Market, 1))), ["rejected no_reference_price"]);
+    venue.accept(order(limit(2, Buy, 90, 5))); // 3
+    assert_eq!(venue.say(order(pegged(4, Sell, 50, 2, Peg::Market, 1))), ["new 4 2@98", "terms 4 trigger 0"]);
+    assert_eq!(
+        venue.say(order(limit(2, Sell, 95, 1)))[..3],
+        ["new 5 1@95", "trade 5 taker 1@97", "trade 2 maker 1@97 shows 1"]
+    );
+    assert_eq!(depth(&venue, Sell), [(98, 2, 1), (100, 5, 1)]);
+    // It cannot be priced at all if every price would match.
+    let mut venue = Venue::new();
+    venue.accept(order(limit(2, Sell, 1, 5))); // 1
+    assert_eq!(venue.say(order(pegged(3, Buy, 200, 2, Peg::Market, 3))), ["rejected no_reference_price"]);
+    venue.check_snapshot();
+}
+
+#[test]
+fn a_replace_of_a_pegged_order_changes_its_worst_price() {
+    let mut venue = Venue::new();
+    venue.accept(order(limit(2, Buy, 100, 5))); // 1
+    venue.accept(order(pegged(3, Buy, 110, 2, Peg::Primary, 0))); // 2
+    let change = |price, quantity| {
+        let change = ReplaceOrder { price: PriceTicks(price), quantity: Lots(quantity), ..replace(3, 2) };
+        Command::ReplaceOrder(change)
+    };
+    let events = venue.events(change(98, 3));
+    let [Event::Execution(report), Event::Terms(terms)] = events.as_slice() else {
+        panic!("two events: {events:?}");
+    };
+    assert_eq!((report.price, report.hold, report.displayed_quantity), (PriceTicks(98), Amount(294), Lots(0)));
+    assert_eq!(terms.limit_price, PriceTicks(98));
+    assert_eq!((venue.held(3), depth(&venue, Buy)), ((0, 294), vec![(100, 5, 1), (98, 3, 1)]));
+    assert_eq!(venue.say(change(105, 0)), ["replaced 2 3@100", "terms 2 trigger 0"]);
+    // It keeps its place with less.
+    venue.accept(order(limit(4, Buy, 100, 1))); // 3
+    assert_eq!(venue.say(change(0, 1)), ["replaced 2 1@100", "terms 2 trigger 0"]);
+    assert_eq!((queue(&venue, Buy), venue.held(3)), (vec![1, 2, 3], (0, 105)));
+    // Without a reference it goes by where it was.
+    venue.accept(cancel(2, 1));
+    venue.accept(cancel(4, 3));
+    assert_eq!(venue.say(change(107, 0)), ["replaced 2 1@100", "terms 2 trigger 0"]);
+    assert_eq!(venue.say(cancel(3, 2)), ["canceled 2 requested"]);
+    assert_eq!(venue.held(3), (0, 0));
+    venue.check_snapshot();
+}
+
+#[test]
+fn an_instrument_has_at_most_a_thousand_pegged_orders() {
+    let mut venue = Venue::new();
+    venue.accept(order(limit(2, Buy, 100, 5)));
+    for _ in 0..1_000 {
+        venue.accept(order(pegged(3, Buy, 110, 1, Peg::Primary, 0)));
+    }
+    let one_more = order(pegged(3, Buy, 110, 1, Peg::Primary, 0));
+    assert_eq!(venue.say(one_more.clone()), ["rejected too_many_open_orders"]);
+    venue.accept(cancel(3, 2));
+    venue.accept(one_more);
+    assert_eq!(venue.say(order(limit(2, Buy, 101, 1))).len(), 1_001);
+    venue.check_snapshot();
+}
+
+/// Pro rata: the order that made the best price gets up to `top_max` lots first.
+fn pro_rata(top_max: i64, lead_percent: u8, fifo_percent: u8, leveling: bool) -> SetMatching {
+    SetMatching {
+        instrument_id: InstrumentId(1),
+        algorithm: MatchingAlgorithm::ProRata,
+        top_max: Lots(top_max),
+        lead_percent,
+        fifo_percent,
+        min_allocation: Lots(2),
+        leveling,
+    }
+}
+
+fn lead(account: u32, share: u16) -> Command {
+    let account_id = AccountId(account);
+    Command::SetLeadMarketMaker(SetLeadMarketMaker { instrument_id: InstrumentId(1), account_id, share })
+}
+
+fn sharing(rule: SetMatching) -> Venue {
+    let mut venue = Venue::new();
+    let events = venue.events(Command::SetMatching(rule));
+    assert!(
+        matches!(events.as_slice(), [Event::SettingChanged(set)] if set.setting == Setting::Matching),
+        "{events:?}"
+    );
+    venue
+}
+
+#[test]
+fn pro_rata_shares_a_level_in_proportion() {
+    let mut venue = sharing(pro_rata(10, 0, 0, false));
+    venue.accept(order(limit(2, Sell, 100, 30))); // 1 makes the best price
+    venue.accept(order(limit(3, Sell, 100, 60))); // 2
+    venue.accept(order(limit(4, Sell, 100, 2))); // 3
+                                                 // 10 for the first; of the 20 left 20×20/82 = 4 and 20×60/82 = 14, the third's 0 is nothing; 2 by time.
+    assert_eq!(
+        venue.say(order(limit(5, Buy, 100, 30))),
+        [
+            "new 4 30@100",
+            "trade 4 taker 10@100",
+            "trade 1 maker 10@100 shows 20",
+            "trade 4 taker 4@100",
+            "trade 1 maker 4@100 shows 16",
+            "trade 4 taker 14@100",
+            "trade 2 maker 14@100 shows 46",
+            "trade 4 taker 2@100",
+            "trade 1 maker 2@100 shows 14",
+        ]
+    );
+    // It is the first still, as long as it stays and none is better.
+    let lines = venue.say(order(limit(5, Buy, 100, 5)));
+    assert_eq!(lines[1..], ["trade 5 taker 5@100", "trade 1 maker 5@100 shows 9"]);
+    venue.check_snapshot();
+    // It leaves its place with 10 lots: 5×46/58 = 3 for the second, 2 by time.
+    venue.accept(Command::ReplaceOrder(ReplaceOrder { quantity: Lots(31), ..replace(2, 1) }));
+    let lines = venue.say(order(limit(5, Buy, 100, 5)));
+    assert_eq!(
+        lines[1..],
+        ["trade 6 taker 3@100", "trade 2 maker 3@100 shows 43", "trade 6 taker 2@100", "trade 2 maker 2@100 shows 41"]
+    );
+    venue.check_snapshot();
+}
+
+#[test]
+fn a_better_price_ends_the_privilege_of_the_one_before() {
+    let mut venue = sharing(pro_rata(5, 0, 0, false));
+    venue.accept(order(limit(2, Sell, 100, 5))); // 1
+    venue.accept(order(limit(3, Sell, 100, 15))); // 2
+    venue.accept(order(limit(4, Sell, 99, 1))); // 3
+    let lines = venue.say(order(limit(5, Buy, 99, 1)));
+    assert_eq!(lines[1..], ["trade 4 taker 1@99", "trade 3 maker 1@99"]);
+    let lines = venue.say(order(limit(5, Buy, 100, 4)));
+    assert_eq!(
+        lines[1..],
+        ["trade 5 taker 3@100", "trade 2 maker 3@100 shows 12", "trade 5 taker 1@100", "trade 1 maker 1@100 shows 4"]
+    );
+    venue.check_snapshot();
+}
+
+#[test]
+fn lead_market_makers_share_once_a_level() {
+    let mut venue = sharing(pro_rata(0, 40, 0, true));
+    assert_eq!(venue.say(lead(10, 1)), ["rejected unknown_account"]);
+    assert_eq!(venue.say(lead(3, 10_001)), ["rejected invalid_matching"]);
+    venue.accept(lead(3, 3));
+    venue.accept(lead(4, 1));
+    venue.accept(lead(5, 1));
+    venue.accept(lead(5, 0));
+    venue.accept(order(limit(2, Sell, 100, 50))); // 1
+    venue.accept(order(limit(3, Sell, 100, 50))); // 2
+    venue.accept(order(limit(3, Sell, 100, 50))); // 3: its account's share is with order 2
+    venue.accept(order(limit(4, Sell, 100, 50))); // 4
+                                                  // 8 for the leads: 6 and 2. Of the 12 left 12×50/192 = 3, 12×44/192 = 2, 3, 12×48/192 = 3; 1 by time.
+    let lines = venue.say(order(limit(6, Buy, 100, 20)));
+    let takes: Vec<&str> = lines.iter().filter(|line| line.contains("maker")).map(String::as_str).collect();
+    assert_eq!(
+        takes,
+        [
+            "trade 2 maker 6@100 shows 44",
+            "trade 4 maker 2@100 shows 48",
+            "trade 1 maker 3@100 shows 47",
+            "trade 2 maker 2@100 shows 42",
+            "trade 3 maker 3@100 shows 47",
+            "trade 4 maker 3@100 shows 45",
+            "trade 1 maker 1@100 shows 46",
+        ]
+    );
+    venue.check_snapshot();
+}
+
+#[test]
+fn peaks_are_shared_round_by_round_and_hidden_orders_follow() {
+    let mut venue = sharing(pro_rata(0, 0, 0, false));
+    venue.accept(order(iceberg(2, Sell, 100, 12, 6))); // 1
+    venue.accept(order(limit(3, Sell, 100, 6))); // 2
+    venue.accept(order(hidden(4, Sell, 100, 3))); // 3
+    venue.accept(order(hidden(5, Sell, 100, 3))); // 4
+    let lines = venue.say(order(limit(6, Buy, 100, 8)));
+    assert_eq!(
+        lines[1..],
+        ["trade 5 taker 4@100", "trade 1 maker 4@100 shows 2", "trade 5 taker 4@100", "trade 2 maker 4@100 shows 2"]
+    );
+    assert_eq!(
+        venue.say(order(limit(6, Buy, 100, 14))),
+        [
+            "new 6 14@100",
+            "trade 6 taker 2@100",
+            "trade 1 maker 2@100 shows 6",
+            "trade 6 taker 2@100",
+            "trade 2 maker 2@100",
+            "trade 6 taker 6@100",
+            "trade 1 maker 6@100",
+            "trade 6 taker 3@100",
+            "trade 3 maker 3@100",
+            "trade 6 taker 1@100",
+            "trade 4 maker 1@100",
+        ]
+    );
+    venue.check_snapshot();
+}
+
+#[test]
+fn own_orders_are_dealt_with_before_a_level_is_shared() {
+    let prepared = || {
+        let mut venue = sharing(pro_rata(0, 0, 0, false));
+        venue.accept(order(limit(2, Sell, 100, 10))); // 1
+        venue.accept(order(limit(3, Sell, 100, 4))); // 2
+        venue.accept(order(hidden(3, Sell, 100, 3))); // 3
+        venue
+    };
+    let taker = |mode| order(preventing(limit(3, Buy, 100, 9), mode));
+    assert_eq!(prepared().say(taker(SelfTradePrevention::ExpireTaker)), ["new 4 9@100", "canceled 4 self_trade"]);
+    assert_eq!(
+        prepared().say(taker(SelfTradePrevention::ExpireBoth)),
+        ["new 4 9@100", "canceled 2 self_trade", "canceled 4 self_trade"]
+    );
+    assert_eq!(
+        prepared().say(taker(SelfTradePrevention::ExpireMaker)),
+        [
+            "new 4 9@100",
+            "canceled 2 self_trade",
+            "canceled 3 self_trade",
+            "trade 4 taker 9@100",
+            "trade 1 maker 9@100 shows 1",
+        ]
+    );
+    assert_eq!(
+        prepared().say(taker(SelfTradePrevention::Decrement)),
+        [
+            "new 4 9@100",
+            "canceled 2 self_trade",
+            "restated 4 5@100",
+            "canceled 3 self_trade",
+            "restated 4 2@100",
+            "trade 4 taker 2@100",
+            "trade 1 maker 2@100 shows 8",
+        ]
+    );
+}
+
+#[test]
+fn a_quote_quantity_is_shared_as_far_as_it_goes() {
+    let mut venue = sharing(pro_rata(0, 0, 0, false));
+    venue.accept(order(limit(2, Sell, 100, 10))); // 1
+    venue.accept(order(limit(3, Sell, 100, 10))); // 2
+    let by_quote = NewOrder { quote_quantity: Amount(850), quantity: Lots(0), ..market(4, Buy, 0) };
+    assert_eq!(
+        venue.say(order(by_quote)),
+        [
+            "new 3 0@0",
+            "trade 3 taker 4@100",
+            "trade 1 maker 4@100 shows 6",
+            "trade 3 taker 4@100",
+            "trade 2 maker 4@100 shows 6",
+            "canceled 3 no_liquidity",
+        ]
+    );
+    venue.check_snapshot();
+}
+
+#[test]
+fn the_matching_algorithm_changes_only_without_open_orders() {
+    let mut venue = Venue::new();
+    let set = |change: fn(&mut SetMatching)| {
+        let mut rule = pro_rata(0, 0, 0, false);
+        change(&mut rule);
+        Command::SetMatching(rule)
+    };
+    for broken in [
+        set(|rule| rule.lead_percent = 101),
+        set(|rule| rule.fifo_percent = 101),
+        set(|rule| rule.min_allocation = Lots(0)),
+        set(|rule| rule.top_max = Lots(-1)),
+    ] {
+        assert_eq!(venue.say(broken), ["rejected invalid_matching"]);
+    }
+    venue.accept(order(conditional(OrderType::Stop, 2, Sell, 90, 0, 1))); // 1 waits
+    assert_eq!(venue.say(set(|_| {})), ["rejected book_not_empty"]);
+    venue.accept(cancel(2, 1));
+    venue.accept(set(|_| {}));
+    venue.accept(set(|rule| rule.algorithm = MatchingAlgorithm::PriceTime));
+    venue.accept(order(limit(2, Sell, 100, 5))); // 2
+    venue.accept(order(limit(3, Sell, 100, 5))); // 3
+    assert_eq!(venue.say(order(limit(4, Buy, 100, 4)))[2..], ["trade 2 maker 4@100 shows 1"]);
+    venue.check_snapshot();
 }

@@ -4,18 +4,16 @@
 mod common;
 
 use beurs_engine::command::{
-    CancelAllAfter, CancelOrder, Command, MassCancel, NewOrder, NewOrderList, ReplaceOrder, SetFees, SetMarkPrice,
-    SetTradeGroup, Terms,
+    CancelAllAfter, CancelOrder, Command, MassCancel, NewOrder, NewOrderList, ReplaceOrder, SetFees,
+    SetLeadMarketMaker, SetMarkPrice, SetMatching, SetTradeGroup, Terms,
 };
 use beurs_engine::event::Event;
 use beurs_engine::types::{
-    AccountId, Amount, CancelReason, ClientOrderId, Contingency, ExecType, GroupId, InstrumentId, KeyId, Lots, OrderId,
-    OrderType, Peg, PriceTicks, SelfTradePrevention, Side, TimeInForce, TriggerBy,
+    AccountId, Amount, CancelReason, ClientOrderId, Contingency, ExecType, GroupId, InstrumentId, KeyId, Lots,
+    MatchingAlgorithm, OrderId, OrderType, Peg, PriceTicks, SelfTradePrevention, Side, TimeInForce, TriggerBy,
 };
 use beurs_engine::{Engine, EngineConfig};
 use common::Venue;
-
-const PEGS: bool = false;
 
 struct Random(u64);
 
@@ -63,7 +61,7 @@ impl Random {
                 terms.slide = true;
                 order.post_only = true;
             }
-            6 | 7 if PEGS => {
+            6 | 7 => {
                 terms.peg = self.of(Peg::ALL);
                 terms.peg_offset = self.below(4) as i64;
             }
@@ -305,5 +303,29 @@ fn run(seed: u64, commands: u64, prepare: impl Fn(&mut Random, &mut Venue)) {
 fn random_orders_keep_every_invariant() {
     for seed in 1..=20 {
         run(seed, 2_000, |_, _| {});
+    }
+}
+
+#[test]
+fn random_orders_share_in_proportion_and_keep_every_invariant() {
+    for seed in 101..=120 {
+        run(seed, 2_000, |random, venue| {
+            venue.accept(Command::SetMatching(SetMatching {
+                instrument_id: InstrumentId(1),
+                algorithm: MatchingAlgorithm::ProRata,
+                top_max: Lots(random.below(6) as i64),
+                lead_percent: random.below(60) as u8,
+                fifo_percent: random.below(60) as u8,
+                min_allocation: Lots(1 + random.below(3) as i64),
+                leveling: random.one_in(2),
+            }));
+            for account in 2..=4 {
+                venue.accept(Command::SetLeadMarketMaker(SetLeadMarketMaker {
+                    instrument_id: InstrumentId(1),
+                    account_id: AccountId(account),
+                    share: random.below(4) as u16,
+                }));
+            }
+        });
     }
 }
