@@ -106,7 +106,7 @@ def read(text: str) -> Request:
     try:
         request: Request = _decode(text)
     except msgspec.ValidationError as error:
-        raise _refused(str(error)) from None
+        raise refused(str(error)) from None
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise Refused("malformed_json", close_code=1007) from None
     if request.id is not None and len(request.id) > 64:
@@ -122,7 +122,7 @@ def read(text: str) -> Request:
     return request
 
 
-def _refused(fault: str) -> Refused:
+def refused(fault: str) -> Refused:
     """From what msgspec says: "Object missing required field `symbol`", "Expected `str`, got `int` - at `$.symbol`"."""
     what, _, where = fault.partition(" - at `$")
     field = where.rstrip("`").lstrip(".") or None
