@@ -421,13 +421,12 @@ impl<P: PriceIndex> Book<P> {
     #[inline]
     pub fn unlink(&mut self, arena: &mut Arena, slot: u32) {
         let &Order { level: number, leaves, prev, next, flags, .. } = arena.orders.get(slot);
-        let level = arena.level_mut(number);
-        level.quantity -= leaves as u128;
-        level.orders -= 1;
         if flags.conceals() {
             arena.forget_concealed(slot);
         }
         let level = arena.level_mut(number);
+        level.quantity -= leaves as u128;
+        level.orders -= 1;
         if level.orders == 0 {
             let (side, price) = (level.side(), level.price);
             self.remove_level(arena, number, side, price);

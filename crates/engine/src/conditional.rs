@@ -106,7 +106,7 @@ impl Listing {
             Stand::Working
                 if order.level == NIL
                     && !extra.order_type.is_conditional()
-                    && !rests(extra.order_type, order.flags.time_in_force()) =>
+                    && !rests::<false>(extra.order_type, order.flags.time_in_force()) =>
             {
                 0
             }
@@ -153,7 +153,7 @@ impl Listing {
     /// What an order of a list will hold when it is released.
     pub(crate) fn released_hold(&self, arena: &Arena, fees: &FeeTable, slot: u32) -> i128 {
         let (order, extra) = (arena.orders.get(slot), arena.orders.extra(slot));
-        if extra.order_type.is_conditional() || rests(extra.order_type, order.flags.time_in_force()) {
+        if extra.order_type.is_conditional() || rests::<false>(extra.order_type, order.flags.time_in_force()) {
             self.hold_outside(extra, order.leaves, fees.get(order.fees), order.fee_carry())
         } else {
             0
@@ -448,7 +448,7 @@ impl Engine {
     /// waited does not.
     fn holds(&self, slot: u32) -> bool {
         let (order, extra) = (self.arena.orders.get(slot), self.arena.orders.extra(slot));
-        extra.order_type.is_conditional() || rests(extra.order_type, order.flags.time_in_force())
+        extra.order_type.is_conditional() || rests::<false>(extra.order_type, order.flags.time_in_force())
     }
 
     /// Writes to the record what matching has changed. The order kept its slot, and its links there may have changed.
@@ -490,7 +490,7 @@ impl Engine {
             market,
             quote_quantity: Amount(extra.quote_quantity),
             quote_left: extra.quote_quantity,
-            rests: rests(extra.order_type, order.flags.time_in_force()),
+            rests: rests::<false>(extra.order_type, order.flags.time_in_force()),
             hold: 0,
             slot,
             first_price: 0,

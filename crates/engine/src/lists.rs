@@ -134,7 +134,7 @@ impl Engine {
         let mut entries = Vec::with_capacity(command.orders.len());
         for (place, order) in command.orders.iter().enumerate() {
             let entering = if works(place) { Entering::Now } else { Entering::Later };
-            entries.push(self.check_new_order(order, entering)?);
+            entries.push(self.check_new_order::<false>(order, entering)?);
             let named = !order.client_order_id.is_empty();
             if named && command.orders[..place].iter().any(|other| other.client_order_id == order.client_order_id) {
                 return Err(RejectReason::DuplicateClientOrderId);
@@ -226,7 +226,7 @@ fn check_list(command: &NewOrderList) -> Result<(), RejectReason> {
     let mut fits = orders.len() == count && orders.iter().all(same);
     let is_pair = |first: &crate::command::NewOrder, second: &crate::command::NewOrder| {
         let takes_profit = match first.order_type {
-            OrderType::Limit => rests(first.order_type, first.time_in_force),
+            OrderType::Limit => rests::<false>(first.order_type, first.time_in_force),
             kind => matches!(kind, OrderType::TakeProfit | OrderType::TakeProfitLimit),
         };
         takes_profit && matches!(second.order_type, OrderType::Stop | OrderType::StopLimit) && first.side == second.side
@@ -236,7 +236,8 @@ fn check_list(command: &NewOrderList) -> Result<(), RejectReason> {
             Contingency::Oco => is_pair(&orders[0], &orders[1]),
             Contingency::Oto | Contingency::Otoco => {
                 let first = &orders[0];
-                let leads = first.order_type == OrderType::Limit && rests(first.order_type, first.time_in_force);
+                let leads =
+                    first.order_type == OrderType::Limit && rests::<false>(first.order_type, first.time_in_force);
                 leads && (command.contingency == Contingency::Oto || is_pair(&orders[1], &orders[2]))
             }
         };

@@ -42,6 +42,8 @@ pub(crate) struct Entry {
     pub price: PriceTicks,
     /// What it holds if it comes to rest or waits, or what it costs.
     pub needed: i128,
+    /// Whether it may come to rest.
+    pub rests: bool,
     /// A FOK order that cannot trade whole.
     pub killed: bool,
     /// Orders are collected for an auction.
@@ -70,50 +72,73 @@ pub(crate) fn rejected_new_order(reason: RejectReason, order: &NewOrder) -> Reje
     }
 }
 
-/// Whether an order of this kind may come to rest.
-#[inline]
-pub(crate) fn rests(order_type: OrderType, time_in_force: TimeInForce) -> bool {
-    let lasting = !matches!(time_in_force, TimeInForce::Ioc | TimeInForce::Fok);
-    lasting && (order_type.has_limit() || order_type == OrderType::MarketToLimit)
+/// Whether an order of this kind has a limit. `PLAIN`: it is a limit or a market order.
+#[inline(always)] // An instruction or two.
+fn has_limit<const PLAIN: bool>(order_type: OrderType) -> bool {
+    if PLAIN {
+        order_type == OrderType::Limit
+    } else {
+        order_type.has_limit()
+    }
+}
+
+/// Whether an order of this kind may come to rest. `PLAIN`: it is a limit or a market order.
+#[inline(always)] // As above.
+pub(crate) fn rests<const PLAIN: bool>(order_type: OrderType, time_in_force: TimeInForce) -> bool {
+    let lasting = time_in_force as u8 & !1 != TimeInForce::Ioc as u8; // IOC is 2 and FOK 3.
+    lasting && (has_limit::<PLAIN>(order_type) || !PLAIN && order_type == OrderType::MarketToLimit)
 }
 
 impl Engine {
     pub(crate) fn new_order<S: EventSink>(&mut self, command: &NewOrder, events: &mut S) -> Result<(), RejectReason> {
-        let entry = self.check_new_order(command, Entering::Now)?;
+        let is_plain = |listing: &Listing| listing.active == 0 && listing.instrument.status == TradingStatus::Open;
+        let at = command.instrument_id.index();
+        if !command.is_special() && at.and_then(|at| self.listings.get(at)).is_some_and(is_plain) {
+            let entry = self.check_new_order::<true>(command, Entering::Now)?;
+            // After this point the order must succeed.
+            self.enter_plain::<true, S>(command, &entry, events);
+            return Ok(());
+        }
+        let entry = self.check_new_order::<false>(command, Entering::Now)?;
         // After this point the order must succeed.
         if command.is_special() {
             let slot = self.enter_special(command, &entry, None, events);
             self.work(slot, events);
         } else {
-            self.enter_plain(command, &entry, events);
+            self.enter_plain::<false, S>(command, &entry, events);
         }
         self.after_execution(entry.at, events);
         Ok(())
     }
 
-    /// Everything that may be against a new order, in the order of the reasons' numbers.
-    #[inline(always)] // The way of nearly every command; it has two other callers, which are rare.
-    pub(crate) fn check_new_order(&self, command: &NewOrder, entering: Entering) -> Result<Entry, RejectReason> {
+    /// Everything that may be against a new order, in the order of the reasons' numbers. `PLAIN`: the order is known to be
+    /// plain, and its instrument to be open with nothing active, so that most of it need not be looked at.
+    #[inline(always)] // The way of nearly every command; its other callers are rare.
+    pub(crate) fn check_new_order<const PLAIN: bool>(
+        &self,
+        command: &NewOrder,
+        entering: Entering,
+    ) -> Result<Entry, RejectReason> {
         let account = self.account_index(command.account_id)?;
         let at = self.instrument_index(command.instrument_id)?;
         let listing = &self.listings[at];
         let instrument = &listing.instrument;
-        let collects = self.check_status(listing, command)?;
+        let collects = !PLAIN && self.check_status(listing, command)?;
         self.check_authority(account, at, command.key_id)?;
         self.check_client_order_id(account, &command.client_order_id)?;
-        check_form(command)?;
+        check_form::<PLAIN>(command)?;
         let by_quote = command.quote_quantity.0 != 0;
         let mut notional = if by_quote {
             check_quote_quantity(instrument, command.quote_quantity)?
         } else {
             check_quantity(instrument, command.quantity)?;
-            match command.order_type.has_limit() {
+            match has_limit::<PLAIN>(command.order_type) {
                 true => check_notional(instrument, command.price, command.quantity)?,
                 false if collects => listing.check_auction_notional(command)?,
                 false => 0,
             }
         };
-        let special = command.is_special();
+        let special = !PLAIN && command.is_special();
         if special {
             check_terms(listing, command, self.event_time_ns)?;
         }
@@ -121,9 +146,10 @@ impl Engine {
             return Err(RejectReason::InvalidKey);
         }
         let fees = self.fees_for(listing, account);
-        let waits = command.order_type.is_conditional() || entering == Entering::Later;
-        let mut entry = Entry { account, at, fees, price: command.price, needed: 0, killed: false, collects };
-        if listing.active & active::BANDS != 0 && entering == Entering::Now {
+        let waits = !PLAIN && (command.order_type.is_conditional() || entering == Entering::Later);
+        let rests = rests::<PLAIN>(command.order_type, command.time_in_force);
+        let mut entry = Entry { account, at, fees, price: command.price, needed: 0, rests, killed: false, collects };
+        if !PLAIN && listing.active & active::BANDS != 0 && entering == Entering::Now {
             self.check_static_band(listing, command.price)?;
         }
         if entering == Entering::Now {
@@ -140,7 +166,7 @@ impl Engine {
             listing.auction_limit()?;
         }
         let market = command.order_type == OrderType::Market;
-        if collects || !market && (waits || rests(command.order_type, command.time_in_force)) {
+        if collects || !market && (waits || rests) {
             self.check_open_orders(account)?;
         }
         if entering == Entering::Later {
@@ -155,7 +181,7 @@ impl Engine {
         let lot_units = i128::from(instrument.lot_units);
         let needed = if waits || collects {
             listing.waiting_hold(command, schedule)?
-        } else if command.order_type == OrderType::MarketToLimit {
+        } else if !PLAIN && command.order_type == OrderType::MarketToLimit {
             let notional = check_notional(instrument, entry.price, command.quantity)?;
             [worst_cost(notional, schedule.worst_ppm(), 0), i128::from(command.quantity.0) * lot_units]
                 [command.side.index()]
@@ -164,7 +190,9 @@ impl Engine {
             let market = command.order_type == OrderType::Market;
             let walked = if fill_or_kill || market && (command.side == Side::Buy) != by_quote {
                 let mut taker = self.taker(command, &entry);
-                taker.bound = self.trading_bound(at, &taker);
+                if !PLAIN {
+                    taker.bound = self.trading_bound(at, &taker);
+                }
                 let most = by_quote.then(|| command.quote_quantity.0 / i128::from(instrument.tick_lot_units));
                 self.walk(at, &taker, most)
             } else {
@@ -209,7 +237,7 @@ impl Engine {
             market,
             quote_quantity: command.quote_quantity,
             quote_left: command.quote_quantity.0,
-            rests: rests(command.order_type, command.time_in_force),
+            rests: entry.rests,
             hold: 0,
             slot: NIL,
             first_price: 0,
@@ -218,7 +246,8 @@ impl Engine {
 
     /// Enters a plain limit or market order: it gets a record only if it comes to rest.
     #[inline(always)] // As `check_new_order`.
-    fn enter_plain<S: EventSink>(&mut self, command: &NewOrder, entry: &Entry, events: &mut S) {
+    #[inline(always)] // As `check_new_order`.
+    fn enter_plain<const PLAIN: bool, S: EventSink>(&mut self, command: &NewOrder, entry: &Entry, events: &mut S) {
         let (account, at) = (entry.account, entry.at);
         let mut taker = self.taker(command, entry);
         self.last_order_id += 1;
@@ -234,14 +263,16 @@ impl Engine {
             self.remember(account, &taker.client_order_id);
             return;
         }
-        taker.bound = self.trading_bound(at, &taker);
+        if !PLAIN {
+            taker.bound = self.trading_bound(at, &taker);
+        }
         let meets_nobody =
             entry.collects || taker.rests && !self.books[at].would_match(&self.arena, command.side, command.price);
         if meets_nobody || self.match_taker(at, &mut taker, events) {
             let slot = self.arena.orders.insert(taker.order);
             self.arena.orders.set_client_order_id(slot, &taker.client_order_id);
             self.ledger.append_order(&mut self.arena, account, slot);
-            self.rest(at, slot, command.side, command.price);
+            self.books[at].rest(&mut self.arena, slot, command.side, command.price);
         } else {
             self.remember(account, &taker.client_order_id);
         }
@@ -672,24 +703,24 @@ impl Engine {
 
 /// Type, time in force, price and kind of quantity go together.
 #[inline(always)] // A part of the way of nearly every command.
-pub(crate) fn check_form(command: &NewOrder) -> Result<(), RejectReason> {
+pub(crate) fn check_form<const PLAIN: bool>(command: &NewOrder) -> Result<(), RejectReason> {
     let kind = command.order_type;
-    let market = matches!(kind, OrderType::Market | OrderType::Stop | OrderType::TakeProfit);
+    let market = if PLAIN { kind == OrderType::Market } else { !kind.has_limit() && kind != OrderType::MarketToLimit };
     let by_quote = command.quote_quantity.0 != 0;
-    let in_auction = || kind == OrderType::Market && command.terms().auction_only;
+    let in_auction = || !PLAIN && kind == OrderType::Market && command.terms().auction_only;
     let fits = match command.time_in_force {
         TimeInForce::Ioc => !(market && in_auction()),
-        TimeInForce::Fok => !by_quote && kind != OrderType::MarketToLimit && !(market && in_auction()),
+        TimeInForce::Fok => !by_quote && (PLAIN || kind != OrderType::MarketToLimit) && !(market && in_auction()),
         TimeInForce::Gtc => !market || in_auction(),
         TimeInForce::Gtd | TimeInForce::Day => !market,
     };
     if !fits {
         return Err(RejectReason::InvalidTimeInForce);
     }
-    if command.post_only && !(kind.has_limit() && rests(kind, command.time_in_force)) {
+    if command.post_only && !(has_limit::<PLAIN>(kind) && rests::<PLAIN>(kind, command.time_in_force)) {
         return Err(RejectReason::InvalidPostOnly);
     }
-    if !kind.has_limit() {
+    if !has_limit::<PLAIN>(kind) {
         if command.price.0 != 0 {
             return Err(RejectReason::PriceNotAllowed);
         }

@@ -25,7 +25,7 @@ pub(crate) fn check_terms(listing: &Listing, command: &NewOrder, event_time_ns: 
     let terms = command.terms();
     let kind = command.order_type;
     let conditional = kind.is_conditional();
-    let limit_rests = kind.has_limit() && rests(kind, command.time_in_force);
+    let limit_rests = kind.has_limit() && rests::<false>(kind, command.time_in_force);
     let (display, least) = (terms.display_quantity.0, terms.min_quantity.0);
     let refuse = |broken: bool, reason| if broken { Err(reason) } else { Ok(()) };
 

@@ -5,12 +5,13 @@
 mod common;
 
 use beurs_engine::command::{
-    CancelOrder, Command, NewOrder, NewOrderList, ReplaceOrder, SetLeadMarketMaker, SetMatching, SetTradeGroup, Terms,
+    CancelOrder, Command, ListInstrument, NewOrder, NewOrderList, ReplaceOrder, SetLeadMarketMaker, SetMatching,
+    SetTradeGroup, Terms,
 };
 use beurs_engine::event::Event;
 use beurs_engine::types::{
-    AccountId, Amount, ClientOrderId, Contingency, InstrumentId, KeyId, Lots, MatchingAlgorithm, OrderId, OrderType,
-    Peg, PriceTicks, SelfTradePrevention, Setting, Side, TimeInForce,
+    AccountId, Amount, AssetId, ClientOrderId, Contingency, InstrumentId, KeyId, Lots, MatchingAlgorithm, OrderId,
+    OrderType, Peg, PriceTicks, SelfTradePrevention, Setting, Side, Step, Symbol, TimeInForce,
 };
 use common::{conditional, limit, market, with, Venue};
 use Side::{Buy, Sell};
@@ -756,5 +757,48 @@ fn the_matching_algorithm_changes_only_without_open_orders() {
     venue.accept(order(limit(2, Sell, 100, 5))); // 2
     venue.accept(order(limit(3, Sell, 100, 5))); // 3
     assert_eq!(venue.say(order(limit(4, Buy, 100, 4)))[2..], ["trade 2 maker 4@100 shows 1"]);
+    venue.check_snapshot();
+}
+
+#[test]
+fn the_largest_orders_do_not_overflow() {
+    // A price of 2^53 - 1 ticks, as many lots, and 2^46 units for a tick and a lot: the product is beyond 128 bits.
+    let mut venue = Venue::new();
+    let top = (1_i64 << 53) - 1;
+    venue.accept(Command::ListInstrument(ListInstrument {
+        symbol: Symbol::new(b"LARGE").expect("a valid symbol"),
+        base: AssetId(1),
+        quote: AssetId(2),
+        tick_size: Step { mantissa: 1 << 46, scale: 0 },
+        lot_size: Step { mantissa: 1, scale: 0 },
+        min_quantity: Lots(1),
+        max_quantity: Lots(top),
+        min_notional: Amount(0),
+    }));
+    for account in 2..=5 {
+        venue.deposit(account, 1, 1 << 56);
+        venue.deposit(account, 2, 1 << 117);
+    }
+    let large = |order: NewOrder| NewOrder { instrument_id: InstrumentId(2), ..order };
+    venue.accept(order(large(limit(2, Sell, top, 1)))); // 1
+    assert_eq!(
+        venue.say(order(large(pegged(3, Sell, 1, top, Peg::Primary, 1_000_000)))),
+        [format!("new 2 {top}@{top}"), "terms 2 trigger 0".into()]
+    );
+    venue.accept(order(large(iceberg(3, Sell, 1, top, 1)))); // 3
+    venue.accept(order(large(hidden(4, Sell, 1, top)))); // 4
+    venue.check_snapshot();
+    assert_eq!(venue.say(order(large(market_to_limit(2, Buy, 2)))).len(), 6); // 5
+    venue.accept(order(large(market(2, Buy, 3)))); // 6
+    venue.accept(cancel(3, 3));
+    venue.accept(cancel(4, 4));
+    // One that slides behind the best bid would be worth more than can be computed with.
+    venue.accept(cancel(2, 1));
+    venue.accept(cancel(3, 2));
+    venue.accept(order(large(limit(2, Buy, top - 1, 1)))); // 7
+    assert_eq!(venue.say(order(large(sliding(3, Sell, 1, top)))), ["rejected post_only_would_match"]);
+    assert_eq!(venue.say(order(large(sliding(3, Sell, 1, 1)))), [format!("new 8 1@{top}"), "terms 8 trigger 0".into()]);
+    venue.accept(order(large(pegged(4, Buy, top, 1, Peg::Market, 1_000_000)))); // 9
+    assert_eq!(venue.say(order(large(market_to_limit(3, Sell, top)))), ["rejected notional_overflow"]);
     venue.check_snapshot();
 }

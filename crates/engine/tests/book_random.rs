@@ -9,8 +9,8 @@ use beurs_engine::command::{
 };
 use beurs_engine::event::Event;
 use beurs_engine::types::{
-    AccountId, Amount, CancelReason, ClientOrderId, Contingency, ExecType, GroupId, InstrumentId, KeyId, Lots,
-    MatchingAlgorithm, OrderId, OrderType, Peg, PriceTicks, SelfTradePrevention, Side, TimeInForce, TriggerBy,
+    AccountId, Amount, CancelReason, ClientOrderId, Contingency, ExecType, GroupId, InstrumentId, KeyId, Liquidity,
+    Lots, MatchingAlgorithm, OrderId, OrderType, Peg, PriceTicks, SelfTradePrevention, Side, TimeInForce, TriggerBy,
 };
 use beurs_engine::{Engine, EngineConfig};
 use common::Venue;
@@ -138,17 +138,21 @@ impl Random {
         NewOrderList { contingency, orders }
     }
 
-    fn command(&mut self, last_order_id: u64, now_ns: i64) -> Command {
-        let account_id = AccountId(2 + self.below(4) as u32);
-        let order_id = OrderId(last_order_id.saturating_sub(self.below(40)));
+    fn command(&mut self, engine: &Engine, now_ns: i64) -> Command {
+        let mut account_id = AccountId(2 + self.below(4) as u32);
+        let open: Vec<OrderId> = engine.open_orders(account_id).map(|order| order.order_id).collect();
+        let order_id = if open.is_empty() { OrderId(1 + self.below(50)) } else { self.of(&open) };
+        if self.one_in(20) {
+            account_id = AccountId(2 + self.below(4) as u32);
+        }
         match self.below(100) {
             0..=64 => Command::NewOrder(self.order(now_ns)),
-            65..=74 => Command::CancelOrder(CancelOrder {
+            65..=70 => Command::CancelOrder(CancelOrder {
                 account_id: if self.one_in(2) { AccountId::NONE } else { account_id },
                 order_id,
                 client_order_id: ClientOrderId::EMPTY,
             }),
-            75..=86 => Command::ReplaceOrder(ReplaceOrder {
+            71..=86 => Command::ReplaceOrder(ReplaceOrder {
                 account_id,
                 order_id,
                 original_client_order_id: ClientOrderId::EMPTY,
@@ -267,7 +271,7 @@ fn run(seed: u64, commands: u64, prepare: impl Fn(&mut Random, &mut Venue)) {
     let mut random = Random(seed);
     let mut venue = Venue::new();
     prepare(&mut random, &mut venue);
-    let (mut engine, mut now_ns, mut last_order_id) = (venue.engine, venue.now_ns, 0);
+    let (mut engine, mut now_ns) = (venue.engine, venue.now_ns);
     let mut twin = engine.clone();
     let (mut accepted, mut events, mut of_twin) = (0, Vec::new(), Vec::new());
     for step in 0..commands {
@@ -277,18 +281,13 @@ fn run(seed: u64, commands: u64, prepare: impl Fn(&mut Random, &mut Venue)) {
             now_ns += 2_000_000;
         }
         let due = engine.next_due_ns() <= now_ns;
-        let command = if due { Command::AdvanceTime } else { random.command(last_order_id, now_ns) };
+        let command = if due { Command::AdvanceTime } else { random.command(&engine, now_ns) };
         events.clear();
         of_twin.clear();
         let sequence = engine.sequence() + 1;
         accepted += u64::from(engine.apply(sequence, now_ns, &command, &mut events));
         twin.apply(sequence, now_ns, &command, &mut of_twin);
         assert_eq!(events, of_twin, "{context}: a restored engine does the same on {command:?}");
-        for event in &events {
-            if let Event::Execution(report) = event {
-                last_order_id = last_order_id.max(report.order_id.0);
-            }
-        }
         if random.one_in(8) {
             twin = restored(&engine, &context);
         }
@@ -327,5 +326,144 @@ fn random_orders_share_in_proportion_and_keep_every_invariant() {
                 }));
             }
         });
+    }
+}
+
+/// An order of the naive book.
+#[derive(Clone, Debug)]
+struct Naive {
+    order_id: u64,
+    account: u32,
+    side: Side,
+    price: i64,
+    leaves: i64,
+    display: i64,
+    shows: i64,
+    hidden: bool,
+}
+
+/// A book as one list of orders in time, searched from the start for everything. A new peak goes to the end of the list.
+#[derive(Default)]
+struct NaiveBook(Vec<Naive>);
+
+impl NaiveBook {
+    /// The maker that a taker of `side` with this limit meets next: best price, displayed before hidden, first in the list.
+    fn next_maker(&self, side: Side, limit: i64) -> Option<usize> {
+        let better = |price: i64| if side == Side::Buy { price } else { -price };
+        (0..self.0.len())
+            .filter(|&at| self.0[at].side != side && better(self.0[at].price) <= better(limit))
+            .min_by_key(|&at| (better(self.0[at].price), self.0[at].hidden, at))
+    }
+
+    /// Maker, quantity and what it shows then, for each trade.
+    fn enter(&mut self, mut taker: Naive) -> Vec<(u64, i64, i64)> {
+        let mut trades = Vec::new();
+        while let Some(at) = self.next_maker(taker.side, taker.price).filter(|_| taker.leaves > 0) {
+            let mut maker = self.0[at].clone();
+            let visible = if maker.display > 0 { maker.shows } else { maker.leaves };
+            let quantity = visible.min(taker.leaves);
+            taker.leaves -= quantity;
+            maker.leaves -= quantity;
+            maker.shows -= if maker.hidden { 0 } else { quantity };
+            self.0.remove(at);
+            if maker.display > 0 && maker.shows == 0 && maker.leaves > 0 {
+                maker.shows = maker.display.min(maker.leaves);
+                self.0.push(maker.clone());
+            } else if maker.leaves > 0 {
+                self.0.insert(at, maker.clone());
+            }
+            trades.push((maker.order_id, quantity, maker.shows));
+        }
+        if taker.leaves > 0 {
+            taker.shows = match (taker.hidden, taker.display) {
+                (true, _) => 0,
+                (_, 0) => taker.leaves,
+                (_, display) => display.min(taker.leaves),
+            };
+            self.0.push(taker);
+        }
+        trades
+    }
+
+    fn depth(&self, side: Side) -> Vec<(i64, i128, u32)> {
+        let mut levels: Vec<(i64, i128, u32)> = Vec::new();
+        for order in self.0.iter().filter(|order| order.side == side && !order.hidden) {
+            match levels.iter_mut().find(|level| level.0 == order.price) {
+                Some(level) => *level = (level.0, level.1 + i128::from(order.shows), level.2 + 1),
+                None => levels.push((order.price, i128::from(order.shows), 1)),
+            }
+        }
+        levels.sort_by_key(|level| if side == Side::Buy { -level.0 } else { level.0 });
+        levels
+    }
+}
+
+#[test]
+fn the_book_agrees_with_a_naive_one() {
+    for seed in 1..=60 {
+        let mut random = Random(seed);
+        let mut venue = Venue::new();
+        let mut naive = NaiveBook::default();
+        let mut order_id = 0;
+        for step in 0..600 {
+            let context = format!("seed {seed}, step {step}");
+            let (side, price) = (random.of(Side::ALL), 98 + random.below(5) as i64);
+            if !naive.0.is_empty() && random.one_in(4) {
+                let at = random.below(naive.0.len() as u64) as usize;
+                let order = naive.0[at].clone();
+                if random.one_in(2) {
+                    naive.0.remove(at);
+                    venue.accept(Command::CancelOrder(CancelOrder {
+                        account_id: AccountId(order.account),
+                        order_id: OrderId(order.order_id),
+                        client_order_id: ClientOrderId::EMPTY,
+                    }));
+                } else if order.leaves > 1 {
+                    // Less of it: it keeps its place.
+                    let seen = venue.engine.order(OrderId(order.order_id)).expect("it is open");
+                    let less = 1 + random.below(order.leaves as u64 - 1) as i64;
+                    venue.accept(Command::ReplaceOrder(ReplaceOrder {
+                        account_id: AccountId(order.account),
+                        order_id: OrderId(order.order_id),
+                        original_client_order_id: ClientOrderId::EMPTY,
+                        client_order_id: ClientOrderId::EMPTY,
+                        price: PriceTicks(0),
+                        quantity: Lots(seen.filled_quantity.0 + less),
+                        trigger_price: PriceTicks(0),
+                        display_quantity: Lots(0),
+                    }));
+                    naive.0[at].leaves = less;
+                    naive.0[at].shows = order.shows.min(less);
+                }
+            } else {
+                order_id += 1;
+                let leaves = 1 + random.below(15) as i64;
+                let (hidden, iceberg) = (random.one_in(4), random.one_in(3));
+                let display = if !hidden && iceberg { 1 + random.below(leaves.min(5) as u64) as i64 } else { 0 };
+                let account = 2 + random.below(4) as u32;
+                let mut order = common::limit(account, side, price, leaves);
+                if hidden || display != 0 {
+                    let display_quantity = Lots(display);
+                    order.terms = Some(Box::new(Terms { hidden, display_quantity, ..Terms::NONE }));
+                }
+                let trades: Vec<(u64, i64, i64)> = venue
+                    .events(Command::NewOrder(order))
+                    .iter()
+                    .filter_map(|event| match event {
+                        Event::Execution(report) if report.liquidity == Liquidity::Maker => {
+                            Some((report.order_id.0, report.last_quantity.0, report.displayed_quantity.0))
+                        }
+                        _ => None,
+                    })
+                    .collect();
+                let taker = Naive { order_id, account, side, price, leaves, display, shows: 0, hidden };
+                assert_eq!(trades, naive.enter(taker), "{context}");
+            }
+            for &side in Side::ALL {
+                let levels = venue.engine.depth(InstrumentId(1), side);
+                let depth: Vec<_> = levels.map(|level| (level.price.0, level.quantity, level.orders)).collect();
+                assert_eq!(depth, naive.depth(side), "{context}");
+            }
+        }
     }
 }
