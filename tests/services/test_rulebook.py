@@ -143,6 +143,7 @@ BAD = [
     ({"min_quantity": "0"}, 422, "invalid_minimum_quantity", "min_quantity"),
     ({"min_quantity": "2"}, 422, "invalid_minimum_quantity", "min_quantity"),
     ({"time_in_force": "gtd", "hidden": True}, 422, "invalid_expire_time", "expire_time"),
+    ({"time_in_force": "gtd"}, 422, "invalid_expire_time", "expire_time"),
     ({"expire_time": "2001-01-01T00:00:00Z"}, 422, "invalid_expire_time", "expire_time"),
     ({"expire_time": "1970-01-01T00:00:00Z"}, 422, "invalid_expire_time", "expire_time"),
     ({"expire_time": "9999-01-01T00:00:00Z"}, 422, "invalid_expire_time", "expire_time"),

@@ -158,11 +158,11 @@ def test_the_postings_of_a_correction_are_no_deposits() -> None:
         (3, 2, "-99", "correction", 9, None),
         (1, 2, "-1", "correction", 9, None),
     ]
-    assert rows.trade_corrections == [(1, 0, 9, 1, 2, 3, 50, None, 2)]
+    assert rows.trade_corrections == [(1, 0, 9, 1, 2, 3, 50, 0, 2)]
 
 
 def test_an_event_of_an_unknown_kind_is_an_error() -> None:
-    for kind in EventKind:
+    for kind in set(EventKind) - {EventKind.ADMINISTERED}:  # which is text that zeros are not
         events = np.zeros(1, dtype=records.EVENT)
         events["sequence"], events["kind"] = 1, kind
         events["instrument_id"], events["trading_status"], events["reason"] = 1, 1, 1

@@ -168,11 +168,7 @@ impl Engine {
 
     /// What an auction would give now, as it is told.
     pub(crate) fn indication(&self, at: usize) -> Indication {
-        if let Some(found) = self.auction_result(at) {
-            return (found.price, found.volume, found.imbalance);
-        }
-        let [buys, sells] = self.listings[at].session.waiting.lots;
-        (0, 0, buys - sells)
+        self.auction_result(at).map_or((0, 0, 0), |found| (found.price, found.volume, found.imbalance))
     }
 
     /// Tells what the auction would give, if that has changed.

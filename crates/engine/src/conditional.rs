@@ -12,7 +12,7 @@ use crate::fees::{worst_cost, FeeSchedule, FeeTable};
 use crate::ledger::Ledger;
 use crate::lists::Lists;
 use crate::matching;
-use crate::orders::{check_notional, check_price, check_quantity, market_cost, rests, Entry};
+use crate::orders::{check_notional, check_price, check_quantity, check_replaced_terms, market_cost, rests, Entry};
 use crate::pool::NIL;
 use crate::reject::RejectReason;
 use crate::remembered::Remembered;
@@ -81,7 +81,7 @@ impl Extra {
 /// The extreme of an order that has seen no price yet: the first one moves it.
 const fn unseen(side: Side) -> i64 {
     match side {
-        Side::Buy => MAX_TICKS_OR_LOTS,
+        Side::Buy => MAX_TICKS_OR_LOTS + 1,
         Side::Sell => 0,
     }
 }
@@ -763,13 +763,10 @@ impl Engine {
         }
         let old_trigger = extra.terms.trigger_price;
         let trigger = if command.trigger_price.0 == 0 { old_trigger } else { command.trigger_price };
-        if !(0..=MAX_TICKS_OR_LOTS).contains(&trigger.0) {
-            return Err(RejectReason::InvalidTriggerPrice);
-        }
         let old_display = extra.terms.display_quantity;
         let display = if command.display_quantity.0 == 0 { old_display } else { command.display_quantity };
-        if display.0 < 0 || command.display_quantity.0 != 0 && old_display.0 != 0 && display > quantity {
-            return Err(RejectReason::InvalidDisplayQuantity);
+        if command.trigger_price.0 != 0 || command.display_quantity.0 != 0 {
+            check_replaced_terms(command, quantity)?;
         }
         let not_allowed = !extra.list_id.is_none()
             || command.price.0 != 0 && !has_limit

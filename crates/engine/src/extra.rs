@@ -4,7 +4,7 @@
 //! level of its book.
 
 use crate::command::{NewOrder, Terms};
-use crate::types::{ListId, OrderType};
+use crate::types::{ListId, OrderType, TimeInForce};
 
 /// Where an order stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,7 +66,9 @@ impl NewOrder {
     /// Whether it is more than a plain order.
     #[inline]
     pub(crate) fn is_special(&self) -> bool {
-        self.terms.is_some() || !matches!(self.order_type, OrderType::Limit | OrderType::Market)
+        self.terms.as_deref().is_some_and(|terms| *terms != Terms::NONE)
+            || !matches!(self.order_type, OrderType::Limit | OrderType::Market)
+            || self.time_in_force == TimeInForce::Gtd // It needs a time, which is a term.
     }
 
     /// Its terms.

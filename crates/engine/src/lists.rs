@@ -55,7 +55,9 @@ impl<S: EventSink> Floor<'_, S> {
     pub fn dissolve_pair(&mut self, arena: &mut Arena, slot: u32) -> Option<u32> {
         let order_id = arena.orders.get(slot).order_id;
         let list = self.lists.open.get_mut(&arena.orders.some_extra(slot)?.list_id.0)?;
-        let [first, second] = list.live_pair()?;
+        let Some([first, second]) = list.live_pair() else {
+            return self.other_of_waiting_pair(arena, slot);
+        };
         let (own, other) = match order_id {
             id if id == first.0 => (first, second),
             id if id == second.0 => (second, first),
@@ -70,6 +72,16 @@ impl<S: EventSink> Floor<'_, S> {
         Some(other)
     }
 
+    /// The same of a pair that still waits for the first order of its list.
+    fn other_of_waiting_pair(&mut self, arena: &Arena, slot: u32) -> Option<u32> {
+        let order_id = arena.orders.get(slot).order_id;
+        let list = self.lists.open.get_mut(&arena.orders.extra(slot).list_id.0)?;
+        match list.orders {
+            [leader, own, other] | [leader, other, own] if leader != 0 && own == order_id => arena.orders.find(other),
+            _ => None,
+        }
+    }
+
     /// An order of a list has ended and has left the pool.
     pub fn list_ended(&mut self, arena: &mut Arena, list_id: ListId, order_id: u64, filled: bool) {
         let Some(list) = self.lists.open.get_mut(&list_id.0) else {
@@ -80,7 +92,10 @@ impl<S: EventSink> Floor<'_, S> {
             *open = if *open == order_id { 0 } else { *open };
         }
         if first_of_oto && filled {
-            self.lists.filled.push_back(list_id.0);
+            // One of which nothing is left to release takes no place in the queue.
+            if list.orders != [0; 3] {
+                self.lists.filled.push_back(list_id.0);
+            }
         } else if first_of_oto {
             for waiting in list.orders {
                 if let Some(slot) = arena.orders.find(waiting) {

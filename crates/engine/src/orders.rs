@@ -327,6 +327,7 @@ impl Engine {
         }
         check_notional(instrument, price, quantity)?;
         if command.trigger_price.0 != 0 || command.display_quantity.0 != 0 {
+            check_replaced_terms(command, quantity)?;
             return Err(RejectReason::ReplaceNotAllowed);
         }
         if self.listings[at].active & active::BANDS != 0 {
@@ -710,7 +711,9 @@ pub(crate) fn check_form<const PLAIN: bool>(command: &NewOrder) -> Result<(), Re
     let in_auction = || !PLAIN && kind == OrderType::Market && command.terms().auction_only;
     let fits = match command.time_in_force {
         TimeInForce::Ioc => !(market && in_auction()),
-        TimeInForce::Fok => !by_quote && (PLAIN || kind != OrderType::MarketToLimit) && !(market && in_auction()),
+        TimeInForce::Fok => {
+            !(market && by_quote) && (PLAIN || kind != OrderType::MarketToLimit) && !(market && in_auction())
+        }
         TimeInForce::Gtc => !market || in_auction(),
         TimeInForce::Gtd | TimeInForce::Day => !market,
     };
@@ -727,8 +730,21 @@ pub(crate) fn check_form<const PLAIN: bool>(command: &NewOrder) -> Result<(), Re
     } else {
         check_price(command.price)?;
     }
-    if by_quote && (!market || command.quantity.0 != 0 || in_auction()) {
+    if by_quote && (!market || command.quantity.0 != 0 || command.terms().auction_only) {
         return Err(RejectReason::QuoteQuantityNotAllowed);
+    }
+    Ok(())
+}
+
+/// Whether what a replace gives besides price and quantity could be of an order.
+#[cold]
+pub(crate) fn check_replaced_terms(command: &ReplaceOrder, quantity: Lots) -> Result<(), RejectReason> {
+    if !(0..=MAX_TICKS_OR_LOTS).contains(&command.trigger_price.0) {
+        return Err(RejectReason::InvalidTriggerPrice);
+    }
+    let display = command.display_quantity.0;
+    if display != 0 && !(1..=quantity.0).contains(&display) {
+        return Err(RejectReason::InvalidDisplayQuantity);
     }
     Ok(())
 }

@@ -242,7 +242,7 @@ impl Engine {
                     return reader.fail("there is no such side");
                 };
                 let extreme = reader.i64()?;
-                if !(0..=MAX_TICKS_OR_LOTS).contains(&extreme) {
+                if !(0..=MAX_TICKS_OR_LOTS + 1).contains(&extreme) {
                     return reader.fail("an extreme is out of range");
                 }
                 let (slot, price) = reader.order(&mut engine, at, side)?;

@@ -1,32 +1,45 @@
 //! `beurs-sim`: compares the engine with the naive model over as many commands as you like.
 //!
-//! `beurs-sim [--seed N] [--commands N] [--per-seed N] [--threads N]`. Seeds are counted up from the first one; each is
-//! a run of its own with `--per-seed` commands. The first difference is printed, reduced, and ends the program with
-//! status 1.
+//! `beurs-sim [--seed N] [--commands N] [--per-seed N] [--threads N] [--failures N]
+//! [--areas orders,book,auctions,risk]`. Seeds are counted up from the first one; each is a run of its own with `--per-seed`
+//! commands. A difference is printed, reduced, and after the last of `--failures` (1) the program ends with status 1.
 
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
 
 use beurs_sim::differential::{run, Coverage};
+use beurs_sim::workload::Areas;
 
 struct Options {
     seed: u64,
     commands: u64,
     per_seed: u64,
     threads: u64,
+    failures: u64,
+    areas: Areas,
 }
 
+const USAGE: &str = "usage: beurs-sim [--seed N] [--commands N] [--per-seed N] [--threads N] [--failures N] \
+                     [--areas orders,book,auctions,risk]";
+
 fn options() -> Result<Options, String> {
-    let mut options = Options { seed: 1, commands: 1_000_000, per_seed: 10_000, threads: 1 };
+    let mut options =
+        Options { seed: 1, commands: 1_000_000, per_seed: 10_000, threads: 1, failures: 1, areas: Areas::ALL };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
+        if name == "--areas" {
+            let names = arguments.next().unwrap_or_default();
+            options.areas = Areas::parse(&names).ok_or_else(|| format!("unknown areas {names}"))?;
+            continue;
+        }
         let field = match name.as_str() {
             "--seed" => &mut options.seed,
             "--commands" => &mut options.commands,
             "--per-seed" => &mut options.per_seed,
             "--threads" => &mut options.threads,
+            "--failures" => &mut options.failures,
             _ => return Err(format!("unknown argument {name}")),
         };
         let value = arguments.next().ok_or_else(|| format!("{name} needs a number"))?;
@@ -42,22 +55,22 @@ fn main() -> ExitCode {
     let options = match options() {
         Ok(options) => options,
         Err(error) => {
-            eprintln!("{error}\nusage: beurs-sim [--seed N] [--commands N] [--per-seed N] [--threads N]");
+            eprintln!("{error}\n{USAGE}");
             return ExitCode::from(2);
         }
     };
     let runs = options.commands.div_ceil(options.per_seed);
-    let (next, done, failed) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    let (next, done, failed) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let coverage = Mutex::new(Coverage::default());
     std::thread::scope(|scope| {
         for _ in 0..options.threads {
             scope.spawn(|| loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= runs || failed.load(Ordering::Relaxed) {
+                if index >= runs || failed.load(Ordering::Relaxed) >= options.failures {
                     return;
                 }
                 let seed = options.seed.wrapping_add(index);
-                let result = run(seed, options.per_seed, None, |_| {
+                let result = run(seed, options.per_seed, options.areas, None, |_| {
                     let commands = done.fetch_add(1_000, Ordering::Relaxed) + 1_000;
                     eprint!("\r{commands} of {} commands", runs * options.per_seed);
                     let _ = std::io::stderr().flush(); // Progress only.
@@ -69,7 +82,7 @@ fn main() -> ExitCode {
                         }
                     }
                     Err(failure) => {
-                        failed.store(true, Ordering::Relaxed);
+                        failed.fetch_add(1, Ordering::Relaxed);
                         println!("\n{failure}");
                     }
                 }
@@ -77,7 +90,7 @@ fn main() -> ExitCode {
         }
     });
     eprintln!();
-    if failed.load(Ordering::Relaxed) {
+    if failed.load(Ordering::Relaxed) > 0 {
         return ExitCode::FAILURE;
     }
     if let Ok(coverage) = coverage.lock() {

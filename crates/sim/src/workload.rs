@@ -1,9 +1,13 @@
 //! Seeded streams of commands that reach every rule of the engine: books that cross all the time, poor accounts,
-//! amounts on the edge of what is available, extreme instruments, stale ids, and every field wrong in turn.
+//! amounts on the edge of what is available, extreme instruments, stale ids, and every field wrong in turn. About a third
+//! of the streams are of plain orders only; the others have the whole rulebook ([`rules`]), in shares drawn from the seed.
 //!
 //! The stream is a function of the seed: the generator looks at the [`Naive`] model (not at the engine) to name open
 //! orders and available amounts. Invariant: the books stay small, so that interactions are frequent and a snapshot
 //! after every command is cheap; now and then a deep phase fills them up to the engine's bounds.
+
+mod areas;
+mod rules;
 
 use beurs_engine::command::{
     AddAsset, CancelOrder, Command, Deposit, InstrumentScope, ListInstrument, MassCancel, NewOrder, OpenAccount,
@@ -15,6 +19,8 @@ use beurs_engine::types::{
 };
 
 use crate::naive::{Naive, Order};
+
+pub use areas::Areas;
 
 /// Bounds of the engine that the deep phases reach.
 pub const MAX_OPEN_ORDERS: u32 = 220;
@@ -108,6 +114,10 @@ pub struct Workload {
     used_names: Vec<ClientOrderId>,
     deep_left: u32,
     count: u64,
+    areas: Areas,
+    /// None in a plain stream.
+    rules: Option<rules::Rules>,
+    pending: rules::Pending,
 }
 
 fn text<const N: usize>(text: &str) -> ShortText<N> {
@@ -119,8 +129,13 @@ fn step(mantissa: u64, scale: u8) -> Step {
 }
 
 impl Workload {
-    /// The stream of this seed.
+    /// The stream of this seed, with the whole rulebook.
     pub fn new(seed: u64) -> Self {
+        Self::with_areas(seed, Areas::ALL)
+    }
+
+    /// The stream of this seed, with these parts of the rulebook only.
+    pub fn with_areas(seed: u64, areas: Areas) -> Self {
         let mut rng = Rng::new(seed);
         let modes = match rng.below(4) {
             0 => SelfTradePrevention::ALL.to_vec(),
@@ -137,6 +152,7 @@ impl Workload {
             modes,
             first_poor_account: rng.pick(&[4, 5, 6]),
         };
+        let rules = rules::Rules::draw(&mut rng);
         let mut workload = Self {
             rng,
             profile,
@@ -147,8 +163,12 @@ impl Workload {
             used_names: Vec::new(),
             deep_left: 0,
             count: 0,
+            areas,
+            rules,
+            pending: rules::Pending::default(),
         };
         workload.prelude = workload.opening();
+        workload.prelude.retain(|command| areas.have(command));
         workload.prelude.reverse();
         workload
     }
@@ -177,7 +197,11 @@ impl Workload {
             // The greatest prices there are.
             (("BTC-UNIT", 1, 3), (step(1, 0), step(1, 0)), (1, max), 0, max - 20),
         ];
-        for ((symbol, base, quote), (tick_size, lot_size), (min, max), min_notional, middle) in listings {
+        // The smallest lots and notionals of one unit.
+        let tiny = (("BTC-WEI", 1, 4), (step(1, 10), step(1, 8)), (1, max), 0, 300);
+        let more = self.rules.is_some().then_some(tiny);
+        for listing in listings.into_iter().chain(more) {
+            let ((symbol, base, quote), (tick_size, lot_size), (min, max), min_notional, middle) = listing;
             self.middles.push(middle);
             commands.push(Command::ListInstrument(ListInstrument {
                 symbol: text(symbol),
@@ -190,7 +214,7 @@ impl Workload {
                 min_notional: Amount(min_notional),
             }));
         }
-        for instrument in 1..=5 {
+        for instrument in 1..=self.middles.len() as u32 {
             for group in [0, 1, 2] {
                 if self.rng.chance(700) {
                     commands.push(self.valid_fees(instrument, group));
@@ -211,6 +235,9 @@ impl Workload {
                     amount: Amount(amount),
                 }));
             }
+        }
+        if self.rules.is_some() {
+            commands.extend(self.opening_rules());
         }
         commands
     }
@@ -246,9 +273,17 @@ impl Workload {
     /// The next command and its time.
     pub fn next(&mut self, venue: &Naive) -> (i64, Command) {
         self.time_ns += self.rng.pick(&[0, 0, 1, 1000, 1_000_000_000]);
+        if let Some(rules) = self.rules.clone() {
+            self.time_ns += self.leap(&rules);
+        }
         let command = match self.prelude.pop() {
             Some(command) => command,
-            None => self.draw(venue),
+            None => loop {
+                let command = self.draw(venue);
+                if self.areas.have(&command) {
+                    break command;
+                }
+            },
         };
         (self.time_ns, command)
     }
@@ -271,6 +306,11 @@ impl Workload {
             let swung = self.middles[instrument] / 100 * percent;
             let moved = if self.rng.chance(100) { 1 << power } else { swung };
             self.middles[instrument] = moved.clamp(1, (1 << 53) - 1);
+        }
+        if let Some(rules) = self.rules.clone() {
+            if let Some(command) = self.draw_rules(venue, &rules) {
+                return command;
+            }
         }
         // A status other than open is not for long.
         for (index, instrument) in venue.instruments.iter().enumerate() {
@@ -332,6 +372,14 @@ impl Workload {
         if self.hostile() {
             return InstrumentId(self.rng.pick(&[0, venue.instruments.len() as u32 + 1, u32::MAX]));
         }
+        if self.rules.is_some() {
+            if let Some(instrument_id) = self.collecting(venue) {
+                return instrument_id;
+            }
+            if self.rng.chance(60) {
+                return InstrumentId(6);
+            }
+        }
         // Mostly one of the first two, so that their books are busy.
         InstrumentId(self.rng.pick(&[1, 1, 1, 2, 2, 3, 4, 5]))
     }
@@ -391,7 +439,7 @@ impl Workload {
 
     fn best(venue: &Naive, instrument_id: InstrumentId, side: Side) -> Option<i64> {
         let instrument = venue.instruments.get(instrument_id.index()?)?;
-        Some(instrument.half(side).first()?.price as i64)
+        Some(instrument.best(side)? as i64)
     }
 
     fn price(&mut self, venue: &Naive, instrument_id: InstrumentId, side: Side) -> i64 {
@@ -459,6 +507,14 @@ impl Workload {
     }
 
     fn new_order(&mut self, venue: &Naive) -> Command {
+        let mut order = self.plain_order(venue);
+        if let Some(rules) = self.rules.clone() {
+            order = self.with_terms(venue, order, &rules);
+        }
+        Command::NewOrder(order)
+    }
+
+    fn plain_order(&mut self, venue: &Naive) -> NewOrder {
         let account_id = self.account(venue);
         let instrument_id = self.instrument(venue);
         let side = self.side();
@@ -482,11 +538,11 @@ impl Workload {
             time_in_force,
             post_only,
             self_trade_prevention: self.mode(),
+            key_id: KeyId::NONE,
             price: PriceTicks(if limit { self.price(venue, instrument_id, side) } else { 0 }),
             quantity: Lots(if by_quote { 0 } else { self.quantity(venue, instrument_id, side) }),
             quote_quantity: Amount(if by_quote { self.quote_quantity(venue, instrument_id, side) } else { 0 }),
             client_order_id: self.client_order_id(venue),
-            key_id: KeyId::NONE,
             terms: None,
         };
         if self.deep_left > 0 && self.rng.chance(900) {
@@ -509,7 +565,7 @@ impl Workload {
                 _ => order.account_id = AccountId(self.rng.pick(&[0, 1, 99])),
             }
         }
-        Command::NewOrder(order)
+        order
     }
 
     /// How a cancel or a replace names its order: account, order_id, client_order_id.
@@ -569,6 +625,10 @@ impl Workload {
             _ => filled + self.quantity(venue, instrument_id, side).clamp(-1, 1 << 60),
         };
         let client_order_id = if self.rng.chance(400) { self.client_order_id(venue) } else { ClientOrderId::EMPTY };
+        let (trigger_price, display_quantity) = match self.rules {
+            Some(_) => self.replaced_terms(venue, order_id.0),
+            None => (PriceTicks(0), Lots(0)),
+        };
         Command::ReplaceOrder(ReplaceOrder {
             account_id,
             order_id,
@@ -576,8 +636,8 @@ impl Workload {
             client_order_id,
             price: PriceTicks(new_price),
             quantity: Lots(new_quantity),
-            trigger_price: PriceTicks(0),
-            display_quantity: Lots::ZERO,
+            trigger_price,
+            display_quantity,
         })
     }
 
@@ -665,14 +725,13 @@ impl Workload {
     }
 
     fn set_trading_status(&mut self) -> Command {
+        use TradingStatus as S;
+        // A plain stream has no auctions.
+        let plain = self.rng.pick(&[S::Open, S::PostOnly, S::CancelOnly, S::Halted]);
+        let status = if self.rules.is_some() { self.rng.pick(S::ALL) } else { plain };
         Command::SetTradingStatus(SetTradingStatus {
             scope: InstrumentScope::Instrument(InstrumentId(self.rng.pick(&[1, 1, 2, 3, 4, 5, 0, 9_999]))),
-            status: self.rng.pick(&[
-                TradingStatus::Open,
-                TradingStatus::PostOnly,
-                TradingStatus::CancelOnly,
-                TradingStatus::Halted,
-            ]),
+            status,
             reason: StatusReason::Requested,
             end_time_ns: 0,
         })

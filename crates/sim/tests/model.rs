@@ -1,18 +1,27 @@
-//! The naive model on its own: it keeps its invariants after every command of the workload.
+//! The naive model on its own: it keeps its invariants after every command of the workload, which has commands of every
+//! kind.
 
 use beurs_sim::differential::Coverage;
 use beurs_sim::naive::Naive;
 use beurs_sim::workload::{Workload, MAX_OPEN_ORDERS, MAX_OPEN_ORDERS_PER_ACCOUNT};
 
+/// How many kinds of commands there are.
+const COMMANDS: usize = 34;
+
 #[test]
 fn model_keeps_its_invariants() {
     let mut coverage = Coverage::default();
-    for seed in 1..=8 {
+    let mut kinds = Vec::new();
+    for seed in 1..=24 {
         let mut naive = Naive::new(MAX_OPEN_ORDERS, MAX_OPEN_ORDERS_PER_ACCOUNT);
         let mut workload = Workload::new(seed);
         let mut events = Vec::new();
         for sequence in 1..=6_000 {
             let (time, command) = workload.next(&naive);
+            let kind = std::mem::discriminant(&command);
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
             let before = naive.snapshot();
             events.clear();
             let accepted = naive.apply(sequence, time, &command, &mut events);
@@ -26,6 +35,7 @@ fn model_keeps_its_invariants() {
             coverage.note(&command, &events);
         }
     }
+    assert_eq!(kinds.len(), COMMANDS, "the workload has every command");
     for ((what, which), count) in &coverage.seen {
         println!("{what:>15} {which:<28} {count}");
     }

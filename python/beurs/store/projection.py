@@ -11,6 +11,7 @@ the database again.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, NamedTuple
@@ -18,7 +19,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from beurs.records import EventKind, amounts
+from beurs import engine
+from beurs.records import ORDER_EVENTS, EventKind, amounts
 from beurs.store.candles import INTERVALS, CandleValues, fold, minute_candles
 from beurs.store.models import EXTERNAL_ACCOUNT_CODE, EXTERNAL_ACCOUNT_ID, VENUE_ACCOUNT_ID
 from beurs.store.status import STATUS_KINDS, StatusValues
@@ -90,6 +92,7 @@ class Rows:
     balances: list[Row] = field(default_factory=list)
     ledger_entries: list[Row] = field(default_factory=list)
     candles: list[Row] = field(default_factory=list)
+    changes: list[Row] = field(default_factory=list)
 
 
 def _words(enum: type[WireEnum]) -> npt.NDArray[np.object_]:
@@ -130,7 +133,7 @@ _WITHOUT_ROWS: Final = (
     EventKind.SETTING_CHANGED,
     EventKind.ADMINISTERED,
 )
-"""What leaves no rows of its own: the orders and the money that it concerns have events of their own."""
+"""What leaves no rows of its own: orders and money have events of their own, settings are facts of a change."""
 
 
 def public_trades(executions: Events) -> npt.NDArray[np.bool_]:
@@ -138,6 +141,9 @@ def public_trades(executions: Events) -> npt.NDArray[np.bool_]:
     liquidity = executions["liquidity"]
     one = (liquidity == TAKER) | ((liquidity == AUCTION) & (executions["side"] == BUY))
     return np.asarray((executions["exec_type"] == TRADE) & one)
+
+
+_IN_EVERY_EVENT: Final = ("sequence", "event_time_ns", "event_index")
 
 
 class Projection:
@@ -197,6 +203,10 @@ class Projection:
         if bool(np.any(is_terms)):
             rows.order_terms = _order_terms(events[is_terms])
             self.partners.update(_partners(events[kinds == EventKind.ORDER_LIST_STATUS], rows))
+        administered = kinds == EventKind.ADMINISTERED
+        if bool(np.any(administered)):
+            of_staff = np.isin(sequences, sequences[administered]) & ~np.isin(kinds, ORDER_EVENTS)
+            rows.changes = _changes(events[of_staff])
         changed: set[tuple[int, int]] = set()
         if len(executions):
             self._apply_orders(executions, rows, changed)
@@ -214,14 +224,16 @@ class Projection:
         """The events that are rare, one by one."""
         corrections = events[events["kind"] == EventKind.TRADE_CORRECTED]
         # By sequence: the postings of a correction come before it, in the same command.
-        corrected = dict(zip(corrections["sequence"].tolist(), corrections["trade_id"].tolist(), strict=True))
+        corrected: dict[int, int] = dict(
+            zip(corrections["sequence"].tolist(), corrections["trade_id"].tolist(), strict=True)
+        )
         lists: dict[int, Row] = {}
         for event, amount in zip(events, amounts(events, "amount").tolist(), strict=True):
             kind = int(event["kind"])
             if kind == EventKind.POSTED:
                 sequence, time_ns = int(event["sequence"]), int(event["event_time_ns"])
                 account_id, asset_id = int(event["account_id"]), int(event["asset_id"])
-                if sequence in corrected:
+                if sequence in corrected:  # The money goes from one account to another, not to the world outside.
                     trade_id = corrected[sequence]
                     postings.append((sequence, time_ns, account_id, asset_id, amount, "correction", trade_id, None))
                     continue
@@ -263,15 +275,8 @@ class Projection:
                 )
             elif kind == EventKind.TRADE_CORRECTED:
                 names = ("sequence", "event_time_ns", "trade_id", "instrument_id", "account_id", "counter_order_id")
-                new_price = int(event["last_price"]) or None
-                rows.trade_corrections.append(
-                    (
-                        *(int(event[name]) for name in names),
-                        int(event["price"]),
-                        new_price,
-                        int(event["quantity"]),
-                    )
-                )
+                values = (*names, "price", "last_price", "quantity")
+                rows.trade_corrections.append(tuple(int(event[name]) for name in values))
             else:
                 raise ValueError(f"event of unknown kind {kind}")
         rows.order_lists = list(lists.values())
@@ -524,6 +529,20 @@ def pairs(lists: Iterable[Iterable[int]]) -> dict[int, int]:
         *_, first, second = sorted(order_ids)
         partners[first], partners[second] = second, first
     return partners
+
+
+def _changes(events: Events) -> list[Row]:
+    """The rows of commands of staff: who and why come first, then the facts."""
+    rows: list[Row] = []
+    facts: list[dict[str, Any]] = []
+    for event in engine.decode_events(events.tobytes()):
+        fields = event.as_dict()
+        if fields["kind"] == "administered":
+            facts = []
+            rows.append((fields["sequence"], fields["event_time_ns"], fields["actor"], fields["note"], facts))
+        else:
+            facts.append({name: value for name, value in fields.items() if name not in _IN_EVERY_EVENT})
+    return [(*row[:-1], json.dumps(row[-1])) for row in rows]
 
 
 def _sequence_of(posting: Row) -> int:

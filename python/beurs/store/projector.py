@@ -36,6 +36,7 @@ from beurs.store.models import (
     Balance,
     Base,
     Candle,
+    Change,
     FeeSchedule,
     Fill,
     Instrument,
@@ -108,6 +109,7 @@ WRITERS: Final = {
     "ledger_entries": _writer(LedgerEntry, keep=True),
     "balances": _writer(Balance),
     "candles": _writer(Candle),
+    "changes": _writer(Change, keep=True),
 }
 """One for every table of :class:`Rows`; their columns are those of the models, in the same order."""
 

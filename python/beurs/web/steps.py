@@ -98,10 +98,7 @@ def corrected(instrument: Instrument, correction: Any) -> dict[str, Any]:
     if correction is None:
         return {"busted": False, "corrected_price": None}
     new_price = correction.new_price
-    return {
-        "busted": new_price is None,
-        "corrected_price": None if new_price is None else price_text(instrument, new_price),
-    }
+    return {"busted": new_price == 0, "corrected_price": price_text(instrument, new_price) if new_price else None}
 
 
 def quantity_text(instrument: Instrument, quantity_lots: int) -> str:

@@ -1,4 +1,4 @@
-"""The wider rulebook: terms of orders, order lists, auctions, corrected trades, why an instrument has its status."""
+"""The wider rulebook: terms of orders, order lists, auctions, why an instrument has its status."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -76,21 +76,6 @@ def upgrade() -> None:
         sa.Column("updated_time_ns", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("list_id"),
     )
-    op.create_table(
-        "trade_corrections",
-        sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("event_time_ns", sa.BigInteger(), nullable=False),
-        sa.Column("trade_id", sa.BigInteger(), nullable=False),
-        sa.Column("instrument_id", sa.Integer(), nullable=False),
-        sa.Column("buyer_account_id", sa.BigInteger(), nullable=False),
-        sa.Column("seller_account_id", sa.BigInteger(), nullable=False),
-        sa.Column("price", sa.BigInteger(), nullable=False),
-        sa.Column("new_price", sa.BigInteger(), nullable=True),
-        sa.Column("quantity", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("sequence"),
-    )
-    op.create_index("ix_trade_corrections_trade", "trade_corrections", ["trade_id", "sequence"])
-
     for name, kind in _INSTRUMENT_COLUMNS:
         default = "requested" if name == "status_reason" else None
         op.add_column("instruments", sa.Column(name, kind, nullable=default is None, server_default=default))
@@ -124,7 +109,6 @@ def downgrade() -> None:
     with op.batch_alter_table("instruments") as instruments:
         for name, _ in reversed(_INSTRUMENT_COLUMNS):
             instruments.drop_column(name)
-    op.drop_table("trade_corrections")
     op.drop_table("order_lists")
     op.drop_table("order_terms")
     op.drop_column("orders", "displayed_quantity")

@@ -1,30 +1,56 @@
-//! A second implementation of `docs/concepts/engine.md`, written from the document alone: sorted vectors, linear
-//! searches, 128-bit integers, no index and no running total. It is slow and meant to be read.
+//! A second implementation of `docs/concepts/engine.md` and `docs/concepts/rulebook.md`, written from the documents
+//! alone: sorted vectors, linear searches, 128-bit integers, no index and no running total. It is slow and meant to be read.
 //!
 //! It shares with the engine the commands, the events, the reject reasons and the field types, and nothing else. What
 //! the engine keeps as a sum (held money, open orders of an account) is counted here each time; what the engine finds
-//! by walking the book and then does by matching is planned here once ([`meetings`]) and then carried out.
+//! by walking the book and then does by matching is planned here on a copy of it and then carried out.
 //!
-//! Invariants, checked by [`Naive::check_invariants`]: each half of a book is in priority, best price first and then
-//! oldest; the two halves do not cross; every open order has leaves; per asset the balances sum to what was issued; no
-//! balance holds more than it has, and none is negative.
+//! This file has the state, the commands that plain orders need, and what everything else shares. Each section of the
+//! rulebook that adds to it has a file of its own.
+//!
+//! Invariants, checked by [`Naive::check_invariants`]: each half of a book is in priority, best price first, displayed
+//! before hidden, and then oldest; while there is continuous trading the two halves do not cross and no waiting order's
+//! condition is met; an order is in the book or waits, never both; every open order has leaves; an iceberg shows no
+//! more than its display quantity; of an OCO pair at most one order has traded; per asset the balances sum to what was
+//! issued; no balance holds more than it has, and none is negative.
+
+mod auction;
+mod bands;
+mod conditional;
+mod corrections;
+mod fees;
+mod lists;
+mod matching;
+mod pegs;
+mod positions;
+mod risk;
+mod schedule;
+mod settings;
+mod status;
+mod terms;
+mod timers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use beurs_engine::command::{
-    AddAsset, CancelOrder, Command, Deposit, InstrumentScope, ListInstrument, MassCancel, NewOrder, OpenAccount,
-    ReplaceOrder, SetAccountGroup, SetFees, SetTradingStatus, Withdraw,
+    feature, AddAsset, CancelOrder, Command, Deposit, ListInstrument, MassCancel, NewOrder, OpenAccount, ReplaceOrder,
+    SetAccountGroup, SetFees, Terms, Withdraw,
 };
 use beurs_engine::event::{
     AccountGroupSet, AccountOpened, AssetAdded, Event, ExecutionReport, FeesSet, InstrumentListed, MassCanceled,
-    Posted, Rejected, TradingStatusSet,
+    Posted, Rejected,
 };
 use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{
-    AccountId, Amount, AssetId, CancelReason, ClientOrderId, ExecType, InstrumentId, KeyId, Liquidity, Lots, OrderId,
-    OrderStatus, OrderType, PriceTicks, SelfTradePrevention, Side, Step, TimeInForce, TradeId, TradingStatus,
+    AccountId, AccountMode, Amount, AssetId, CancelReason, ClientOrderId, ExecType, InstrumentId, KeyId, Liquidity,
+    Lots, OrderId, OrderStatus, OrderType, PriceTicks, SelfTradePrevention, Side, Step, TimeInForce, TradeId,
+    TradingStatus,
 };
 use sha2::{Digest, Sha256};
+
+use conditional::Waits;
+use lists::OrderList;
+use matching::Matching;
 
 const MAX_TICKS_OR_LOTS: i128 = 9_007_199_254_740_991; // 2^53 - 1
 const MAX_NOTIONAL: i128 = 1_000_000_000_000_000_000_000_000_000_000; // 10^30
@@ -33,6 +59,9 @@ const MILLION: i128 = 1_000_000;
 /// How many client_order_ids of closed orders an account remembers.
 pub const REMEMBERED_IDS: usize = 10_000;
 const VENUE: u32 = 1;
+/// How many conditional orders may trigger in one command, unless it is set.
+const MAX_TRIGGERS: u32 = 1_000;
+const DAY_NS: i128 = 86_400_000_000_000;
 
 /// A mistake the model can be told to make, so that a test can show that the comparison would notice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,10 +83,29 @@ pub struct Naive {
     event_time_ns: i64,
     last_order_id: u64,
     last_trade_id: u64,
+    last_list_id: u64,
     assets: Vec<Asset>,
     pub(crate) instruments: Vec<Instrument>,
     accounts: Vec<Account>,
+    /// Open orders that are in no book: they wait for a price, or for another order of their list. In the order in
+    /// which they began to.
+    waiting: Vec<Order>,
+    /// Lists that have open orders.
+    lists: Vec<OrderList>,
+    /// Account to when its orders are canceled.
+    deadlines: BTreeMap<u32, i64>,
+    pub(crate) risk: risk::Risk,
+    pub(crate) corrections: corrections::Corrections,
+    generator: schedule::Generator,
     defect: Option<Defect>,
+
+    // Only while a command is applied:
+    /// Lists whose first order was filled in this execution.
+    released: Vec<u64>,
+    /// The first and the last price that this execution has traded at.
+    traded: Option<(i128, i128)>,
+    /// An order would have traded beyond a band, for which there is an auction yet to begin.
+    band_reached: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -70,6 +118,7 @@ struct Asset {
 #[derive(Clone, Debug)]
 pub(crate) struct Instrument {
     pub(crate) symbol: String,
+    pub(crate) group: u16,
     pub(crate) base: u32,
     pub(crate) quote: u32,
     pub(crate) tick_size: Step,
@@ -78,7 +127,15 @@ pub(crate) struct Instrument {
     pub(crate) max_quantity: i128,
     pub(crate) min_notional: i128,
     pub(crate) status: TradingStatus,
+    /// 0 before the first trade.
     pub(crate) last_price: i128,
+    /// 0 before it is set.
+    pub(crate) mark_price: i128,
+    pub(crate) features: u32,
+    pub(crate) max_triggers: u32,
+    pub(crate) matching: Matching,
+    /// Account to its weight.
+    pub(crate) lead_market_makers: BTreeMap<u32, i128>,
     /// Group to (maker_ppm, taker_ppm).
     pub(crate) fees: BTreeMap<u16, (i128, i128)>,
     pub(crate) lot_units: i128,
@@ -87,16 +144,27 @@ pub(crate) struct Instrument {
     pub(crate) bids: Vec<Order>,
     /// In priority.
     pub(crate) asks: Vec<Order>,
+    pub(crate) session: status::Session,
+    pub(crate) bands: bands::Bands,
+    pub(crate) schedule: schedule::Schedule,
+    pub(crate) fee_rules: fees::FeeRules,
 }
 
 #[derive(Clone, Debug)]
 struct Account {
     code: String,
     group: u16,
+    /// 0 for none.
+    trade_group: u32,
     /// Asset to total.
     totals: BTreeMap<u32, i128>,
     /// Hashes of the client_order_ids of closed orders, oldest first.
     remembered: Vec<u64>,
+    mode: AccountMode,
+    /// What it has in each instrument.
+    positions: BTreeMap<u32, positions::Position>,
+    /// Its notional by asset and UTC day.
+    volumes: BTreeMap<(u32, i128), i128>,
 }
 
 #[derive(Clone, Debug)]
@@ -109,35 +177,39 @@ pub(crate) struct Order {
     pub(crate) time_in_force: TimeInForce,
     pub(crate) post_only: bool,
     pub(crate) self_trade_prevention: SelfTradePrevention,
+    pub(crate) key_id: KeyId,
+    /// The present limit; 0 for orders without one.
     pub(crate) price: i128,
+    /// Pegged orders: the worst price that they may have; 0 for others.
+    pub(crate) worst_price: i128,
+    /// Market orders that wait for an auction: the price that a buy holds at; 0 for others.
+    pub(crate) auction_bound: i128,
     pub(crate) quantity: i128,
     pub(crate) quote_quantity: i128,
     pub(crate) quote_left: i128,
     pub(crate) filled: i128,
     pub(crate) leaves: i128,
+    /// What the book shows of it; 0 if it is not there, or hidden.
+    pub(crate) displayed: i128,
+    /// It set the best price of its side, and has stayed at it.
+    pub(crate) top: bool,
     pub(crate) maker_ppm: i128,
     pub(crate) taker_ppm: i128,
     pub(crate) carry: i128,
+    /// The most that it pays in fees in all; 0 for no such bound.
+    pub(crate) fee_cap: i128,
+    /// What it has paid in fees, rebates taken off.
+    pub(crate) fees_paid: i128,
     pub(crate) client_order_id: ClientOrderId,
+    pub(crate) terms: Terms,
+    pub(crate) waits: Waits,
+    /// Its list; 0 for none.
+    pub(crate) list: u64,
+    /// It is one of an OCO pair.
+    pub(crate) pair: bool,
 }
 
 impl Order {
-    fn by_quote(&self) -> bool {
-        self.quote_quantity != 0
-    }
-
-    fn can_rest(&self) -> bool {
-        self.order_type == OrderType::Limit && self.time_in_force == TimeInForce::Gtc
-    }
-
-    fn accepts(&self, price: i128) -> bool {
-        self.order_type == OrderType::Market
-            || match self.side {
-                Side::Buy => price <= self.price,
-                Side::Sell => price >= self.price,
-            }
-    }
-
     /// Nothing of it is left to trade.
     fn complete(&self) -> bool {
         if self.by_quote() {
@@ -163,76 +235,8 @@ impl Order {
     }
 }
 
-/// What happens between a taker and one maker.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Meeting {
-    Trade { maker: u64, price: i128, quantity: i128 },
-    CancelMaker { maker: u64 },
-    CancelTaker,
-    CancelBoth { maker: u64 },
-    Decrement { maker: u64, quantity: i128 },
-}
-
-/// Whom the taker meets, in order, if it is matched against `makers` (the other half of the book, in priority). A maker
-/// is met at most once, as after that it is gone or the taker is.
-fn meetings(makers: &[Order], taker: &Order, tick_lot_units: i128) -> Vec<Meeting> {
-    let mut plan = Vec::new();
-    let mut leaves = taker.leaves;
-    let mut quote_left = taker.quote_left;
-    for maker in makers {
-        if !taker.accepts(maker.price) {
-            break;
-        }
-        let wanted = if taker.by_quote() { quote_left / (maker.price * tick_lot_units) } else { leaves };
-        let quantity = maker.leaves.min(wanted);
-        if quantity == 0 {
-            break;
-        }
-        let (maker_id, own) = (maker.order_id, maker.account == taker.account);
-        match taker.self_trade_prevention {
-            SelfTradePrevention::ExpireTaker if own => {
-                plan.push(Meeting::CancelTaker);
-                break;
-            }
-            SelfTradePrevention::ExpireMaker if own => plan.push(Meeting::CancelMaker { maker: maker_id }),
-            SelfTradePrevention::ExpireBoth if own => {
-                plan.push(Meeting::CancelBoth { maker: maker_id });
-                break;
-            }
-            SelfTradePrevention::Decrement if own && taker.by_quote() => {
-                plan.push(Meeting::CancelTaker);
-                break;
-            }
-            SelfTradePrevention::Decrement if own => {
-                plan.push(Meeting::Decrement { maker: maker_id, quantity });
-                leaves -= quantity;
-            }
-            _ => {
-                plan.push(Meeting::Trade { maker: maker_id, price: maker.price, quantity });
-                leaves -= quantity;
-                quote_left -= quantity * maker.price * tick_lot_units;
-                if quantity < maker.leaves {
-                    break; // It stays, and nobody behind it is reached.
-                }
-            }
-        }
-    }
-    plan
-}
-
-fn traded_lots(plan: &[Meeting]) -> i128 {
-    plan.iter().map(|meeting| if let Meeting::Trade { quantity, .. } = meeting { *quantity } else { 0 }).sum()
-}
-
 fn ceil_div(a: i128, b: i128) -> i128 {
     a.div_euclid(b) + i128::from(a.rem_euclid(b) != 0)
-}
-
-/// The fee of one fill, and the order's carry after it.
-fn fee(notional: i128, ppm: i128, carry: i128) -> (i128, i128) {
-    let due = ppm * notional - carry;
-    let fee = ceil_div(due, MILLION);
-    (fee, MILLION * fee - due)
 }
 
 fn fnv1a(account: u32, text: &[u8]) -> u64 {
@@ -268,29 +272,50 @@ fn refuse(when: bool, reason: RejectReason) -> Result<(), RejectReason> {
     }
 }
 
-fn rejected(command: &Command, reason: RejectReason) -> Event {
-    let mut rejected = Rejected {
+/// The refusal of a command that names nothing.
+fn bare_rejected(reason: RejectReason) -> Rejected {
+    Rejected {
         reason,
         account_id: AccountId::NONE,
         instrument_id: InstrumentId::NONE,
         order_id: OrderId::NONE,
         client_order_id: ClientOrderId::EMPTY,
-    };
+    }
+}
+
+fn new_order_rejected(c: &NewOrder, reason: RejectReason) -> Rejected {
+    Rejected {
+        account_id: c.account_id,
+        instrument_id: c.instrument_id,
+        client_order_id: c.client_order_id,
+        ..bare_rejected(reason)
+    }
+}
+
+fn cancel_rejected(c: &CancelOrder, reason: RejectReason) -> Rejected {
+    Rejected {
+        account_id: c.account_id,
+        order_id: c.order_id,
+        client_order_id: c.client_order_id,
+        ..bare_rejected(reason)
+    }
+}
+
+fn rejected(command: &Command, reason: RejectReason) -> Rejected {
+    let mut rejected = bare_rejected(reason);
     match command {
-        Command::NewOrder(c) => {
-            rejected.account_id = c.account_id;
-            rejected.instrument_id = c.instrument_id;
-            rejected.client_order_id = c.client_order_id;
-        }
-        Command::CancelOrder(c) => {
-            rejected.account_id = c.account_id;
-            rejected.order_id = c.order_id;
-            rejected.client_order_id = c.client_order_id;
-        }
+        Command::NewOrder(c) => return new_order_rejected(c, reason),
+        Command::CancelOrder(c) => return cancel_rejected(c, reason),
         Command::ReplaceOrder(c) => {
             rejected.account_id = c.account_id;
             rejected.order_id = c.order_id;
             rejected.client_order_id = c.original_client_order_id;
+        }
+        Command::NewOrderList(c) => {
+            if let Some(first) = c.orders.first() {
+                rejected.account_id = first.account_id;
+                rejected.instrument_id = first.instrument_id;
+            }
         }
         Command::MassCancel(c) => {
             rejected.account_id = c.account_id;
@@ -300,14 +325,13 @@ fn rejected(command: &Command, reason: RejectReason) -> Event {
         Command::Withdraw(c) => rejected.account_id = c.account_id,
         Command::SetAccountGroup(c) => rejected.account_id = c.account_id,
         Command::SetFees(c) => rejected.instrument_id = c.instrument_id,
-        Command::SetTradingStatus(c) => {
-            if let InstrumentScope::Instrument(instrument_id) = c.scope {
-                rejected.instrument_id = instrument_id;
-            }
+        Command::CancelReplace(c) => {
+            return Rejected { instrument_id: c.new_order.instrument_id, ..cancel_rejected(&c.cancel, reason) };
         }
-        _ => {}
+        Command::Administer(c) => return self::rejected(&c.command, reason),
+        other => status::name_rejected(other, &mut rejected),
     }
-    Event::Rejected(rejected)
+    rejected
 }
 
 /// A report of the order as it stands. The callers change what differs.
@@ -325,13 +349,13 @@ fn report(order: &Order, exec_type: ExecType, hold: i128) -> ExecutionReport {
         post_only: order.post_only,
         self_trade_prevention: order.self_trade_prevention,
         cancel_reason: CancelReason::None,
-        key_id: KeyId::NONE,
+        key_id: order.key_id,
         price: PriceTicks(order.price as i64),
         quantity: Lots(order.quantity as i64),
         quote_quantity: Amount(order.quote_quantity),
         filled_quantity: Lots(order.filled as i64),
         leaves_quantity: Lots(order.leaves as i64),
-        displayed_quantity: Lots::ZERO,
+        displayed_quantity: Lots(order.displayed as i64),
         hold: Amount(hold),
         trade_id: TradeId::NONE,
         last_price: PriceTicks(0),
@@ -348,6 +372,7 @@ fn canceled(order: &Order, reason: CancelReason) -> Event {
         status: OrderStatus::Canceled,
         cancel_reason: reason,
         leaves_quantity: Lots(0),
+        displayed_quantity: Lots(0),
         ..report(order, ExecType::Canceled, 0)
     })
 }
@@ -375,16 +400,16 @@ impl Instrument {
         price * quantity > MAX_NOTIONAL / self.tick_lot_units
     }
 
+    /// What an order holds on its own: if it is open, or is being executed.
     pub(crate) fn hold(&self, order: &Order) -> i128 {
-        if !order.can_rest() {
-            return 0;
-        }
-        match order.side {
-            Side::Buy => {
-                let notional = self.notional(order.price, order.leaves);
-                notional + ceil_div(order.worst_ppm() * notional - order.carry, MILLION).max(0)
-            }
-            Side::Sell => order.leaves * self.lot_units,
+        let amount = self.rested_hold(order);
+        match order.waits {
+            Waits::List => 0,
+            Waits::No if order.can_rest() => amount,
+            Waits::No => 0,
+            _ if order.by_quote() => 0,
+            _ if order.has_price() || order.side == Side::Sell => amount,
+            _ => 0,
         }
     }
 
@@ -394,19 +419,11 @@ impl Instrument {
             Side::Sell => self.base,
         }
     }
-
-    fn would_match(&self, side: Side, price: i128) -> bool {
-        self.half(side.opposite()).first().is_some_and(|best| match side {
-            Side::Buy => best.price <= price,
-            Side::Sell => best.price >= price,
-        })
-    }
 }
 
 impl Naive {
     /// The venue before the first command: nothing but account 1, `venue`.
     pub fn new(max_open_orders: u32, max_open_orders_per_account: u32) -> Self {
-        let venue = Account { code: "venue".into(), group: 0, totals: BTreeMap::new(), remembered: Vec::new() };
         Self {
             max_open_orders: max_open_orders as usize,
             max_open_orders_per_account: max_open_orders_per_account as usize,
@@ -414,10 +431,20 @@ impl Naive {
             event_time_ns: 0,
             last_order_id: 0,
             last_trade_id: 0,
+            last_list_id: 0,
             assets: Vec::new(),
             instruments: Vec::new(),
-            accounts: vec![venue],
+            accounts: vec![Account::new("venue", 0)],
+            waiting: Vec::new(),
+            lists: Vec::new(),
+            deadlines: BTreeMap::new(),
+            risk: risk::Risk::default(),
+            corrections: corrections::Corrections::default(),
+            generator: schedule::Generator::default(),
             defect: None,
+            released: Vec::new(),
+            traded: None,
+            band_reached: false,
         }
     }
 
@@ -433,6 +460,22 @@ impl Naive {
         assert!(event_time_ns >= self.event_time_ns, "time never goes backwards");
         self.sequence = sequence;
         self.event_time_ns = event_time_ns;
+        let result = self.carry_out_command(command, events);
+        assert!(self.released.is_empty() && !self.band_reached, "nothing is left to do");
+        self.traded = None;
+        match result {
+            Ok(()) => {
+                self.end_of_command(events);
+                true
+            }
+            Err(refusal) => {
+                events.push(Event::Rejected(refusal));
+                false
+            }
+        }
+    }
+
+    pub(crate) fn carry_out_command(&mut self, command: &Command, events: &mut Vec<Event>) -> Result<(), Rejected> {
         let result = match command {
             Command::NewOrder(c) => self.new_order(c, events),
             Command::CancelOrder(c) => self.cancel_order(c, events),
@@ -446,290 +489,147 @@ impl Naive {
             Command::SetAccountGroup(c) => self.set_account_group(c, events),
             Command::SetFees(c) => self.set_fees(c, events),
             Command::SetTradingStatus(c) => self.set_trading_status(c, events),
-            // What the engine does not do yet either.
-            _ => Err(RejectReason::OrderTypeNotAllowed),
+            Command::CancelReplace(c) => return self.cancel_replace(c, events),
+            Command::NewOrderList(c) => self.new_order_list(c, events),
+            Command::CancelAllAfter(c) => self.cancel_all_after(c, events),
+            Command::AdvanceTime => {
+                self.advance_time(events);
+                Ok(())
+            }
+            Command::SetMarkPrice(c) => self.set_mark_price(c, events),
+            Command::SetInstrumentGroup(c) => self.set_instrument_group(c, events),
+            Command::SetMatching(c) => self.set_matching(c, events),
+            Command::SetLeadMarketMaker(c) => self.set_lead_market_maker(c, events),
+            Command::SetFeatures(c) => self.set_features(c, events),
+            Command::SetTradeGroup(c) => self.set_trade_group(c, events),
+            Command::SetPriceBands(c) => self.set_price_bands(c, events),
+            Command::SetSchedule(c) => self.set_schedule(c, events),
+            Command::SetRandomSeed(c) => self.set_random_seed(c, events),
+            Command::SetRiskLimits(c) => self.set_risk_limits(c, events),
+            Command::SetAccountMode(c) => self.set_account_mode(c, events),
+            Command::KillSwitch(c) => self.kill_switch(c, events),
+            Command::SetFeeTier(c) => self.set_fee_tier(c, events),
+            Command::SetFeePromotion(c) => self.set_fee_promotion(c, events),
+            Command::SetFeeCap(c) => self.set_fee_cap(c, events),
+            Command::BustTrade(c) => self.bust_trade(c, events),
+            Command::AdjustTrade(c) => self.adjust_trade(c, events),
+            Command::Administer(c) => return self.administer(c, events),
         };
-        if let Err(reason) = result {
-            events.push(rejected(command, reason));
-        }
-        result.is_ok()
+        result.map_err(|reason| rejected(command, reason))
     }
 
     // Orders
 
     fn new_order(&mut self, c: &NewOrder, events: &mut Vec<Event>) -> Result<(), RejectReason> {
-        use RejectReason as R;
-        let limit = c.order_type == OrderType::Limit;
-        let market = c.order_type == OrderType::Market;
-        let by_quote = c.quote_quantity.0 != 0;
-        let (price, quantity) = (i128::from(c.price.0), i128::from(c.quantity.0));
-
-        refuse(!self.has_account(c.account_id), R::UnknownAccount)?;
-        refuse(!self.has_instrument(c.instrument_id), R::UnknownInstrument)?;
-        let instrument = &self.instruments[c.instrument_id.0 as usize - 1];
-        refuse(instrument.status == TradingStatus::Halted, R::InstrumentHalted)?;
-        refuse(instrument.status == TradingStatus::CancelOnly, R::InstrumentCancelOnly)?;
-        refuse(instrument.status == TradingStatus::PostOnly && !c.post_only, R::InstrumentPostOnly)?;
-        refuse(self.client_order_id_used(c.account_id, &c.client_order_id), R::DuplicateClientOrderId)?;
-        refuse(market && c.time_in_force == TimeInForce::Gtc, R::InvalidTimeInForce)?;
-        refuse(market && by_quote && c.time_in_force != TimeInForce::Ioc, R::InvalidTimeInForce)?;
-        refuse(c.post_only && !(limit && c.time_in_force == TimeInForce::Gtc), R::InvalidPostOnly)?;
-        refuse(market && price != 0, R::PriceNotAllowed)?;
-        refuse(limit && !(1..=MAX_TICKS_OR_LOTS).contains(&price), R::InvalidPrice)?;
-        refuse(by_quote && (limit || quantity != 0), R::QuoteQuantityNotAllowed)?;
-        if by_quote {
-            refuse(c.quote_quantity.0 < 1, R::InvalidQuantity)?;
-        } else {
-            refuse(!(1..=MAX_TICKS_OR_LOTS).contains(&quantity), R::InvalidQuantity)?;
-            refuse(quantity < instrument.min_quantity, R::QuantityBelowMinimum)?;
-            refuse(quantity > instrument.max_quantity, R::QuantityAboveMaximum)?;
-        }
-        if limit || by_quote {
-            refuse(limit && instrument.notional_overflows(price, quantity), R::NotionalOverflow)?;
-            let notional = if by_quote { c.quote_quantity.0 } else { instrument.notional(price, quantity) };
-            refuse(notional > MAX_NOTIONAL, R::NotionalOverflow)?;
-            refuse(notional < instrument.min_notional, R::NotionalBelowMinimum)?;
-        }
-
-        let (maker_ppm, taker_ppm) = self.fees_of(c.account_id, instrument);
-        let order = Order {
-            order_id: self.last_order_id + 1,
-            account: c.account_id.0,
-            instrument: c.instrument_id.0,
-            side: c.side,
-            order_type: c.order_type,
-            time_in_force: c.time_in_force,
-            post_only: c.post_only,
-            self_trade_prevention: c.self_trade_prevention,
-            price,
-            quantity,
-            quote_quantity: c.quote_quantity.0,
-            quote_left: c.quote_quantity.0,
-            filled: 0,
-            leaves: quantity,
-            maker_ppm,
-            taker_ppm,
-            carry: 0,
-            client_order_id: c.client_order_id,
-        };
-        let mut plan = meetings(instrument.half(c.side.opposite()), &order, instrument.tick_lot_units);
-        let killed = c.time_in_force == TimeInForce::Fok && traded_lots(&plan) < quantity;
-        if killed {
-            plan.clear();
-        }
-
-        refuse(order.can_rest() && self.too_many_open_orders(c.account_id), R::TooManyOpenOrders)?;
-        refuse(c.post_only && instrument.would_match(c.side, price), R::PostOnlyWouldMatch)?;
-        let asset = instrument.hold_asset(c.side);
-        let needed = Self::needed_for(instrument, &order, &plan);
-        refuse(needed > self.available(c.account_id.0, asset), R::InsufficientFunds)?;
-
-        self.last_order_id += 1;
-        events.push(Event::Execution(report(&order, ExecType::New, self.hold(&order))));
-        if killed {
-            self.cancel(&order, CancelReason::FillOrKill, events);
-        } else {
-            self.carry_out(order, &plan, events);
-        }
+        let order = self.check_new_order(c)?;
+        self.accept(order, events);
         Ok(())
     }
 
-    fn fees_of(&self, account_id: AccountId, instrument: &Instrument) -> (i128, i128) {
-        let group = self.accounts[account_id.0 as usize - 1].group;
-        let fees = instrument.fees.get(&group).or_else(|| instrument.fees.get(&0));
-        fees.copied().unwrap_or((0, 0))
+    /// All checks of a new order on its own. Gives it as it will enter.
+    pub(crate) fn check_new_order(&self, c: &NewOrder) -> Result<Order, RejectReason> {
+        let mut order = self.check_fields(c)?;
+        self.check_market(&mut order)?;
+        Ok(order)
     }
 
-    fn too_many_open_orders(&self, account_id: AccountId) -> bool {
-        let own = self.open_orders().filter(|order| order.account == account_id.0).count();
+    /// The checks of a new order against its market and its account: reasons from 381 on. One that waits for another is looked at when it is released.
+    pub(crate) fn check_market(&self, order: &mut Order) -> Result<(), RejectReason> {
+        use RejectReason as R;
+        let instrument = self.instrument(order.instrument);
+        if order.waits != Waits::List {
+            if order.has_limit() {
+                instrument.check_bands(order.price)?;
+            }
+            self.check_risk(order, None)?;
+        }
+        refuse(order.is_market_to_limit() && order.price == 0, R::NoReferencePrice)?;
+        if order.is_pegged() {
+            order.price = instrument.peg_price(order).ok_or(R::NoReferencePrice)?;
+        }
+        if order.is_auction_market() && order.side == Side::Buy {
+            order.auction_bound = instrument.upper_static_bound().ok_or(R::NoReferencePrice)?;
+        }
+        let stays = order.can_rest() || order.waits != Waits::No;
+        refuse(stays && self.too_many_open_orders(order.account), R::TooManyOpenOrders)?;
+        refuse(order.is_pegged() && instrument.has_all_pegged(), R::TooManyOpenOrders)?;
+        if order.waits == Waits::No {
+            self.check_post_only(order)?;
+        }
+        let needed = if order.waits == Waits::No { self.needed_for(order) } else { instrument.hold(order) };
+        let asset = instrument.hold_asset(order.side);
+        refuse(needed > self.available(order.account, asset), R::InsufficientFunds)
+    }
+
+    fn too_many_open_orders(&self, account: u32) -> bool {
+        let own = self.open_orders().filter(|order| order.account == account).count();
         self.open_orders().count() >= self.max_open_orders || own >= self.max_open_orders_per_account
     }
 
-    /// What a new order must find available, in the asset that it pays with.
-    fn needed_for(instrument: &Instrument, order: &Order, plan: &[Meeting]) -> i128 {
-        let worst_fee = |notional: i128| ceil_div(order.worst_ppm() * notional, MILLION);
-        match (order.order_type, order.side) {
-            (OrderType::Limit, Side::Buy) => {
-                let notional = instrument.notional(order.price, order.quantity);
-                notional + worst_fee(notional)
-            }
-            (OrderType::Limit, Side::Sell) => order.quantity * instrument.lot_units,
-            (OrderType::Market, Side::Buy) if order.by_quote() => {
-                order.quote_quantity + worst_fee(order.quote_quantity)
-            }
-            (OrderType::Market, Side::Buy) => {
-                let mut cost = 0;
-                let mut carry = 0;
-                for meeting in plan {
-                    if let Meeting::Trade { price, quantity, .. } = meeting {
-                        let notional = instrument.notional(*price, *quantity);
-                        let (fee, carry_after) = fee(notional, order.taker_ppm, carry);
-                        cost += notional + fee;
-                        carry = carry_after;
-                    }
-                }
-                cost
-            }
-            (OrderType::Market, Side::Sell) if order.by_quote() => traded_lots(plan) * instrument.lot_units,
-            (OrderType::Market, Side::Sell) => order.quantity * instrument.lot_units,
-            _ => unreachable!("the workload enters limit and market orders only"),
-        }
-    }
-
-    /// Does what was planned, and then lets what is left rest or cancels it.
-    fn carry_out(&mut self, mut taker: Order, plan: &[Meeting], events: &mut Vec<Event>) {
-        for meeting in plan {
-            match *meeting {
-                Meeting::Trade { maker, quantity, .. } => {
-                    let maker = self.take_out(maker);
-                    self.trade(&mut taker, maker, quantity, events);
-                }
-                Meeting::CancelMaker { maker } => {
-                    let maker = self.take_out(maker);
-                    self.cancel(&maker, CancelReason::SelfTrade, events);
-                }
-                Meeting::CancelTaker => {
-                    self.cancel(&taker, CancelReason::SelfTrade, events);
-                    return;
-                }
-                Meeting::CancelBoth { maker } => {
-                    let maker = self.take_out(maker);
-                    self.cancel(&maker, CancelReason::SelfTrade, events);
-                    self.cancel(&taker, CancelReason::SelfTrade, events);
-                    return;
-                }
-                Meeting::Decrement { maker, quantity } => {
-                    let mut maker = self.take_out(maker);
-                    self.decrement(&mut maker, quantity, events);
-                    if !maker.complete() {
-                        self.put_back_first(maker);
-                    }
-                    self.decrement(&mut taker, quantity, events);
-                    if taker.complete() {
-                        return;
-                    }
-                }
-            }
-        }
-        if taker.complete() {
-            // Its last trade has said so. It is remembered after the makers.
-            self.remember(taker.account, &taker.client_order_id);
-        } else if taker.can_rest() {
-            self.rest(taker);
-        } else if taker.order_type == OrderType::Market {
-            self.cancel_or_kill(&taker, CancelReason::NoLiquidity, events);
+    /// Enters an order that has passed its checks.
+    pub(crate) fn accept(&mut self, order: Order, events: &mut Vec<Event>) {
+        let instrument = order.instrument;
+        let order = self.tell_new(order, events);
+        if order.waits == Waits::No {
+            self.execute(order, true, events);
         } else {
-            self.cancel_or_kill(&taker, CancelReason::ImmediateOrCancel, events);
+            self.waiting.push(order);
         }
+        self.settle(instrument, events);
     }
 
-    fn cancel_or_kill(&mut self, taker: &Order, reason: CancelReason, events: &mut Vec<Event>) {
-        assert_ne!(taker.time_in_force, TimeInForce::Fok, "a FOK order trades whole or not at all");
-        self.cancel(taker, reason, events);
+    /// Gives an order its id and says that it is new.
+    pub(crate) fn tell_new(&mut self, mut order: Order, events: &mut Vec<Event>) -> Order {
+        self.last_order_id += 1;
+        order.order_id = self.last_order_id;
+        self.after_accepted(&order, true);
+        events.push(Event::Execution(report(&order, ExecType::New, self.hold(&order))));
+        order.tell_terms(events);
+        order
     }
 
-    /// One trade at the maker's price. `maker` is out of the book and goes back to its place if it has leaves.
-    fn trade(&mut self, taker: &mut Order, mut maker: Order, quantity: i128, events: &mut Vec<Event>) {
-        self.last_trade_id += 1;
-        let instrument = &mut self.instruments[taker.instrument as usize - 1];
-        instrument.last_price = maker.price;
-        let notional = instrument.notional(maker.price, quantity);
-        let base_units = quantity * instrument.lot_units;
-        let quote = instrument.quote;
-
-        // The taker's side first.
-        taker.filled += quantity;
-        if taker.by_quote() {
-            taker.quote_left -= notional;
-        } else {
-            taker.leaves -= quantity;
-        }
-        let taker_fee = self.charge(taker, notional, taker.taker_ppm);
-        self.exchange(taker, base_units, notional, taker_fee);
-
-        // Then the maker's. Its rebate is paid out of what the venue has available now, with all holds as they are.
-        let venue_holds: i128 = [&maker, &*taker]
-            .into_iter()
-            .filter(|order| order.account == VENUE && order.side == Side::Buy)
-            .map(|order| self.hold(order))
-            .sum();
-        let venue_available = self.available(VENUE, quote) - venue_holds;
-        maker.filled += quantity;
-        maker.leaves -= quantity;
-        let maker_ppm = maker.maker_ppm.max(-taker.taker_ppm);
-        let maker_fee = self.charge(&mut maker, notional, maker_ppm).max(-venue_available);
-        self.exchange(&maker, base_units, notional, maker_fee);
-
-        let sides = [(&*taker, &maker, taker_fee, Liquidity::Taker), (&maker, &*taker, maker_fee, Liquidity::Maker)];
-        for (order, counter, fee, liquidity) in sides {
-            events.push(Event::Execution(ExecutionReport {
-                trade_id: TradeId(self.last_trade_id),
-                last_price: PriceTicks(maker.price as i64),
-                last_quantity: Lots(quantity as i64),
-                last_notional: Amount(notional),
-                fee: Amount(fee),
-                liquidity,
-                counter_order_id: OrderId(counter.order_id),
-                ..report(order, ExecType::Trade, self.hold(order))
-            }));
-        }
-        if maker.complete() {
-            self.remember(maker.account, &maker.client_order_id);
-        } else {
-            self.put_back_first(maker);
-        }
-    }
-
-    /// Moves one side's money of a trade, its fee to the venue.
-    fn exchange(&mut self, order: &Order, base_units: i128, notional: i128, fee: i128) {
-        let instrument = &self.instruments[order.instrument as usize - 1];
-        let (base, quote) = (instrument.base, instrument.quote);
-        let sign = if order.side == Side::Buy { 1 } else { -1 };
-        self.add_to_total(order.account, base, sign * base_units);
-        self.add_to_total(order.account, quote, -sign * notional - fee);
-        self.add_to_total(VENUE, quote, fee);
-    }
-
-    fn charge(&self, order: &mut Order, notional: i128, ppm: i128) -> i128 {
-        if self.defect == Some(Defect::FeesRoundDown) {
-            return (ppm * notional).div_euclid(MILLION);
-        }
-        let (fee, carry) = fee(notional, ppm, order.carry);
-        order.carry = carry;
-        fee
-    }
-
-    /// Self-trade prevention, decrement, of one of the two orders.
-    fn decrement(&mut self, order: &mut Order, quantity: i128, events: &mut Vec<Event>) {
-        if order.leaves == quantity {
-            self.cancel(order, CancelReason::SelfTrade, events);
-            order.leaves = 0;
-        } else {
-            order.leaves -= quantity;
-            order.quantity -= quantity;
-            events.push(Event::Execution(ExecutionReport {
-                cancel_reason: CancelReason::SelfTrade,
-                ..report(order, ExecType::Restated, self.hold(order))
-            }));
-        }
-    }
-
-    /// The end of an order that is not in the book any more, or never was.
-    fn cancel(&mut self, order: &Order, reason: CancelReason, events: &mut Vec<Event>) {
+    /// The end of an order that is not open any more, or never was.
+    pub(crate) fn cancel(&mut self, order: &Order, reason: CancelReason, events: &mut Vec<Event>) {
         events.push(canceled(order, reason));
         self.remember(order.account, &order.client_order_id);
+        self.list_end(order, events);
+    }
+
+    /// Cancels those of these orders that are still open when their turn comes: the end of one may end another one of
+    /// its list. Gives how many it canceled and the instruments whose books it changed.
+    pub(crate) fn cancel_all(
+        &mut self,
+        named: &BTreeSet<u64>,
+        reason: CancelReason,
+        events: &mut Vec<Event>,
+    ) -> (u32, BTreeSet<u32>) {
+        let mut count = 0;
+        let mut touched = BTreeSet::new();
+        for order_id in named {
+            if self.is_open(*order_id) {
+                let order = self.take_out(*order_id);
+                touched.insert(order.instrument);
+                self.cancel(&order, reason, events);
+                count += 1;
+            }
+        }
+        (count, touched)
+    }
+
+    /// The order that a cancel names, if it may be canceled.
+    pub(crate) fn check_cancel(&self, c: &CancelOrder) -> Result<u64, RejectReason> {
+        let by_venue = c.account_id.is_none();
+        refuse(!by_venue && !self.has_account(c.account_id), RejectReason::UnknownAccount)?;
+        let order = self.find(c.account_id, c.order_id, &c.client_order_id)?;
+        self.check_status_of_cancel(c.account_id, Some(order.instrument))?;
+        Ok(order.order_id)
     }
 
     fn cancel_order(&mut self, c: &CancelOrder, events: &mut Vec<Event>) -> Result<(), RejectReason> {
-        use RejectReason as R;
-        let by_venue = c.account_id.is_none();
-        refuse(!by_venue && !self.has_account(c.account_id), R::UnknownAccount)?;
-        let order = self.find(c.account_id, c.order_id, &c.client_order_id)?.clone();
-        let status = self.instruments[order.instrument as usize - 1].status;
-        refuse(status == TradingStatus::Halted && !by_venue, R::InstrumentHalted)?;
-
-        let order = self.take_out(order.order_id);
+        let order_id = self.check_cancel(c)?;
+        let order = self.take_out(order_id);
         self.cancel(&order, CancelReason::Requested, events);
+        self.settle(order.instrument, events);
         Ok(())
     }
 
@@ -737,28 +637,64 @@ impl Naive {
         use RejectReason as R;
         refuse(!self.has_account(c.account_id), R::UnknownAccount)?;
         let old = self.find(c.account_id, c.order_id, &c.original_client_order_id)?.clone();
-        let price = if c.price.0 == 0 { old.price } else { i128::from(c.price.0) };
+        let instrument = self.instrument(old.instrument);
+        let limit = if old.is_pegged() { old.worst_price } else { old.price };
+        let price = if c.price.0 == 0 { limit } else { i128::from(c.price.0) };
         let quantity = if c.quantity.0 == 0 { old.quantity } else { i128::from(c.quantity.0) };
-        let instrument = &self.instruments[old.instrument as usize - 1];
-        let would_match = instrument.would_match(old.side, price);
+        let trigger_price = i128::from(c.trigger_price.0);
+        let display_quantity = i128::from(c.display_quantity.0);
 
-        refuse(instrument.status == TradingStatus::Halted, R::InstrumentHalted)?;
-        refuse(instrument.status == TradingStatus::CancelOnly, R::InstrumentCancelOnly)?;
+        self.check_status_of_replace(&old)?;
         refuse(self.client_order_id_used(c.account_id, &c.client_order_id), R::DuplicateClientOrderId)?;
-        refuse(!(1..=MAX_TICKS_OR_LOTS).contains(&price), R::InvalidPrice)?;
-        refuse(!(1..=MAX_TICKS_OR_LOTS).contains(&quantity), R::InvalidQuantity)?;
-        refuse(quantity < instrument.min_quantity, R::QuantityBelowMinimum)?;
-        refuse(quantity > instrument.max_quantity, R::QuantityAboveMaximum)?;
-        refuse(quantity <= old.filled, R::QuantityNotAboveFilled)?;
-        refuse(instrument.notional_overflows(price, quantity), R::NotionalOverflow)?;
-        let notional = instrument.notional(price, quantity);
-        refuse(notional < instrument.min_notional, R::NotionalBelowMinimum)?;
-        let post_only = old.post_only || instrument.status == TradingStatus::PostOnly;
-        refuse(post_only && would_match, R::PostOnlyWouldMatch)?;
+        refuse(old.has_limit() && !(1..=MAX_TICKS_OR_LOTS).contains(&price), R::InvalidPrice)?;
+        if !old.by_quote() {
+            instrument.check_quantity(quantity)?;
+            refuse(quantity <= old.filled, R::QuantityNotAboveFilled)?;
+        }
+        if old.has_limit() {
+            instrument.check_notional(price, quantity)?;
+        }
+        refuse(old.is_market_to_limit() && instrument.notional_overflows(old.price, quantity), R::NotionalOverflow)?;
+        refuse(instrument.notional_overflows(old.auction_bound, quantity), R::NotionalOverflow)?;
+        refuse(trigger_price != 0 && !(1..=MAX_TICKS_OR_LOTS).contains(&trigger_price), R::InvalidTriggerPrice)?;
+        refuse(display_quantity != 0 && !(1..=quantity).contains(&display_quantity), R::InvalidDisplayQuantity)?;
+        let waits_for_a_price = matches!(old.waits, Waits::Trigger | Waits::Activation);
+        refuse(trigger_price != 0 && !waits_for_a_price, R::ReplaceNotAllowed)?;
+        refuse(display_quantity != 0 && !old.is_iceberg(), R::ReplaceNotAllowed)?;
+        refuse(c.price.0 != 0 && !old.has_limit(), R::ReplaceNotAllowed)?;
+        refuse(c.quantity.0 != 0 && old.by_quote(), R::ReplaceNotAllowed)?;
+        refuse(old.list != 0, R::ReplaceNotAllowed)?;
 
         let mut order = Order { price, quantity, leaves: quantity - old.filled, ..old.clone() };
         if !c.client_order_id.is_empty() {
             order.client_order_id = c.client_order_id;
+        }
+        if trigger_price != 0 {
+            order.terms.trigger_price = c.trigger_price;
+        }
+        if display_quantity != 0 {
+            order.terms.display_quantity = c.display_quantity;
+        }
+        if order.has_limit() {
+            instrument.check_bands(price)?;
+        }
+        self.check_risk(&order, Some(&old))?;
+        let status = instrument.status;
+        let matches = !matches!(status, TradingStatus::PreOpen | TradingStatus::Auction);
+        let same_peak = order.terms.display_quantity == old.terms.display_quantity;
+        let keeps_place = price == limit && same_peak && quantity <= old.quantity;
+        if order.is_pegged() {
+            order.worst_price = price;
+            // Without a price to follow it stays where it is, as far as its new limit allows.
+            order.price = instrument.peg_price(&order).unwrap_or(match order.side {
+                Side::Buy => old.price.min(price),
+                Side::Sell => old.price.max(price),
+            });
+        } else if order.waits == Waits::No && matches && !keeps_place {
+            let asked = order.post_only;
+            order.post_only |= status == TradingStatus::PostOnly;
+            self.check_post_only(&mut order)?;
+            order.post_only = asked;
         }
         let difference = instrument.hold(&order) - instrument.hold(&old);
         let asset = instrument.hold_asset(old.side);
@@ -767,18 +703,29 @@ impl Naive {
         if !c.client_order_id.is_empty() {
             self.remember(old.account, &old.client_order_id);
         }
+        self.after_accepted(&order, false);
+        if order.waits == Waits::No && keeps_place {
+            order.displayed = if order.is_iceberg() { old.displayed.min(order.leaves) } else { order.peak() };
+        } else {
+            order.displayed = 0;
+        }
         events.push(Event::Execution(report(&order, ExecType::Replaced, self.hold(&order))));
-        let keeps_place = price == old.price && quantity <= old.quantity;
-        if keeps_place && self.defect != Some(Defect::ReduceLosesPriority) {
-            let half = self.instruments[old.instrument as usize - 1].half_mut(old.side);
+        order.tell_terms(events);
+        if order.waits != Waits::No {
+            let order_id = order.order_id;
+            let place = self.waiting.iter().position(|other| other.order_id == order_id).expect("it waits");
+            self.waiting[place] = order;
+        } else if keeps_place && self.defect != Some(Defect::ReduceLosesPriority) {
+            let half = self.instrument_mut(old.instrument).half_mut(old.side);
             let place = half.iter().position(|other| other.order_id == old.order_id).expect("it was found above");
             half[place] = order;
         } else {
             self.take_out(old.order_id);
-            let instrument = &self.instruments[old.instrument as usize - 1];
-            let plan = meetings(instrument.half(old.side.opposite()), &order, instrument.tick_lot_units);
-            self.carry_out(order, &plan, events);
+            order.displayed = 0;
+            order.top = false;
+            self.execute(order, false, events);
         }
+        self.settle(old.instrument, events);
         Ok(())
     }
 
@@ -786,29 +733,26 @@ impl Naive {
         use RejectReason as R;
         let by_venue = c.account_id.is_none();
         refuse(!by_venue && !self.has_account(c.account_id), R::UnknownAccount)?;
-        if !c.instrument_id.is_none() {
-            refuse(!self.has_instrument(c.instrument_id), R::UnknownInstrument)?;
-            let status = self.instruments[c.instrument_id.0 as usize - 1].status;
-            refuse(status == TradingStatus::Halted && !by_venue, R::InstrumentHalted)?;
-        }
+        refuse(!c.instrument_id.is_none() && !self.has_instrument(c.instrument_id), R::UnknownInstrument)?;
+        self.check_status_of_cancel(c.account_id, Some(c.instrument_id.0).filter(|id| *id != 0))?;
 
         let named: BTreeSet<u64> = self
             .open_orders()
             .filter(|order| by_venue || order.account == c.account_id.0)
             .filter(|order| c.instrument_id.is_none() || order.instrument == c.instrument_id.0)
             .filter(|order| c.side.is_none_or(|side| order.side == side))
-            .filter(|order| by_venue || self.instruments[order.instrument as usize - 1].status != TradingStatus::Halted)
+            .filter(|order| by_venue || self.instrument(order.instrument).status != TradingStatus::Halted)
             .map(|order| order.order_id)
             .collect();
-        for order_id in &named {
-            let order = self.take_out(*order_id);
-            self.cancel(&order, CancelReason::MassCancel, events);
+        let (count, touched) = self.cancel_all(&named, CancelReason::MassCancel, events);
+        for instrument in touched {
+            self.settle(instrument, events);
         }
         events.push(Event::MassCanceled(MassCanceled {
             account_id: c.account_id,
             instrument_id: c.instrument_id,
             side: c.side,
-            count: named.len() as u32,
+            count,
         }));
         Ok(())
     }
@@ -888,6 +832,7 @@ impl Naive {
 
         self.instruments.push(Instrument {
             symbol: symbol.into(),
+            group: 0,
             base: c.base.0,
             quote: c.quote.0,
             tick_size: tick,
@@ -897,11 +842,20 @@ impl Naive {
             min_notional: c.min_notional.0,
             status: TradingStatus::Open,
             last_price: 0,
+            mark_price: 0,
+            features: feature::ALL,
+            max_triggers: MAX_TRIGGERS,
+            matching: Matching::BY_TIME,
+            lead_market_makers: BTreeMap::new(),
             fees: BTreeMap::new(),
             lot_units,
             tick_lot_units,
             bids: Vec::new(),
             asks: Vec::new(),
+            session: status::Session::default(),
+            bands: bands::Bands::default(),
+            schedule: schedule::Schedule::default(),
+            fee_rules: fees::FeeRules::default(),
         });
         let instrument_id = InstrumentId(self.instruments.len() as u32);
         events.push(Event::InstrumentListed(InstrumentListed { instrument_id, symbol: c.symbol }));
@@ -913,12 +867,7 @@ impl Naive {
         let code = c.code.as_str();
         refuse(!valid_code(code), R::InvalidCode)?;
         refuse(self.accounts.iter().any(|account| account.code == code), R::DuplicateCode)?;
-        self.accounts.push(Account {
-            code: code.into(),
-            group: c.group_id.0,
-            totals: BTreeMap::new(),
-            remembered: Vec::new(),
-        });
+        self.accounts.push(Account::new(code, c.group_id.0));
         let account_id = AccountId(self.accounts.len() as u32);
         events.push(Event::AccountOpened(AccountOpened { account_id, code: c.code, group_id: c.group_id }));
         Ok(())
@@ -946,25 +895,29 @@ impl Naive {
         Ok(())
     }
 
-    fn set_trading_status(&mut self, c: &SetTradingStatus, events: &mut Vec<Event>) -> Result<(), RejectReason> {
-        let InstrumentScope::Instrument(instrument_id) = c.scope else {
-            return Err(RejectReason::UnknownInstrument);
-        };
-        refuse(!self.has_instrument(instrument_id), RejectReason::UnknownInstrument)?;
-        self.instruments[instrument_id.0 as usize - 1].status = c.status;
-        events.push(Event::TradingStatusSet(TradingStatusSet {
-            instrument_id,
-            status: c.status,
-            reason: c.reason,
-            end_time_ns: c.end_time_ns,
-        }));
-        Ok(())
+    // The book, and what waits outside it
+
+    pub(crate) fn instrument(&self, instrument: u32) -> &Instrument {
+        &self.instruments[instrument as usize - 1]
     }
 
-    // The book
+    pub(crate) fn instrument_mut(&mut self, instrument: u32) -> &mut Instrument {
+        &mut self.instruments[instrument as usize - 1]
+    }
 
+    /// Those in the books, and those that wait.
     pub(crate) fn open_orders(&self) -> impl Iterator<Item = &Order> {
-        self.instruments.iter().flat_map(|instrument| instrument.bids.iter().chain(&instrument.asks))
+        let books = self.instruments.iter().flat_map(|instrument| instrument.bids.iter().chain(&instrument.asks));
+        books.chain(&self.waiting)
+    }
+
+    pub(crate) fn is_open(&self, order_id: u64) -> bool {
+        self.open_orders().any(|order| order.order_id == order_id)
+    }
+
+    /// An open order.
+    pub(crate) fn order(&self, order_id: u64) -> &Order {
+        self.open_orders().find(|order| order.order_id == order_id).expect("the order is open")
     }
 
     /// The open order that a cancel or a replace names.
@@ -986,36 +939,15 @@ impl Naive {
             .ok_or(RejectReason::UnknownOrder)
     }
 
-    fn take_out(&mut self, order_id: u64) -> Order {
-        for instrument in &mut self.instruments {
-            for side in [Side::Buy, Side::Sell] {
-                let half = instrument.half_mut(side);
-                if let Some(place) = half.iter().position(|order| order.order_id == order_id) {
-                    return half.remove(place);
-                }
+    /// Takes an open order out of its book, or out of those that wait.
+    pub(crate) fn take_out(&mut self, order_id: u64) -> Order {
+        let halves = self.instruments.iter_mut().flat_map(|instrument| [&mut instrument.bids, &mut instrument.asks]);
+        for half in halves.chain([&mut self.waiting]) {
+            if let Some(place) = half.iter().position(|order| order.order_id == order_id) {
+                return Order { displayed: 0, top: false, ..half.remove(place) };
             }
         }
         panic!("order {order_id} is not open");
-    }
-
-    /// At the back of its price level.
-    fn rest(&mut self, order: Order) {
-        let newest_first = self.defect == Some(Defect::NewestFirst);
-        let half = self.instruments[order.instrument as usize - 1].half_mut(order.side);
-        let stands_before = |other: &Order| match order.side {
-            Side::Buy => other.price > order.price,
-            Side::Sell => other.price < order.price,
-        };
-        let place = half
-            .iter()
-            .position(|other| !stands_before(other) && (newest_first || other.price != order.price))
-            .unwrap_or(half.len());
-        half.insert(place, order);
-    }
-
-    /// A maker that was just met and has leaves: it stood first, or behind orders that were met before and are gone.
-    fn put_back_first(&mut self, order: Order) {
-        self.instruments[order.instrument as usize - 1].half_mut(order.side).insert(0, order);
     }
 
     fn client_order_id_used(&self, account_id: AccountId, client_order_id: &ClientOrderId) -> bool {
@@ -1066,19 +998,32 @@ impl Naive {
         *self.accounts[account as usize - 1].totals.entry(asset).or_insert(0) += amount;
     }
 
-    /// What the open orders hold, by account and asset.
-    fn all_held(&self) -> BTreeMap<(u32, u32), i128> {
+    /// What the open orders hold, by account and asset, and one that is being executed besides. The two of an OCO pair
+    /// hold the larger of what each would hold.
+    fn all_held(&self, besides: Option<&Order>) -> BTreeMap<(u32, u32), i128> {
         let mut held = BTreeMap::new();
-        for instrument in &self.instruments {
-            for order in instrument.bids.iter().chain(&instrument.asks) {
-                *held.entry((order.account, instrument.hold_asset(order.side))).or_insert(0) += instrument.hold(order);
+        let mut pairs: BTreeMap<u64, (u32, u32, i128)> = BTreeMap::new();
+        for order in self.open_orders().chain(besides) {
+            let (asset, hold) = (self.instrument(order.instrument).hold_asset(order.side), self.hold(order));
+            if order.pair {
+                let pair = pairs.entry(order.list).or_insert((order.account, asset, 0));
+                pair.2 = pair.2.max(hold);
+            } else {
+                *held.entry((order.account, asset)).or_insert(0) += hold;
             }
+        }
+        for (account, asset, hold) in pairs.into_values() {
+            *held.entry((account, asset)).or_insert(0) += hold;
         }
         held
     }
 
+    pub(crate) fn held_with(&self, account: u32, asset: u32, besides: Option<&Order>) -> i128 {
+        self.all_held(besides).get(&(account, asset)).copied().unwrap_or(0)
+    }
+
     fn held(&self, account: u32, asset: u32) -> i128 {
-        self.all_held().get(&(account, asset)).copied().unwrap_or(0)
+        self.held_with(account, asset, None)
     }
 
     pub(crate) fn available(&self, account: u32, asset: u32) -> i128 {
@@ -1093,17 +1038,22 @@ impl Naive {
             .then(|| (self.total(account_id.0, asset_id.0), self.held(account_id.0, asset_id.0)))
     }
 
-    /// The price levels of one half of a book, best first, as (price, quantity, orders).
+    /// The price levels of one half of a book that market data shows, best first, as (price, quantity, orders).
     pub fn depth(&self, instrument_id: InstrumentId, side: Side) -> Vec<(PriceTicks, i128, u32)> {
         let mut levels: Vec<(PriceTicks, i128, u32)> = Vec::new();
-        for order in self.instruments[instrument_id.0 as usize - 1].half(side) {
+        for order in self
+            .instrument(instrument_id.0)
+            .half(side)
+            .iter()
+            .filter(|order| !order.terms.hidden && !order.is_auction_market())
+        {
             let price = PriceTicks(order.price as i64);
             match levels.last_mut() {
                 Some(level) if level.0 == price => {
-                    level.1 += order.leaves;
+                    level.1 += order.displayed;
                     level.2 += 1;
                 }
-                _ => levels.push((price, order.leaves, 1)),
+                _ => levels.push((price, order.displayed, 1)),
             }
         }
         levels
@@ -1137,7 +1087,7 @@ impl Naive {
                 out.u16(**group).i32(*maker as i32).i32(*taker as i32);
             });
         });
-        let held = self.all_held();
+        let held = self.all_held(None);
         let mut account_id = 0;
         out.list(&self.accounts, |out, account| {
             account_id += 1;
@@ -1172,29 +1122,22 @@ impl Naive {
     /// Checks every invariant; panics with what is broken.
     pub fn check_invariants(&self) {
         for instrument in &self.instruments {
-            for half in [&instrument.bids, &instrument.asks] {
-                for order in half {
-                    assert!(order.leaves >= 1 && order.filled >= 0, "an open order has leaves: {order:?}");
-                    assert_eq!(order.quantity, order.filled + order.leaves, "quantity adds up: {order:?}");
-                    assert!(order.can_rest(), "only limit GTC orders rest: {order:?}");
-                    assert!((0..MILLION).contains(&order.carry), "the carry is a fraction: {order:?}");
-                    assert!(
-                        instrument.notional(order.price, order.quantity) <= MAX_NOTIONAL,
-                        "no order is above the largest notional: {order:?}"
-                    );
-                }
-            }
-            assert!(instrument.bids.windows(2).all(|pair| pair[0].price >= pair[1].price), "best bid first");
-            assert!(instrument.asks.windows(2).all(|pair| pair[0].price <= pair[1].price), "best ask first");
-            if let (Some(bid), Some(ask)) = (instrument.bids.first(), instrument.asks.first()) {
-                assert!(bid.price < ask.price, "the book of {} is crossed", instrument.symbol);
-            }
+            instrument.check_book();
+            instrument.check_session();
+        }
+        self.check_waiting();
+        self.check_lists();
+        self.check_positions();
+        let mut ids = BTreeSet::new();
+        for order in self.open_orders() {
+            assert!(ids.insert(order.order_id), "an order is in one place: {order:?}");
+            assert!(order.order_id <= self.last_order_id, "its id was given: {order:?}");
         }
         let mut named = BTreeSet::new();
         for order in self.open_orders().filter(|order| !order.client_order_id.is_empty()) {
             assert!(named.insert((order.account, order.client_order_id)), "one open order per client_order_id");
         }
-        let held = self.all_held();
+        let held = self.all_held(None);
         for (index, asset) in self.assets.iter().enumerate() {
             let asset_id = index as u32 + 1;
             let mut sum = 0;
@@ -1211,6 +1154,115 @@ impl Naive {
     /// How many assets and accounts there are.
     pub(crate) fn counts(&self) -> (u32, u32) {
         (self.assets.len() as u32, self.accounts.len() as u32)
+    }
+}
+
+impl Account {
+    fn new(code: &str, group: u16) -> Self {
+        Self {
+            code: code.into(),
+            group,
+            trade_group: 0,
+            totals: BTreeMap::new(),
+            remembered: Vec::new(),
+            mode: AccountMode::Normal,
+            positions: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+        }
+    }
+}
+
+impl Instrument {
+    fn check_book(&self) {
+        for half in [&self.bids, &self.asks] {
+            for order in half {
+                assert!(order.leaves >= 1 && order.filled >= 0, "an open order has leaves: {order:?}");
+                assert_eq!(order.quantity, order.filled + order.leaves, "quantity adds up: {order:?}");
+                assert!(order.can_rest(), "only orders that can rest do: {order:?}");
+                assert_eq!(order.waits, Waits::No, "no waiting order is in the book: {order:?}");
+                assert!(order.fee_cap == 0 || order.fees_paid <= order.fee_cap, "the fee cap holds: {order:?}");
+                assert!((0..MILLION).contains(&order.carry), "the carry is a fraction: {order:?}");
+                let shown = if order.terms.hidden || order.is_auction_market() {
+                    0..=0
+                } else if order.is_iceberg() {
+                    1..=order.leaves.min(i128::from(order.terms.display_quantity.0))
+                } else {
+                    order.leaves..=order.leaves
+                };
+                assert!(shown.contains(&order.displayed), "it shows {shown:?}: {order:?}");
+                assert!(
+                    self.notional(order.price, order.quantity) <= MAX_NOTIONAL,
+                    "no order is above the largest notional: {order:?}"
+                );
+                if order.is_pegged() {
+                    let within = match order.side {
+                        Side::Buy => (1..=order.worst_price).contains(&order.price),
+                        Side::Sell => order.price >= order.worst_price,
+                    };
+                    assert!(within, "a peg keeps to its worst price: {order:?}");
+                }
+            }
+            for pair in half.windows(2) {
+                let hidden_first = pair[0].price == pair[1].price && pair[0].terms.hidden && !pair[1].terms.hidden;
+                assert!(!hidden_first, "hidden orders stand behind displayed ones: {pair:?}");
+            }
+            let mut tops = half.iter().filter(|order| order.top).map(|order| order.price).collect::<Vec<_>>();
+            let count = tops.len();
+            tops.dedup();
+            assert_eq!(count, tops.len(), "one top order at a price");
+        }
+        let limits = |half: &[Order]| {
+            let first_limit = half.iter().take_while(|order| order.is_auction_market()).count();
+            assert!(half[first_limit..].iter().all(|order| !order.is_auction_market()), "market orders stand first");
+            half[first_limit..].iter().map(|order| order.price).collect::<Vec<_>>()
+        };
+        assert!(limits(&self.bids).windows(2).all(|pair| pair[0] >= pair[1]), "best bid first");
+        assert!(limits(&self.asks).windows(2).all(|pair| pair[0] <= pair[1]), "best ask first");
+    }
+}
+
+impl Naive {
+    fn check_waiting(&self) {
+        for order in &self.waiting {
+            assert_ne!(order.waits, Waits::No, "what waits, waits for something: {order:?}");
+            assert!(order.filled == 0 && order.displayed == 0, "it has not been executed: {order:?}");
+            assert!(order.waits == Waits::List || order.is_conditional(), "it can wait: {order:?}");
+            assert!(!matches!(order.waits, Waits::Trail(_) | Waits::Activation) || order.terms.trail_bps > 0);
+            let instrument = self.instrument(order.instrument);
+            if instrument.status == TradingStatus::Open {
+                let watched = instrument.watched(order);
+                let met = watched.is_some_and(|price| order.triggers_at(price));
+                assert!(!met, "its condition is met by {watched:?}: {order:?}");
+            }
+        }
+    }
+
+    fn check_lists(&self) {
+        for list in &self.lists {
+            assert!(!list.open.is_empty(), "a list without open orders is done: {list:?}");
+            for order_id in &list.open {
+                assert_eq!(self.order(*order_id).list, list.list_id, "it knows its list");
+            }
+            let pair = if list.has_first() { &list.orders[1..] } else { &list.orders[..] };
+            let is_pair = pair.len() == 2;
+            let traded = pair.iter().filter(|order_id| list.traded.contains(order_id)).count();
+            assert!(!is_pair || traded <= 1, "one of a pair trades: {list:?}");
+            let open = pair.iter().filter(|order_id| list.open.contains(order_id)).count();
+            assert!(!is_pair || traded == 0 || open <= 1, "the other one is over: {list:?}");
+            if list.has_first() {
+                let first_open = list.open.contains(&list.orders[0]);
+                let waits = |order_id: &u64| self.order(*order_id).waits == Waits::List;
+                let behind = list.open.iter().filter(|order_id| **order_id != list.orders[0]);
+                assert!(
+                    behind.clone().all(|id| waits(id) == first_open),
+                    "they wait while the first is open: {list:?}"
+                );
+            }
+        }
+        for order in self.open_orders().filter(|order| order.list != 0) {
+            let open = |list: &&OrderList| list.list_id == order.list && list.open.contains(&order.order_id);
+            assert!(self.lists.iter().any(|list| open(&list)), "its list knows it: {order:?}");
+        }
     }
 }
 

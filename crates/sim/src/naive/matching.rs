@@ -1,0 +1,587 @@
+//! Matching: whom a taker meets is planned on a copy of the book, and what was planned is then carried out. Price and
+//! time, icebergs, hidden orders (section 3 of the rulebook) and sharing in proportion (section 8).
+
+use beurs_engine::event::{Event, ExecutionReport};
+use beurs_engine::types::{
+    Amount, CancelReason, ExecType, Liquidity, Lots, MatchingAlgorithm, OrderId, OrderType, PriceTicks,
+    SelfTradePrevention, Side, TimeInForce, TradeId, TradingStatus,
+};
+
+use super::bands::Range;
+use super::corrections::TradeRecord;
+use super::{ceil_div, fees, report, Defect, Instrument, Naive, Order, MILLION, VENUE};
+
+/// What happens between a taker and one maker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Meeting {
+    Trade { maker: u64, price: i128, quantity: i128 },
+    CancelMaker { maker: u64 },
+    CancelTaker,
+    CancelBoth { maker: u64 },
+    Decrement { maker: u64, quantity: i128 },
+}
+
+/// How an instrument's orders at one price share what comes in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Matching {
+    pub(crate) algorithm: MatchingAlgorithm,
+    pub(crate) top_max: i128,
+    pub(crate) lead_percent: i128,
+    pub(crate) fifo_percent: i128,
+    pub(crate) min_allocation: i128,
+    pub(crate) leveling: bool,
+}
+
+impl Matching {
+    pub(crate) const BY_TIME: Self = Self {
+        algorithm: MatchingAlgorithm::PriceTime,
+        top_max: 0,
+        lead_percent: 0,
+        fifo_percent: 0,
+        min_allocation: 1,
+        leveling: false,
+    };
+}
+
+/// An order of a price level that is shared: what it shows, whether it is the top order, its lead market maker weight.
+#[derive(Clone, Copy, Debug)]
+struct Claim {
+    shown: i128,
+    top: bool,
+    account: u32,
+    share: i128,
+}
+
+/// How much each claim, oldest first, gets of `quantity`, which is less than all of them show together.
+fn allocate(rules: &Matching, claims: &[Claim], quantity: i128) -> Vec<i128> {
+    let mut given = vec![0; claims.len()];
+    let mut left = quantity;
+
+    // The order that set the price.
+    for (claim, got) in claims.iter().zip(&mut given).filter(|(claim, _)| claim.top) {
+        let part = claim.shown.min(rules.top_max).min(left);
+        *got += part;
+        left -= part;
+    }
+
+    // Lead market makers, each by its weight among those who are here, and for one of them by time.
+    let lead = left * rules.lead_percent / 100;
+    let mut leads: Vec<(u32, i128)> = Vec::new();
+    for (claim, got) in claims.iter().zip(&given) {
+        if claim.share > 0 && claim.shown > *got && !leads.iter().any(|(account, _)| *account == claim.account) {
+            leads.push((claim.account, claim.share));
+        }
+    }
+    let weights: i128 = leads.iter().map(|(_, share)| share).sum();
+    for (account, share) in leads {
+        let mut part = lead * share / weights;
+        for (claim, got) in claims.iter().zip(&mut given).filter(|(claim, _)| claim.account == account) {
+            let taken = part.min(claim.shown - *got);
+            *got += taken;
+            part -= taken;
+            left -= taken;
+        }
+    }
+
+    // A part by time.
+    let mut by_time = left * rules.fifo_percent / 100;
+    left -= by_time;
+    for (claim, got) in claims.iter().zip(&mut given) {
+        let taken = by_time.min(claim.shown - *got);
+        *got += taken;
+        by_time -= taken;
+    }
+    left += by_time;
+
+    // In proportion to what is left of each, rounded down; too little is nothing.
+    let open: Vec<i128> = claims.iter().zip(&given).map(|(claim, got)| claim.shown - got).collect();
+    let all_open: i128 = open.iter().sum();
+    let to_share = left;
+    let mut nothing = Vec::new();
+    for (place, open) in open.iter().enumerate().filter(|(_, open)| **open > 0) {
+        let part = to_share * open / all_open;
+        if part > 0 && part >= rules.min_allocation {
+            given[place] += part;
+            left -= part;
+        } else {
+            nothing.push(place);
+        }
+    }
+
+    // A lot for each that got nothing in proportion.
+    if rules.leveling {
+        for place in nothing {
+            let taken = left.min(1);
+            given[place] += taken;
+            left -= taken;
+        }
+    }
+
+    // The rest by time.
+    for (claim, got) in claims.iter().zip(&mut given) {
+        let taken = left.min(claim.shown - *got);
+        *got += taken;
+        left -= taken;
+    }
+    given
+}
+
+pub(crate) fn traded_lots(plan: &[Meeting]) -> i128 {
+    plan.iter().map(|meeting| if let Meeting::Trade { quantity, .. } = meeting { *quantity } else { 0 }).sum()
+}
+
+/// Whether it is a FOK order that would not trade whole.
+fn killed(taker: &Order, plan: &[Meeting]) -> bool {
+    taker.time_in_force == TimeInForce::Fok && traded_lots(plan) < taker.leaves
+}
+
+/// The fee of one fill, and the order's carry after it.
+fn fee(notional: i128, ppm: i128, carry: i128) -> (i128, i128) {
+    let due = ppm * notional - carry;
+    let fee = ceil_div(due, MILLION);
+    (fee, MILLION * fee - due)
+}
+
+fn place_of(half: &[Order], order_id: u64) -> usize {
+    half.iter().position(|order| order.order_id == order_id).expect("a maker that is met is in the book")
+}
+
+/// Puts an order at the back of the displayed or of the hidden orders of its price level.
+fn insert(half: &mut Vec<Order>, order: Order, newest_first: bool) {
+    let rank = |order: &Order| {
+        let price = match order.side {
+            _ if order.is_auction_market() => i128::from(order.order_id),
+            Side::Buy => -order.price,
+            Side::Sell => order.price,
+        };
+        (!order.is_auction_market(), price, order.terms.hidden)
+    };
+    let own = rank(&order);
+    let stands_before = |other: &Order| if newest_first { rank(other) < own } else { rank(other) <= own };
+    let place = half.iter().position(|other| !stands_before(other)).unwrap_or(half.len());
+    half.insert(place, order);
+}
+
+/// Takes a trade's quantity from a maker: it keeps its place, shows its next peak at the back, or is gone. Gives it as
+/// it is then.
+fn take_from(half: &mut Vec<Order>, order_id: u64, quantity: i128, newest_first: bool) -> Order {
+    let place = place_of(half, order_id);
+    let maker = &mut half[place];
+    assert!(quantity <= maker.at_hand(), "a visit trades at most what is there to see");
+    maker.filled += quantity;
+    maker.leaves -= quantity;
+    if !maker.terms.hidden {
+        maker.displayed -= quantity;
+    }
+    if maker.leaves == 0 {
+        return half.remove(place);
+    }
+    if !maker.terms.hidden && maker.displayed == 0 {
+        maker.displayed = maker.peak();
+        maker.top = false;
+        let maker = half.remove(place);
+        insert(half, maker.clone(), newest_first);
+        return maker;
+    }
+    half[place].clone()
+}
+
+/// Reduces a maker in its place; it is gone if nothing is left. Gives it as it is then.
+fn shrink(half: &mut Vec<Order>, order_id: u64, quantity: i128) -> Order {
+    let place = place_of(half, order_id);
+    let maker = &mut half[place];
+    maker.leaves -= quantity;
+    maker.quantity -= quantity;
+    maker.displayed = maker.displayed.min(maker.leaves);
+    if maker.leaves == 0 {
+        return half.remove(place);
+    }
+    maker.clone()
+}
+
+/// A taker on its way through a copy of the book.
+struct Walk {
+    taker: Order,
+    makers: Vec<Order>,
+    tick_lot_units: i128,
+    newest_first: bool,
+    plan: Vec<Meeting>,
+}
+
+impl Walk {
+    /// How many lots it would still trade at a price.
+    fn wanted(&self, price: i128) -> i128 {
+        if self.taker.by_quote() {
+            self.taker.quote_left / (price * self.tick_lot_units)
+        } else {
+            self.taker.leaves
+        }
+    }
+
+    fn trade(&mut self, maker: u64, price: i128, quantity: i128) {
+        self.plan.push(Meeting::Trade { maker, price, quantity });
+        if self.taker.by_quote() {
+            self.taker.quote_left -= quantity * price * self.tick_lot_units;
+        } else {
+            self.taker.leaves -= quantity;
+        }
+        take_from(&mut self.makers, maker, quantity, self.newest_first);
+    }
+
+    /// Meets an own order in the taker's mode. Gives false if that ends the taker.
+    fn meet_own(&mut self, maker: u64) -> bool {
+        let mode = self.taker.self_trade_prevention;
+        match mode {
+            SelfTradePrevention::ExpireMaker => {
+                self.plan.push(Meeting::CancelMaker { maker });
+                let place = place_of(&self.makers, maker);
+                self.makers.remove(place);
+                true
+            }
+            SelfTradePrevention::ExpireBoth => {
+                self.plan.push(Meeting::CancelBoth { maker });
+                false
+            }
+            SelfTradePrevention::Decrement if !self.taker.by_quote() => {
+                let quantity = self.makers[place_of(&self.makers, maker)].leaves.min(self.taker.leaves);
+                self.plan.push(Meeting::Decrement { maker, quantity });
+                shrink(&mut self.makers, maker, quantity);
+                self.taker.leaves -= quantity;
+                self.taker.leaves > 0
+            }
+            SelfTradePrevention::Decrement | SelfTradePrevention::ExpireTaker => {
+                self.plan.push(Meeting::CancelTaker);
+                false
+            }
+            SelfTradePrevention::None => unreachable!("without prevention there are no own orders"),
+        }
+    }
+}
+
+impl Naive {
+    /// Whom an order meets, in order, if it is matched against the book as it stands, at the prices that `range` allows.
+    pub(super) fn plan(&self, taker: &Order, range: &Range) -> Vec<Meeting> {
+        let instrument = self.instrument(taker.instrument);
+        let mut walk = Walk {
+            taker: taker.clone(),
+            makers: instrument.half(taker.side.opposite()).clone(),
+            tick_lot_units: instrument.tick_lot_units,
+            newest_first: self.defect == Some(Defect::NewestFirst),
+            plan: Vec::new(),
+        };
+        let prevents = taker.self_trade_prevention != SelfTradePrevention::None;
+        let own = |maker: &Order| prevents && self.same_owner(maker.account, taker.account);
+        while let Some(first) = walk.makers.first().cloned() {
+            let price = first.price;
+            let wanted = walk.wanted(price);
+            if !taker.accepts(price) || !range.allows(price) || wanted == 0 {
+                break;
+            }
+            let level = || walk.makers.iter().take_while(|maker| maker.price == price);
+            let shown: Vec<Order> = level().filter(|maker| !maker.terms.hidden).cloned().collect();
+            if instrument.matching.algorithm == MatchingAlgorithm::PriceTime {
+                if own(&first) {
+                    if walk.meet_own(first.order_id) {
+                        continue;
+                    }
+                    break;
+                }
+                let quantity = first.at_hand().min(wanted);
+                walk.trade(first.order_id, price, quantity);
+                if quantity < first.at_hand() {
+                    break; // It stays, and nobody behind it is reached.
+                }
+                continue;
+            }
+
+            // The whole level at once, the own orders of it first.
+            let own_order = level().find(|maker| own(maker)).map(|maker| maker.order_id);
+            if let Some(own_order) = own_order {
+                if walk.meet_own(own_order) {
+                    continue;
+                }
+                break;
+            }
+            let all: i128 = shown.iter().map(|maker| maker.displayed).sum();
+            if shown.is_empty() {
+                let quantity = first.leaves.min(wanted);
+                walk.trade(first.order_id, price, quantity);
+                if quantity < first.leaves {
+                    break;
+                }
+            } else if wanted >= all {
+                for maker in &shown {
+                    walk.trade(maker.order_id, price, maker.displayed);
+                }
+            } else {
+                let claims: Vec<Claim> = shown.iter().map(|maker| instrument.claim(maker)).collect();
+                let parts = allocate(&instrument.matching, &claims, wanted);
+                for (maker, part) in shown.iter().zip(parts).filter(|(_, part)| *part > 0) {
+                    walk.trade(maker.order_id, price, part);
+                }
+                break;
+            }
+        }
+        walk.plan
+    }
+
+    /// Whether two accounts count as one owner.
+    pub(crate) fn same_owner(&self, a: u32, b: u32) -> bool {
+        let group = |account: u32| self.accounts[account as usize - 1].trade_group;
+        a == b || (group(a) != 0 && group(a) == group(b))
+    }
+
+    /// What a new order must find available, in the asset that it pays with.
+    pub(crate) fn needed_for(&self, order: &Order) -> i128 {
+        let instrument = self.instrument(order.instrument);
+        let worst_fee = |notional: i128| ceil_div(order.worst_ppm() * notional, MILLION);
+        if order.has_price() || order.is_auction_market() {
+            return instrument.rested_hold(order);
+        }
+        let mut plan = self.plan(order, &instrument.trading_limit(order));
+        if killed(order, &plan) {
+            plan.clear();
+        }
+        match order.side {
+            Side::Buy if order.by_quote() => order.quote_quantity + worst_fee(order.quote_quantity),
+            Side::Buy => {
+                let mut cost = 0;
+                let mut carry = 0;
+                let mut paid = 0;
+                for meeting in &plan {
+                    if let Meeting::Trade { price, quantity, .. } = meeting {
+                        let notional = instrument.notional(*price, *quantity);
+                        let (fee, carry_after) = fee(notional, order.taker_ppm, carry);
+                        let fee = fees::capped(fee, order.fee_cap, paid);
+                        paid += fee;
+                        cost += notional + fee;
+                        carry = carry_after;
+                    }
+                }
+                cost
+            }
+            Side::Sell if order.by_quote() => traded_lots(&plan) * instrument.lot_units,
+            Side::Sell => order.quantity * instrument.lot_units,
+        }
+    }
+
+    /// Matches an order that is in no book against the other half, and lets what is left rest or cancels it.
+    /// `enters` is false for one that was in the book and comes back with another price or quantity.
+    pub(crate) fn execute(&mut self, order: Order, enters: bool, events: &mut Vec<Event>) {
+        let instrument = order.instrument;
+        if matches!(self.instrument(instrument).status, TradingStatus::PreOpen | TradingStatus::Auction) {
+            assert!(order.can_rest(), "only orders that can rest are taken in an auction");
+            self.rest(order);
+        } else {
+            let range = self.instrument(instrument).trading_limit(&order);
+            let plan = self.plan(&order, &range);
+            let minimum = i128::from(order.terms.min_quantity.0);
+            if killed(&order, &plan) {
+                self.cancel(&order, CancelReason::FillOrKill, events);
+            } else if enters && traded_lots(&plan) < minimum {
+                self.cancel(&order, CancelReason::MinimumQuantity, events);
+            } else {
+                self.carry_out(order, &plan, &range, events);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, mut taker: Order, plan: &[Meeting], range: &Range, events: &mut Vec<Event>) {
+        let newest_first = self.defect == Some(Defect::NewestFirst);
+        for meeting in plan {
+            match *meeting {
+                Meeting::Trade { maker, quantity, .. } => {
+                    self.trade(&mut taker, maker, quantity, newest_first, events);
+                }
+                Meeting::CancelMaker { maker } => {
+                    let maker = self.take_out(maker);
+                    self.cancel(&maker, CancelReason::SelfTrade, events);
+                }
+                Meeting::CancelTaker => {
+                    self.cancel(&taker, CancelReason::SelfTrade, events);
+                    return;
+                }
+                Meeting::CancelBoth { maker } => {
+                    let maker = self.take_out(maker);
+                    self.cancel(&maker, CancelReason::SelfTrade, events);
+                    self.cancel(&taker, CancelReason::SelfTrade, events);
+                    return;
+                }
+                Meeting::Decrement { maker, quantity } => {
+                    let half = self.instrument_mut(taker.instrument).half_mut(taker.side.opposite());
+                    let before = half[place_of(half, maker)].clone();
+                    let after = shrink(half, maker, quantity);
+                    self.tell_decrement(&before, &after, events);
+                    let before = taker.clone();
+                    taker.leaves -= quantity;
+                    taker.quantity -= quantity;
+                    self.tell_decrement(&before, &taker, events);
+                    if taker.leaves == 0 {
+                        return;
+                    }
+                }
+            }
+        }
+        if taker.complete() {
+            // Its last trade has said so. It is remembered after the makers.
+            self.remember(taker.account, &taker.client_order_id);
+            self.list_end(&taker, events);
+        } else if let Some(beyond) = self.stopped_by(&taker, range) {
+            self.stop_at_bands(taker, beyond, events);
+        } else if taker.can_rest() {
+            self.rest(taker);
+        } else if taker.has_price() {
+            self.cancel_rest(&taker, CancelReason::ImmediateOrCancel, events);
+        } else {
+            self.cancel_rest(&taker, CancelReason::NoLiquidity, events);
+        }
+    }
+
+    fn cancel_rest(&mut self, taker: &Order, reason: CancelReason, events: &mut Vec<Event>) {
+        assert_ne!(taker.time_in_force, TimeInForce::Fok, "a FOK order trades whole or not at all");
+        self.cancel(taker, reason, events);
+    }
+
+    /// At the back of its price level.
+    pub(crate) fn rest(&mut self, mut order: Order) {
+        let newest_first = self.defect == Some(Defect::NewestFirst);
+        let half = self.instrument_mut(order.instrument).half_mut(order.side);
+        let best = half.iter().find(|other| !other.is_auction_market()).map(|other| other.price);
+        let sets_the_best_price = best.is_none_or(|best| match order.side {
+            Side::Buy => order.price > best,
+            Side::Sell => order.price < best,
+        });
+        order.displayed = order.peak();
+        order.top = sets_the_best_price && !order.terms.hidden && !order.is_auction_market();
+        insert(half, order, newest_first);
+    }
+
+    /// One trade at the maker's price.
+    fn trade(&mut self, taker: &mut Order, maker: u64, quantity: i128, newest_first: bool, events: &mut Vec<Event>) {
+        self.last_trade_id += 1;
+        let instrument = self.instrument_mut(taker.instrument);
+        let half = instrument.half(taker.side.opposite());
+        let price = half[place_of(half, maker)].price;
+        instrument.last_price = price;
+        let notional = instrument.notional(price, quantity);
+        let base_units = quantity * instrument.lot_units;
+        let quote = instrument.quote;
+        self.traded = Some((self.traded.map_or(price, |(first, _)| first), price));
+
+        // The taker's side first.
+        taker.filled += quantity;
+        if taker.by_quote() {
+            taker.quote_left -= notional;
+        } else {
+            taker.leaves -= quantity;
+        }
+        let taker_fee = self.charge(taker, notional, taker.taker_ppm);
+        self.exchange(taker, base_units, notional, taker_fee);
+
+        // Then the maker's. Its rebate is paid out of what the venue has available now, with all holds as they are.
+        let venue_available = self.total(VENUE, quote) - self.held_with(VENUE, quote, Some(taker));
+        let half = self.instrument_mut(taker.instrument).half_mut(taker.side.opposite());
+        let place = place_of(half, maker);
+        let mut charged = half[place].clone();
+        let maker_ppm = charged.maker_ppm.max(-taker.taker_ppm);
+        let maker_due = self.charge(&mut charged, notional, maker_ppm);
+        let maker_fee = maker_due.max(-venue_available);
+        let half = self.instrument_mut(taker.instrument).half_mut(taker.side.opposite());
+        half[place].carry = charged.carry;
+        half[place].fees_paid = charged.fees_paid + maker_fee - maker_due;
+        let maker = take_from(half, maker, quantity, newest_first);
+        self.exchange(&maker, base_units, notional, maker_fee);
+
+        let buys = taker.side == Side::Buy;
+        self.after_trade(&TradeRecord {
+            trade_id: self.last_trade_id,
+            instrument: taker.instrument,
+            buyer: if buys { taker.account } else { maker.account },
+            seller: if buys { maker.account } else { taker.account },
+            price,
+            quantity,
+            buyer_fee: if buys { taker_fee } else { maker_fee },
+            seller_fee: if buys { maker_fee } else { taker_fee },
+        });
+        let sides = [(&*taker, &maker, taker_fee, Liquidity::Taker), (&maker, &*taker, maker_fee, Liquidity::Maker)];
+        for (order, counter, fee, liquidity) in sides {
+            events.push(Event::Execution(ExecutionReport {
+                trade_id: TradeId(self.last_trade_id),
+                last_price: PriceTicks(price as i64),
+                last_quantity: Lots(quantity as i64),
+                last_notional: Amount(notional),
+                fee: Amount(fee),
+                liquidity,
+                counter_order_id: OrderId(counter.order_id),
+                ..report(order, ExecType::Trade, self.hold(order))
+            }));
+        }
+        if maker.complete() {
+            self.remember(maker.account, &maker.client_order_id);
+        }
+        self.pair_trades(taker, events);
+        self.pair_trades(&maker, events);
+        if maker.complete() {
+            self.list_end(&maker, events);
+        }
+    }
+
+    /// Moves one side's money of a trade, its fee to the venue.
+    pub(crate) fn exchange(&mut self, order: &Order, base_units: i128, notional: i128, fee: i128) {
+        let instrument = self.instrument(order.instrument);
+        let (base, quote) = (instrument.base, instrument.quote);
+        let sign = if order.side == Side::Buy { 1 } else { -1 };
+        self.add_to_total(order.account, base, sign * base_units);
+        self.add_to_total(order.account, quote, -sign * notional - fee);
+        self.add_to_total(VENUE, quote, fee);
+        *self.corrections.venue_fees.entry(quote).or_insert(0) += fee;
+    }
+
+    /// What one side of a trade pays.
+    pub(crate) fn charge(&self, order: &mut Order, notional: i128, ppm: i128) -> i128 {
+        if self.defect == Some(Defect::FeesRoundDown) {
+            return (ppm * notional).div_euclid(MILLION);
+        }
+        let (fee, carry) = fee(notional, ppm, order.carry);
+        order.carry = carry;
+        let fee = fees::capped(fee, order.fee_cap, order.fees_paid);
+        order.fees_paid += fee;
+        fee
+    }
+
+    /// Self-trade prevention, decrement, of one of the two orders.
+    fn tell_decrement(&mut self, before: &Order, after: &Order, events: &mut Vec<Event>) {
+        if after.leaves == 0 {
+            self.cancel(before, CancelReason::SelfTrade, events);
+        } else {
+            events.push(Event::Execution(ExecutionReport {
+                cancel_reason: CancelReason::SelfTrade,
+                ..report(after, ExecType::Restated, self.hold(after))
+            }));
+            self.pair_acts(after, events);
+        }
+    }
+}
+
+impl Instrument {
+    fn claim(&self, maker: &Order) -> Claim {
+        let share = self.lead_market_makers.get(&maker.account).copied().unwrap_or(0);
+        Claim { shown: maker.displayed, top: maker.top, account: maker.account, share }
+    }
+
+    /// What an order holds while it rests, or waits with a limit.
+    pub(crate) fn rested_hold(&self, order: &Order) -> i128 {
+        match order.side {
+            Side::Buy => {
+                let price = match order.order_type {
+                    OrderType::Market => order.auction_bound,
+                    _ if order.is_pegged() => order.worst_price,
+                    _ => order.price,
+                };
+                let notional = self.notional(price, order.leaves);
+                notional + ceil_div(order.worst_ppm() * notional - order.carry, MILLION).max(0)
+            }
+            Side::Sell => order.leaves * self.lot_units,
+        }
+    }
+}
