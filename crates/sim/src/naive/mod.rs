@@ -134,6 +134,8 @@ pub(crate) struct Instrument {
     pub(crate) features: u32,
     pub(crate) max_triggers: u32,
     pub(crate) matching: Matching,
+    /// By side, the order that made the last new best price; 0 for none.
+    pub(crate) tops: [u64; 2],
     /// Account to its weight.
     pub(crate) lead_market_makers: BTreeMap<u32, i128>,
     /// Group to (maker_ppm, taker_ppm).
@@ -191,8 +193,6 @@ pub(crate) struct Order {
     pub(crate) leaves: i128,
     /// What the book shows of it; 0 if it is not there, or hidden.
     pub(crate) displayed: i128,
-    /// It set the best price of its side, and has stayed at it.
-    pub(crate) top: bool,
     pub(crate) maker_ppm: i128,
     pub(crate) taker_ppm: i128,
     pub(crate) carry: i128,
@@ -646,22 +646,21 @@ impl Naive {
 
         self.check_status_of_replace(&old)?;
         refuse(self.client_order_id_used(c.account_id, &c.client_order_id), R::DuplicateClientOrderId)?;
-        refuse(old.has_limit() && !(1..=MAX_TICKS_OR_LOTS).contains(&price), R::InvalidPrice)?;
+        refuse(old.has_price() && !(1..=MAX_TICKS_OR_LOTS).contains(&price), R::InvalidPrice)?;
         if !old.by_quote() {
             instrument.check_quantity(quantity)?;
             refuse(quantity <= old.filled, R::QuantityNotAboveFilled)?;
         }
-        if old.has_limit() {
+        if old.has_price() {
             instrument.check_notional(price, quantity)?;
         }
-        refuse(old.is_market_to_limit() && instrument.notional_overflows(old.price, quantity), R::NotionalOverflow)?;
         refuse(instrument.notional_overflows(old.auction_bound, quantity), R::NotionalOverflow)?;
         refuse(trigger_price != 0 && !(1..=MAX_TICKS_OR_LOTS).contains(&trigger_price), R::InvalidTriggerPrice)?;
         refuse(display_quantity != 0 && !(1..=quantity).contains(&display_quantity), R::InvalidDisplayQuantity)?;
         let waits_for_a_price = matches!(old.waits, Waits::Trigger | Waits::Activation);
         refuse(trigger_price != 0 && !waits_for_a_price, R::ReplaceNotAllowed)?;
         refuse(display_quantity != 0 && !old.is_iceberg(), R::ReplaceNotAllowed)?;
-        refuse(c.price.0 != 0 && !old.has_limit(), R::ReplaceNotAllowed)?;
+        refuse(c.price.0 != 0 && !old.has_price(), R::ReplaceNotAllowed)?;
         refuse(c.quantity.0 != 0 && old.by_quote(), R::ReplaceNotAllowed)?;
         refuse(old.list != 0, R::ReplaceNotAllowed)?;
 
@@ -675,7 +674,7 @@ impl Naive {
         if display_quantity != 0 {
             order.terms.display_quantity = c.display_quantity;
         }
-        if order.has_limit() {
+        if order.has_price() {
             instrument.check_bands(price)?;
         }
         self.check_risk(&order, Some(&old))?;
@@ -722,7 +721,7 @@ impl Naive {
         } else {
             self.take_out(old.order_id);
             order.displayed = 0;
-            order.top = false;
+            self.lose_top(&order);
             self.execute(order, false, events);
         }
         self.settle(old.instrument, events);
@@ -846,6 +845,7 @@ impl Naive {
             features: feature::ALL,
             max_triggers: MAX_TRIGGERS,
             matching: Matching::BY_TIME,
+            tops: [0, 0],
             lead_market_makers: BTreeMap::new(),
             fees: BTreeMap::new(),
             lot_units,
@@ -944,7 +944,7 @@ impl Naive {
         let halves = self.instruments.iter_mut().flat_map(|instrument| [&mut instrument.bids, &mut instrument.asks]);
         for half in halves.chain([&mut self.waiting]) {
             if let Some(place) = half.iter().position(|order| order.order_id == order_id) {
-                return Order { displayed: 0, top: false, ..half.remove(place) };
+                return Order { displayed: 0, ..half.remove(place) };
             }
         }
         panic!("order {order_id} is not open");
@@ -1206,10 +1206,6 @@ impl Instrument {
                 let hidden_first = pair[0].price == pair[1].price && pair[0].terms.hidden && !pair[1].terms.hidden;
                 assert!(!hidden_first, "hidden orders stand behind displayed ones: {pair:?}");
             }
-            let mut tops = half.iter().filter(|order| order.top).map(|order| order.price).collect::<Vec<_>>();
-            let count = tops.len();
-            tops.dedup();
-            assert_eq!(count, tops.len(), "one top order at a price");
         }
         let limits = |half: &[Order]| {
             let first_limit = half.iter().take_while(|order| order.is_auction_market()).count();
