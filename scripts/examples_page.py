@@ -13,8 +13,8 @@ from typing import Any
 SCENARIOS = Path(__file__).parents[1] / "tests" / "scenarios"
 _NUMBERED = re.compile(r"(\d+)(?:\.(\d+))?[ :]")
 _CHECKS = (
-    "rejected", "events", "trades", "fills", "orders", "book", "levels", "balances", "last_price", "indications",
-    "positions", "waiting",
+    "rejected", "events", "trades", "fills", "orders", "terms", "book", "levels", "balances", "last_price",
+    "trading_status", "indications", "positions",
 )  # fmt: skip
 
 
@@ -54,8 +54,10 @@ def examples_page() -> str:
 def _steps(steps: list[dict[str, Any]]) -> list[str]:
     lines = []
     for step in steps:
+        if "time_ns" in step:
+            lines.append(f"> at {step['time_ns']} ns:")
         for kind, said in step.items():
-            if kind not in _CHECKS:
+            if kind not in (*_CHECKS, "time_ns"):
                 lines.append(f"> {kind} {_said(said)}".rstrip())
         for check in _CHECKS:
             if check in step:

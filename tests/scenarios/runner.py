@@ -7,7 +7,6 @@ pass.
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -16,54 +15,15 @@ from typing import Any
 
 import pytest
 
-from beurs import Exchange
-from beurs.errors import DecimalError, Rejected
-from beurs.exchange import Balance, Book, Result
-from beurs.reports import (
-    AccountGroupSet,
-    Event,
-    ExecutionReport,
-    FeesSet,
-    MassCanceled,
-    Posted,
-    Rejection,
-    TradingStatusSet,
-)
+from beurs.exchange import Balance, Book
+from beurs.reports import AuctionEnded, AuctionIndication, Event, ExecutionReport, OrderTerms
+from tests.scenarios.commands import FIELDS, Answer, Object, check_command, entered, known_keys
+from tests.scenarios.events import check_event, check_fields, check_value
 
-Object = dict[str, Any]
-
-FIELDS: dict[str, tuple[str, ...]] = {
-    "new_order": (
-        "account", "symbol", "side", "order_type", "time_in_force", "post_only", "self_trade_prevention", "price",
-        "quantity", "quote_quantity", "client_order_id", "order",
-    ),
-    "cancel_order": ("account", "order", "order_id", "client_order_id"),
-    "replace_order": (
-        "account", "order", "order_id", "original_client_order_id", "client_order_id", "price", "quantity",
-    ),
-    "mass_cancel": ("account", "symbol", "side"),
-    "deposit": ("account", "asset", "amount"),
-    "withdraw": ("account", "asset", "amount"),
-    "set_fees": ("symbol", "group_id", "maker_ppm", "taker_ppm"),
-    "set_account_group": ("account", "group_id"),
-    "set_trading_status": ("symbol", "status"),
-}  # fmt: skip
-"""The commands, and what may be said of each."""
-
-CHECKS = ("rejected", "events", "trades", "fills", "orders", "book", "levels", "balances", "last_price")
-
-_WORDS = (
-    "account", "symbol", "exec_type", "status", "side", "order_type", "time_in_force", "self_trade_prevention",
+CHECKS = (
+    "rejected", "events", "trades", "fills", "orders", "terms", "book", "levels", "balances", "last_price",
+    "trading_status", "indications",
 )  # fmt: skip
-_WORDS_OR_NONE = ("cancel_reason", "liquidity")
-_DECIMALS = (
-    "price", "last_price", "quantity", "filled_quantity", "leaves_quantity", "last_quantity", "quote_quantity",
-    "last_notional", "fee", "hold",
-)  # fmt: skip
-
-TOO_LARGE = {"price": "invalid_price", "quantity": "invalid_quantity"}
-"""What the engine says of a number above 2**53 - 1. Both doors refuse it before, as `too_large`."""
-TOO_LARGE_UNSAID = "a number above 2^53 - 1 is refused before the engine sees it (too_large)"
 
 
 @dataclass(frozen=True)
@@ -74,6 +34,11 @@ class Scenario:
     name: str
     venue: Object
     steps: list[Object]
+
+    @property
+    def sets_time(self) -> bool:
+        """Whether it says when its commands are executed, which only a caller of the engine can."""
+        return any("time_ns" in step for step in self.steps)
 
 
 def scenarios() -> list[Scenario]:
@@ -98,12 +63,6 @@ def each_scenario(test: Any) -> Any:
     )
 
 
-def known_keys(said: Iterable[str], *known: str) -> None:
-    """Refuses what is not known."""
-    unknown = set(said) - set(known)
-    assert not unknown, f"{unknown} is not one of {known}"
-
-
 @dataclass
 class Tally:
     """What a way of running the scenarios has done."""
@@ -113,16 +72,10 @@ class Tally:
     checks: int = 0
     unsaid: list[str] = field(default_factory=list)
     """Commands that could not be said this way, and why."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What became of a command: why it was refused, or None, and its events if it came to have any."""
-
-    code: str | None
-    events: list[Event]
-    unsaid: str = ""
-    """Why it could not be said, if it could not."""
+    timed: int = 0
+    """Scenarios that were left out, because a node takes its own time."""
+    unserved: int = 0
+    """Scenarios that were left out, because the way does not know all that they do."""
 
 
 class Door(ABC):
@@ -154,85 +107,9 @@ class Door(ABC):
     def last_price(self, symbol: str) -> str | None:
         """The price of the last trade."""
 
-
-def set_up(ex: Exchange, venue: Object) -> None:
-    """Makes a venue, in the order in which it is listed."""
-    known_keys(venue, "assets", "instruments", "accounts", "fees")
-    for asset in venue.get("assets", ()):
-        ex.add_asset(**asset)
-    for instrument in venue.get("instruments", ()):
-        ex.list_instrument(**instrument)
-    for fees in venue.get("fees", ()):
-        ex.set_fees(**fees)
-    for account in venue.get("accounts", ()):
-        known_keys(account, "code", "group_id", "deposits")
-        if not account["code"].startswith("venue"):
-            ex.open_account(account["code"], group_id=account.get("group_id", 0))
-        for asset, amount in account.get("deposits", {}).items():
-            ex.deposit(account["code"], asset, amount)
-
-
-def execute_in_process(ex: Exchange, kind: str, command: Object, order_id: int | None) -> Answer:
-    """Executes a command through the in-process API, and holds what it returns against the events."""
-    before = ex.sequence
-    returned: Any
-    try:
-        returned = _call(ex, kind, command, order_id)
-    except (Rejected, DecimalError) as refused:
-        returned = refused
-    events = ex.events(before)
-    match returned:
-        case Rejected():
-            for event in events:  # one; what the API can tell by itself has none
-                assert event == Rejection(
-                    sequence=returned.sequence,
-                    event_time_ns=ex.event_time_ns,
-                    code=returned.code,
-                    reason=returned.reason,
-                    account_id=event.account_id,
-                    instrument_id=event.instrument_id,
-                    order_id=event.order_id,
-                    client_order_id=event.client_order_id,
-                )
-            return Answer(returned.code, events)
-        case DecimalError():
-            assert returned.code == "too_large", returned
-            assert events == []
-            return Answer(TOO_LARGE[returned.field], events, TOO_LARGE_UNSAID)
-        case Result():
-            assert returned.reports == events
-            own = [report for report in returned.reports if report.order_id == returned.order_id]
-            assert returned.status == own[-1].status
-            assert returned.trades == [report for report in own if report.exec_type == "trade"]
-        case ExecutionReport():
-            assert [returned] == events
-        case list() if isinstance(events[-1], MassCanceled):
-            assert returned == events[:-1]
-        case list():
-            assert returned == events
-        case Balance():
-            (posted,) = events
-            assert isinstance(posted, Posted)
-            assert (returned.asset, returned.total, returned.held) == (posted.asset, posted.total, posted.held)
-            assert returned == ex.balance(posted.account, posted.asset)
-        case _:
-            assert returned is None
-    assert {event.sequence for event in events} == {before + 1}, "one command was executed"
-    return Answer(None, events)
-
-
-def _call(ex: Exchange, kind: str, command: Object, order_id: int | None) -> Any:
-    c = {key: value for key, value in command.items() if key not in ("order", "order_id")}
-    match kind:
-        case "new_order":
-            return ex.submit(**{"order_type": "limit"} | c)
-        case "cancel_order":
-            return ex.cancel(order_id=order_id, **c)
-        case "replace_order":
-            names = {"client_order_id": "new_client_order_id", "original_client_order_id": "client_order_id"}
-            return ex.replace(order_id=order_id, **{names.get(key, key): value for key, value in c.items()})
-        case _:
-            return getattr(ex, kind)(**c)
+    @abstractmethod
+    def trading_status(self, symbol: str) -> str:
+        """What the instrument accepts."""
 
 
 class Runner:
@@ -245,6 +122,10 @@ class Runner:
         self.events: list[Event] = []
         self.reports: dict[int, ExecutionReport] = {}
         """The last report of each order."""
+        self.terms: dict[int, OrderTerms] = {}
+        """The last terms of each order that has any."""
+        self.indications: dict[str, AuctionIndication] = {}
+        """The last indication of each instrument, until its auction ends."""
         self.checks = 0
 
     def run(self) -> None:
@@ -258,7 +139,7 @@ class Runner:
 
     def step(self, step: Object) -> None:
         """Runs one step: its command, then its checks."""
-        known_keys(step, *FIELDS, *CHECKS)
+        known_keys(step, "time_ns", *FIELDS, *CHECKS)
         kinds = [kind for kind in FIELDS if kind in step]
         assert len(kinds) <= 1, "a step has one command"
         for kind in kinds:
@@ -271,26 +152,28 @@ class Runner:
 
     def command(self, kind: str, command: Object, rejected: str | None) -> None:
         """Executes a command and checks whether it was refused, and all that can be known without being told."""
-        known_keys(command, *FIELDS[kind])
-        assert not ("order" in command and "order_id" in command), "order or order_id"
-        if kind == "new_order":
-            order_id = None
-        elif "order" in command:
-            order_id = self.orders[command["order"]]
+        check_command(kind, command)
+        answer = self.door.execute(kind, command, self.order_id(kind, command))
+        if answer.unsaid and answer.code is None:
+            assert rejected is not None, answer.unsaid
         else:
-            order_id = command.get("order_id")
-        answer = self.door.execute(kind, command, order_id)
-        assert answer.code == rejected, f"refused for {answer.code} instead of {rejected}"
+            assert answer.code == rejected, f"refused for {answer.code} instead of {rejected}"
         self.events = answer.events
         for event in answer.events:
-            if isinstance(event, ExecutionReport):
-                self.reports[event.order_id] = event
-        if kind == "new_order" and answer.code is None:
-            entered = answer.events[0]
-            assert isinstance(entered, ExecutionReport)
-            name = command.get("order", command.get("client_order_id"))
+            match event:
+                case ExecutionReport():
+                    self.reports[event.order_id] = event
+                case OrderTerms():
+                    self.terms[event.order_id] = event
+                case AuctionIndication():
+                    self.indications[event.symbol] = event
+                case AuctionEnded():
+                    self.indications.pop(event.symbol, None)
+        new = (event for event in answer.events if isinstance(event, ExecutionReport) and event.exec_type == "new")
+        for order, report in zip(entered(kind, command), new, strict=False):
+            name = order.get("order", order.get("client_order_id"))
             if name is not None:
-                self.orders[name] = entered.order_id
+                self.orders[name] = report.order_id
         for account in {report.account for report in self.reports.values()}:
             expected = [
                 order_id
@@ -299,61 +182,28 @@ class Runner:
             ]
             assert self.door.open_orders(account) == expected, f"the open orders of {account}"
 
+    def order_id(self, kind: str, command: Object) -> int | None:
+        """The order_id of the order that a command names by name or order_id."""
+        if kind == "administer":
+            (held,) = command.keys() & FIELDS.keys()
+            return self.order_id(held, command[held])
+        if kind == "new_order":
+            return None
+        return self.orders[command["order"]] if "order" in command else command.get("order_id")
+
     # Checks.
 
     def check_events(self, expected: list[Object]) -> None:
+        for event, fields in zip(self.events, expected, strict=False):
+            check_event(event, fields, self.name)
         assert len(self.events) == len(expected), self.events
-        for event, fields in zip(self.events, expected, strict=True):
-            kind = fields.get("event", "execution")
-            rest = {key: value for key, value in fields.items() if key != "event"}
-            match kind, event:
-                case "execution", ExecutionReport():
-                    self.check_execution(event, rest)
-                case "mass_canceled", MassCanceled():
-                    assert rest == {"count": event.count}
-                case "posted", Posted():
-                    known_keys(rest, "account", "asset", "amount", "total", "held")
-                    for key, value in rest.items():
-                        actual = getattr(event, key)
-                        assert actual == value or Decimal(actual) == Decimal(value), f"{key} of {event}"
-                case (
-                    ("fees_set", FeesSet())
-                    | ("account_group_set", AccountGroupSet())
-                    | (
-                        "trading_status_set",
-                        TradingStatusSet(),
-                    )
-                ):
-                    known_keys(rest)
-                case _:
-                    raise AssertionError(f"{kind} was expected instead of {event}")
-
-    def check_execution(self, report: ExecutionReport, expected: Object) -> None:
-        for key, value in expected.items():
-            if key == "post_only":
-                assert report.post_only is value, f"{key} of {report}"
-            elif key in ("order", "counter_order"):
-                assert self.name(getattr(report, f"{key}_id")) == value, f"{key} of {report}"
-            else:
-                self.check_field(getattr(report, key, None), key, value, report)
-
-    def check_field(self, actual: str | None, key: str, expected: str, where: object) -> None:
-        if key in _DECIMALS:
-            assert Decimal(actual or "0") == Decimal(expected), f"{key} of {where}"
-        elif key == "client_order_id":
-            assert (actual or "") == expected, f"{key} of {where}"
-        elif key in _WORDS_OR_NONE:
-            assert (actual or "none") == expected, f"{key} of {where}"
-        else:
-            assert key in _WORDS, f"{key} is not a field of an execution"
-            assert actual == expected, f"{key} of {where}"
 
     def trades(self) -> list[tuple[ExecutionReport, ExecutionReport]]:
-        """The command's trades: the taker's report and the maker's."""
+        """The command's trades: the taker's report and the maker's, of an auction the buyer's and the seller's."""
         sides = [event for event in self.events if isinstance(event, ExecutionReport) and event.exec_type == "trade"]
         trades = list(zip(sides[::2], sides[1::2], strict=True))
         for taker, maker in trades:
-            assert (taker.liquidity, maker.liquidity) == ("taker", "maker")
+            assert (taker.liquidity, maker.liquidity) in (("taker", "maker"), ("auction", "auction"))
             assert taker.trade_id == maker.trade_id
             assert (taker.counter_order_id, maker.counter_order_id) == (maker.order_id, taker.order_id)
         return trades
@@ -361,18 +211,14 @@ class Runner:
     def check_trades(self, expected: list[Object]) -> None:
         trades = self.trades()
         assert len(trades) == len(expected), trades
-        for (taker, maker), fields in zip(trades, expected, strict=True):
-            sides = {
-                "maker": (maker, "order"),
-                "taker": (taker, "order"),
-                "price": (maker, "last_price"),
-                "quantity": (maker, "last_quantity"),
-                "maker_fee": (maker, "fee"),
-                "taker_fee": (taker, "fee"),
-            }
+        for (first, second), fields in zip(trades, expected, strict=True):
+            names = ("buyer", "seller") if first.liquidity == "auction" else ("taker", "maker")
+            sides = {"price": (second, "last_price"), "quantity": (second, "last_quantity")}
+            for side, report in zip(names, (first, second), strict=True):
+                sides |= {side: (report, "order"), f"{side}_fee": (report, "fee")}
             for key, value in fields.items():
                 report, name = sides[key]
-                self.check_execution(report, {name: value})
+                check_fields(report, {name: value}, self.name)
 
     def check_fills(self, expected: Object) -> None:
         fills: dict[str, dict[str, Decimal]] = {}
@@ -387,16 +233,24 @@ class Runner:
     def check_orders(self, expected: Object) -> None:
         for name, fields in expected.items():
             report = self.reports[self.orders[name]]
-            self.check_execution(report, fields)
+            check_fields(report, fields, self.name)
             now = self.door.order(report)
             for key, value in fields.items():
-                if key in now:
-                    if key == "cancel_reason" and report.exec_type == "restated":
-                        continue  # why it was restated, which is in the report only
-                    if key == "post_only":
-                        assert now[key] is value
-                    else:
-                        self.check_field(now[key], key, value, now)
+                # Why it was restated, and what is shown after it came to rest, the report says only.
+                if key in now and not (key == "cancel_reason" and report.exec_type == "restated"):
+                    check_value(now[key], value, f"{key} of {now}")
+
+    def check_terms(self, expected: Object) -> None:
+        for name, fields in expected.items():
+            check_fields(self.terms[self.orders[name]], fields, self.name)
+
+    def check_indications(self, expected: Object) -> None:
+        for symbol, fields in expected.items():
+            check_fields(self.indications[symbol], fields, self.name)
+
+    def check_trading_status(self, expected: Object) -> None:
+        for symbol, status in expected.items():
+            assert self.door.trading_status(symbol) == status, f"the status of {symbol}"
 
     def check_book(self, expected: Object) -> None:
         for symbol, halves in expected.items():

@@ -4,7 +4,7 @@
 //! level of its book.
 
 use crate::command::{NewOrder, Terms};
-use crate::types::{ListId, OrderType};
+use crate::types::{ListId, OrderType, TimeInForce};
 
 /// Where an order stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,6 +68,7 @@ impl NewOrder {
     pub(crate) fn is_special(&self) -> bool {
         self.terms.as_deref().is_some_and(|terms| *terms != Terms::NONE)
             || !matches!(self.order_type, OrderType::Limit | OrderType::Market)
+            || self.time_in_force == TimeInForce::Gtd // It needs a time, which is a term.
     }
 
     /// Its terms.
