@@ -26,6 +26,7 @@ mod positions;
 mod risk;
 mod schedule;
 mod settings;
+mod snapshot;
 mod status;
 mod terms;
 mod timers;
@@ -46,7 +47,6 @@ use beurs_engine::types::{
     Lots, OrderId, OrderStatus, OrderType, PriceTicks, SelfTradePrevention, Side, Step, TimeInForce, TradeId,
     TradingStatus,
 };
-use sha2::{Digest, Sha256};
 
 use conditional::Waits;
 use lists::OrderList;
@@ -1069,56 +1069,6 @@ impl Naive {
         self.open_orders().count()
     }
 
-    /// The canonical encoding of the state.
-    pub fn snapshot(&self) -> Vec<u8> {
-        let mut out = Encoder(b"BEURSSN1".to_vec());
-        out.u64(self.sequence).i64(self.event_time_ns).u64(self.last_order_id).u64(self.last_trade_id);
-        out.list(&self.assets, |out, asset| {
-            out.text(asset.code.as_bytes()).u8(asset.scale).i128(asset.issued);
-        });
-        out.list(&self.instruments, |out, instrument| {
-            out.text(instrument.symbol.as_bytes()).u32(instrument.base).u32(instrument.quote);
-            out.u64(instrument.tick_size.mantissa).u8(instrument.tick_size.scale);
-            out.u64(instrument.lot_size.mantissa).u8(instrument.lot_size.scale);
-            out.i64(instrument.min_quantity as i64).i64(instrument.max_quantity as i64).i128(instrument.min_notional);
-            out.u8(instrument.status as u8).i64(instrument.last_price as i64);
-            let fees: Vec<_> = instrument.fees.iter().collect();
-            out.list(&fees, |out, (group, (maker, taker))| {
-                out.u16(**group).i32(*maker as i32).i32(*taker as i32);
-            });
-        });
-        let held = self.all_held(None);
-        let mut account_id = 0;
-        out.list(&self.accounts, |out, account| {
-            account_id += 1;
-            out.text(account.code.as_bytes()).u16(account.group);
-            let balances: Vec<_> = account.totals.iter().filter(|(_, total)| **total != 0).collect();
-            out.list(&balances, |out, (asset, total)| {
-                out.u32(**asset).i128(**total).i128(held.get(&(account_id, **asset)).copied().unwrap_or(0));
-            });
-            out.list(&account.remembered, |out, hash| {
-                out.u64(*hash);
-            });
-        });
-        for instrument in &self.instruments {
-            for half in [&instrument.bids, &instrument.asks] {
-                out.list(half, |out, order| {
-                    out.u64(order.order_id).u32(order.account).u8(order.time_in_force as u8);
-                    out.u8(order.self_trade_prevention as u8).u8(u8::from(order.post_only));
-                    out.i64(order.price as i64).i64(order.filled as i64).i64(order.leaves as i64);
-                    out.i32(order.maker_ppm as i32).i32(order.taker_ppm as i32).u32(order.carry as u32);
-                    out.text(order.client_order_id.as_bytes());
-                });
-            }
-        }
-        out.0
-    }
-
-    /// SHA-256 of the snapshot.
-    pub fn digest(&self) -> [u8; 32] {
-        Sha256::digest(self.snapshot()).into()
-    }
-
     /// Checks every invariant; panics with what is broken.
     pub fn check_invariants(&self) {
         for instrument in &self.instruments {
@@ -1258,55 +1208,6 @@ impl Naive {
         for order in self.open_orders().filter(|order| order.list != 0) {
             let open = |list: &&OrderList| list.list_id == order.list && list.open.contains(&order.order_id);
             assert!(self.lists.iter().any(|list| open(&list)), "its list knows it: {order:?}");
-        }
-    }
-}
-
-/// Little-endian bytes.
-struct Encoder(Vec<u8>);
-
-impl Encoder {
-    fn put(&mut self, bytes: &[u8]) -> &mut Self {
-        self.0.extend_from_slice(bytes);
-        self
-    }
-
-    fn u8(&mut self, value: u8) -> &mut Self {
-        self.put(&[value])
-    }
-
-    fn u16(&mut self, value: u16) -> &mut Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    fn u32(&mut self, value: u32) -> &mut Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    fn u64(&mut self, value: u64) -> &mut Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    fn i32(&mut self, value: i32) -> &mut Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    fn i64(&mut self, value: i64) -> &mut Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    fn i128(&mut self, value: i128) -> &mut Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    fn text(&mut self, text: &[u8]) -> &mut Self {
-        self.u8(text.len() as u8).put(text)
-    }
-
-    fn list<T>(&mut self, elements: &[T], mut each: impl FnMut(&mut Self, &T)) {
-        self.u32(elements.len() as u32);
-        for element in elements {
-            each(self, element);
         }
     }
 }

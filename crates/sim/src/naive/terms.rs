@@ -87,7 +87,7 @@ impl Order {
             }
     }
 
-    fn has_terms_report(&self) -> bool {
+    pub(crate) fn has_terms_report(&self) -> bool {
         let plain_type = matches!(self.order_type, OrderType::Limit | OrderType::Market);
         self.terms != Terms::NONE || !plain_type || self.list != 0
     }
