@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from beurs.config import Settings
@@ -21,8 +22,12 @@ to try out at `/docs`.
 
 * **Keys.** What concerns an account needs its key in the header `X-API-Key`, once. The body never names an account.
   Orders of other accounts do not exist: they are `unknown_order`.
+* **Staff.** Everything under `/v1/admin` needs the key of a member of the venue's staff in the same header. A key of an
+  account is `forbidden` there, and a key of staff everywhere else. Each change has a `reason`; it is journalled with the
+  name of the key's holder, and listed by `GET /v1/admin/changes`. Reports of single orders are not in its answer: their
+  owners get them.
 * **Decimals** are strings, in and out, by the grammar `(0|[1-9][0-9]{{0,17}})(\\.[0-9]{{1,18}})?`: no sign, no exponent, no
-  JSON numbers. What comes out has no needless zeros. Only a fee or a change can have a minus sign.
+  JSON numbers. What comes out has no needless zeros. Only a fee, a change or what was posted can have a minus sign.
 * **Ids** (`order_id`, `trade_id`) are strings, `sequence` is a number. **Times** are UTC with nine decimals.
 * **Strictness.** A field or a query parameter that is not known, or that stands twice, is refused.
 * **Durable.** An answer to a command comes when the command is on disk. A `201` survives any crash.
@@ -71,7 +76,8 @@ def rest_page(document: dict[str, Any]) -> str:
 
 
 def _operation(method: str, path: str, operation: dict[str, Any], named: list[str]) -> list[str]:
-    key = " Needs a key." if operation.get("security") else ""
+    staff = {"StaffKey": []} in operation.get("security", [])
+    key = f" Needs a key{' of staff' if staff else ''}." if operation.get("security") else ""
     lines = [f"### {method} {path}", "", operation["description"].strip() + key, ""]
     parameters = operation.get("parameters", [])
     if parameters:
@@ -122,12 +128,17 @@ def _json_type(schema: dict[str, Any], named: list[str]) -> str:
 
 
 def _type(name: str, schema: dict[str, Any], named: list[str]) -> list[str]:
-    lines = [f"### {name}", "", schema.get("description", "").strip(), "", "| field | |", "|---|---|"]
+    if "enum" in schema:
+        return [f"### {name}", "", f"{inspect.cleandoc(schema.get('description', ''))} {_words(schema)}", ""]
+    lines = [f"### {name}", "", inspect.cleandoc(schema.get("description", "")), "", "| field | |", "|---|---|"]
     required = schema.get("required", [])
     incoming = schema.get("additionalProperties") is False
     for field, content in schema.get("properties", {}).items():
         need = " (required)" if incoming and field in required else ""
-        lines.append(f"| `{field}` | {_json_type(content, named)}{need} |")
+        said = content.get("description", "") if incoming else ""
+        if content.get("default"):
+            said = f"{said} Default {content['default']}.".strip()
+        lines.append(f"| `{field}` | {_json_type(content, named)}{need}{': ' if said else ''}{said} |")
     return [*lines, ""]
 
 

@@ -33,6 +33,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from beurs import logs, terminal
 from beurs.accounts.endpoints import router as account_router
+from beurs.admin.changes import router as changes_router
 from beurs.admin.endpoints import router as admin_router
 from beurs.catalogue import Catalogue
 from beurs.config import Settings
@@ -42,7 +43,7 @@ from beurs.deps import RunningExchange, only_known_parameters
 from beurs.engine import VERSION, Node
 from beurs.errors import BeursError
 from beurs.instruments.endpoints import router as instruments_router
-from beurs.keys import KeyFile, KeyRing, Trader, digest
+from beurs.keys import KEY_FILE, KeyFile, KeyRing, Operator, StaffKey, Trader
 from beurs.market_data.endpoints import router as market_data_router
 from beurs.metrics import Metrics
 from beurs.orders.door import ORDER_PATH, ORDERS_PATH, OrderDoor
@@ -65,6 +66,7 @@ ROUTERS: Final = (
     instruments_router,
     market_data_router,
     account_router,
+    changes_router,
     admin_router,
 )
 DESCRIPTION: Final = (
@@ -117,7 +119,7 @@ def open_exchange(settings: Settings) -> Iterator[OpenExchange]:
         projector.start()
         stack.callback(projector.stop, settings.shutdown_seconds_max)
         log.info("opened", sequence=node.sequence, data_directory=str(settings.data_directory))
-        yield OpenExchange(settings, node, store, projector, demo_keys, _key_ring(node, settings, demo_keys))
+        yield OpenExchange(settings, node, store, projector, demo_keys, _key_ring(node, settings))
 
 
 def _close(node: Node) -> None:
@@ -128,15 +130,18 @@ def _close(node: Node) -> None:
     node.close()
 
 
-def _key_ring(node: Node, settings: Settings, demo_keys: dict[str, str]) -> KeyRing:
+def _key_ring(node: Node, settings: Settings) -> KeyRing:
     ring = KeyRing()
     accounts = {row["code"]: row["account_id"] for row in node.accounts()}
-    held = KeyFile(settings.data_directory / "api-keys.json").read()
-    for key_digest, account in [*held.items(), *((digest(key), code) for code, key in demo_keys.items())]:
-        if account in accounts:
-            ring.add(key_digest, Trader(accounts[account], account))
+    for key_digest, held in KeyFile(settings.data_directory / KEY_FILE).read().items():
+        if held.demo and not settings.demo:
+            continue
+        if isinstance(held, StaffKey):
+            ring.add(key_digest, Operator(held.staff))
+        elif held.account in accounts:
+            ring.add(key_digest, Trader(accounts[held.account], held.account, held.key_id))
         else:
-            log.warning("a key of an account that does not exist", account=account)
+            log.warning("a key of an account that does not exist", account=held.account)
     return ring
 
 

@@ -1,6 +1,7 @@
 """What endpoints ask for in their signatures.
 
 `trader: Trader` is authority: an endpoint that has one may act for its account, and nothing else gives that right.
+`operator: Operator` is that of the venue's staff, in the same way.
 `services: Services` is the running exchange.
 """
 
@@ -24,6 +25,7 @@ from beurs.sequencer import Sequencer
 from beurs.store import Projector, Repository
 from beurs.streams import Feed, MarketDataEndpoint
 from beurs.timestamps import parse_timestamp
+from beurs.web import authority
 from beurs.web.bodies import JSON, read_body, require_json
 from beurs.web.problems import Problem
 from beurs.web.steps import Instruments
@@ -69,21 +71,33 @@ Services = Annotated[RunningExchange, Depends(_services)]
 API_KEY: Final = APIKeyHeader(
     name="X-API-Key", scheme_name="ApiKey", description="The key of an account.", auto_error=False
 )
+STAFF_KEY: Final = APIKeyHeader(
+    name="X-API-Key", scheme_name="StaffKey", description="The key of a member of the venue's staff.", auto_error=False
+)
 
 
 async def _trader(
     request: Request, services: Services, _documented: Annotated[str | None, Security(API_KEY)]
 ) -> keys.Trader:
+    return authority.trader(services.keys, _presented(request))
+
+
+async def _operator(
+    request: Request, services: Services, _documented: Annotated[str | None, Security(STAFF_KEY)]
+) -> keys.Operator:
+    return authority.operator(services.keys, _presented(request))
+
+
+def _presented(request: Request) -> bytes | None:
+    """The key of the request. One that stands twice is no key at all."""
     presented = request.headers.getlist("x-api-key")
     if not presented:
-        raise Problem("missing_api_key")
-    trader = services.keys.trader(presented[0].encode("latin-1")) if len(presented) == 1 else None
-    if trader is None:
-        raise Problem("invalid_api_key")
-    return trader
+        return None
+    return presented[0].encode("latin-1") if len(presented) == 1 else b""
 
 
 Trader = Annotated[keys.Trader, Depends(_trader)]
+Operator = Annotated[keys.Operator, Depends(_operator)]
 
 
 async def only_known_parameters(request: Request) -> None:

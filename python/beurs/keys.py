@@ -1,54 +1,84 @@
-"""API keys: who may act for which account.
+"""API keys: who may act for which account, and who of the venue's staff may administer.
 
 Only the SHA-256 of a key is kept, in a file that only the owner may read; a key itself is shown once, when it is made.
 (Demo keys are an exception, see `beurs.demo.venue`.) A key is 32 random bytes, so its hash needs no salt and cannot be
 guessed. What is presented is hashed first and hashes are compared in constant time, so that nothing tells how near a
 guess is.
+
+The keys of an account are numbered from 1, and its orders say which of them they came with: limits and the kill switch
+can name a key. A key is of an account or of a member of staff, never of both.
 """
 
 import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, TypeAlias
 
+from beurs.errors import InputError
+
+KEY_FILE: Final = "api-keys.json"
+"""The name of the key file, in the data directory."""
 KEY_PREFIX = "beurs_"
 KEY_BYTES_MAX = 128
+KEY_ID_MAX: Final = 4095
+"""Keys of one account."""
+_STAFF_NAME: Final = re.compile(r"[!-~]{1,31}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Trader:
-    """The authority to act for one account. Who has one has shown its key."""
+    """The authority to act for one account, shown by its key number `key_id`."""
 
     account_id: int
     account: str
+    key_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """The authority to administer the venue. What its holder does is noted under its name."""
+
+    name: str
 
 
 class KeyRing:
     """The keys that are valid."""
 
     def __init__(self) -> None:
-        self._traders: dict[bytes, tuple[bytes, Trader]] = {}
+        self._holders: dict[bytes, tuple[bytes, Trader | Operator]] = {}
 
-    def add(self, digest: bytes, trader: Trader) -> None:
+    def add(self, digest: bytes, holder: Trader | Operator) -> None:
         """Makes a key valid, given by its SHA-256."""
-        self._traders[digest] = (digest, trader)
+        self._holders[digest] = (digest, holder)
 
     def trader(self, key: bytes) -> Trader | None:
-        """Whom a key stands for."""
+        """Whom a key of an account stands for; None also for a key of staff."""
+        holder = self._holder(key)
+        return holder if isinstance(holder, Trader) else None
+
+    def operator(self, key: bytes) -> Operator | None:
+        """Whom a key of staff stands for; None also for a key of an account."""
+        holder = self._holder(key)
+        return holder if isinstance(holder, Operator) else None
+
+    def _holder(self, key: bytes) -> Trader | Operator | None:
         if len(key) > KEY_BYTES_MAX:
             return None
         digest = hashlib.sha256(key).digest()
         # Finding the entry by a hash of what was presented tells nothing about the keys that exist.
-        known = self._traders.get(digest)
+        known = self._holders.get(digest)
         if known is None or not hmac.compare_digest(known[0], digest):
             return None
         return known[1]
 
     def __len__(self) -> int:
-        return len(self._traders)
+        return len(self._holders)
 
 
 def new_key() -> str:
@@ -61,35 +91,114 @@ def digest(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
+@dataclass(frozen=True, slots=True)
+class AccountKey:
+    """What is kept of an account's key beside its hash. A demo key is valid while the demo runs."""
+
+    account: str
+    key_id: int
+    demo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StaffKey:
+    """What is kept of a key of staff beside its hash."""
+
+    staff: str
+    demo: bool = False
+
+
+HeldKey: TypeAlias = AccountKey | StaffKey
+
+
 class KeyFile:
-    """The keys on disk: SHA-256 in hexadecimal → account code."""
+    """The keys on disk: SHA-256 in hexadecimal → whose it is."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def read(self) -> dict[bytes, str]:
-        """Every key's SHA-256 and its account."""
+    def read(self) -> dict[bytes, HeldKey]:
+        """Every key's SHA-256 and whose it is.
+
+        Files of earlier versions have the account's code only: those keys are numbered in their order.
+        """
         try:
-            held: dict[str, str] = json.loads(self.path.read_text(encoding="utf-8"))
+            entries: dict[str, str | dict[str, str | int]] = json.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
-        return {bytes.fromhex(hexadecimal): account for hexadecimal, account in held.items()}
+        held: dict[bytes, HeldKey] = {}
+        for hexadecimal, entry in entries.items():
+            held[bytes.fromhex(hexadecimal)] = _held(entry, held)
+        return held
 
     def issue(self, account: str) -> str:
-        """Makes a key for an account and returns it: this is the only time it is seen. Valid from the next start."""
-        key = new_key()
-        held = self.read() | {digest(key): account}
-        write_private(self.path, {known.hex(): code for known, code in held.items()})
+        """Makes a key for an account and returns it: this is the only time it is seen. Valid from the next start.
+
+        Raises InputError if the account has 4,095 keys already.
+        """
+        key, held = new_key(), self.read()
+        held[digest(key)] = AccountKey(account, _free_key_id(account, held))
+        self._write(held)
         return key
 
+    def issue_to_staff(self, name: str) -> str:
+        """Makes a key for a member of staff, in the same way. Raises InputError for what cannot be a name."""
+        if _STAFF_NAME.fullmatch(name) is None:
+            raise InputError("name", "must be 1 to 31 printable ASCII characters without spaces")
+        key, held = new_key(), self.read()
+        held[digest(key)] = StaffKey(name)
+        self._write(held)
+        return key
 
-def write_private(path: Path, content: dict[str, str]) -> None:
+    def keep_demo_keys(self, accounts: Mapping[str, str], staff: Mapping[str, str]) -> None:
+        """Makes these the demo keys, by the code of their account or the name of their holder; there are no others."""
+        given = {digest(key) for key in (*accounts.values(), *staff.values())}
+        before = self.read()
+        held = {known: holder for known, holder in before.items() if not holder.demo or known in given}
+        for account, key in accounts.items():
+            if digest(key) not in held:
+                held[digest(key)] = AccountKey(account, _free_key_id(account, held), demo=True)
+        for name, key in staff.items():
+            held.setdefault(digest(key), StaffKey(name, demo=True))
+        if held != before:
+            self._write(held)
+
+    def _write(self, held: Mapping[bytes, HeldKey]) -> None:
+        write_private(self.path, {known.hex(): _entry(holder) for known, holder in held.items()})
+
+
+def _held(entry: str | dict[str, str | int], before: Mapping[bytes, HeldKey]) -> HeldKey:
+    if isinstance(entry, str):
+        return AccountKey(entry, _free_key_id(entry, before))
+    demo = bool(entry.get("demo", False))
+    if "staff" in entry:
+        return StaffKey(str(entry["staff"]), demo)
+    return AccountKey(str(entry["account"]), int(entry["key_id"]), demo)
+
+
+def _entry(holder: HeldKey) -> dict[str, str | int]:
+    demo = {"demo": True} if holder.demo else {}
+    if isinstance(holder, StaffKey):
+        return {"staff": holder.staff, **demo}
+    return {"account": holder.account, "key_id": holder.key_id, **demo}
+
+
+def _free_key_id(account: str, held: Mapping[bytes, HeldKey]) -> int:
+    """The lowest number that no key of the account has."""
+    taken = {holder.key_id for holder in held.values() if isinstance(holder, AccountKey) and holder.account == account}
+    free = next(number for number in range(1, KEY_ID_MAX + 2) if number not in taken)
+    if free > KEY_ID_MAX:
+        raise InputError("account", f"has {KEY_ID_MAX:,} keys already")
+    return free
+
+
+def write_private(path: Path, content: Mapping[str, object]) -> None:
     """Writes JSON that only the owner may read: whole or not at all, and durable."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".new")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1)
+        json.dump(dict(content), file, indent=1)
         file.flush()
         os.fsync(file.fileno())
     os.replace(aside, path)

@@ -58,6 +58,10 @@ class EventKind(IntEnum):
     ADMINISTERED = 22
 
 
+ORDER_EVENTS = (EventKind.EXECUTION, EventKind.TERMS, EventKind.ORDER_LIST_STATUS)
+"""What is told of single orders, to their owners: there may be very many in one command."""
+
+
 def _dtype(fields: Iterable[tuple[str, str, int]], size: int) -> np.dtype[np.void]:
     names, formats, offsets = zip(*fields, strict=True)
     return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": size})

@@ -406,9 +406,11 @@ class Translator:
 
     def events(self, records: bytes) -> list[Event]:
         """The events of the records, in their order."""
-        return [self._event(event.kind, event.as_dict()) for event in engine.decode_events(records)]
+        return [self.event(event.as_dict()) for event in engine.decode_events(records)]
 
-    def _event(self, kind: str, fields: dict[str, Any]) -> Event:
+    def event(self, fields: dict[str, Any]) -> Event:
+        """An event whose record was decoded to these fields."""
+        kind: str = fields["kind"]
         sequence, event_time_ns = fields["sequence"], fields["event_time_ns"]
         match kind:
             case "execution":

@@ -6,6 +6,7 @@ from typing import Final
 
 _SECOND_NS: Final = 1_000_000_000
 _PATTERN: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z", re.ASCII)
+_TIME_OF_DAY: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:\.(\d{1,9}))?", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # The last second that was written, and its text: consecutive timestamps are mostly of the same second.
@@ -33,3 +34,12 @@ def parse_timestamp(text: str) -> int:
     if since.days < 0:
         raise ValueError("must not be before 1970")
     return (since.days * 86_400 + since.seconds) * _SECOND_NS + int((parts.group(2) or "0").ljust(9, "0"))
+
+
+def parse_time_of_day(text: str) -> int:
+    """The nanoseconds since midnight that a text such as `09:30:00` says. Raises ValueError."""
+    parts = _TIME_OF_DAY.fullmatch(text)
+    if parts is None:
+        raise ValueError("must be a time of day as in 09:30:00, with at most nine decimals")
+    hours, minutes, seconds, decimals = parts.groups()
+    return ((int(hours) * 60 + int(minutes)) * 60 + int(seconds)) * _SECOND_NS + int((decimals or "0").ljust(9, "0"))

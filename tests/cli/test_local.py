@@ -167,15 +167,38 @@ def test_a_stream_is_replayed(day, tmp_path, grouped):
 def test_a_key_is_issued_for_an_account_and_only_its_hash_is_kept(tmp_path):
     with Exchange(tmp_path) as exchange:
         exchange.open_account("carol")
-    code, output, errors = beurs("account", "key", "carol", "--data-directory", tmp_path)
+    code, output, errors = beurs("key", "create", "carol", "--data-directory", tmp_path)
     assert (code, errors) == (0, "")
     key = output.strip()
     kept = (tmp_path / "api-keys.json").read_text()
     assert key.startswith("beurs_")
     assert key not in kept
     assert "carol" in kept
-    assert "there is no such account" in failed("account", "key", "dave", "--data-directory", tmp_path)[1]
-    assert "there is no journal" in failed("account", "key", "carol", "--data-directory", tmp_path / "none")[1]
+    assert "there is no such account" in failed("key", "create", "dave", "--data-directory", tmp_path)[1]
+    assert "there is no journal" in failed("key", "create", "carol", "--data-directory", tmp_path / "none")[1]
+
+
+def test_keys_of_staff_are_issued_beside_those_of_accounts(tmp_path):
+    with Exchange(tmp_path) as exchange:
+        exchange.open_account("carol")
+    for arguments in (("carol",), ("--staff", "ops"), ("carol",)):
+        code, output, errors = beurs("key", "create", *arguments, "--data-directory", tmp_path)
+        assert (code, errors, output[:6]) == (0, "", "beurs_")
+        assert output.strip() not in (tmp_path / "api-keys.json").read_text()
+    code, output, _ = beurs("key", "list", "--json", "--data-directory", tmp_path)
+    assert (code, json.loads(output)["keys"]) == (
+        0,
+        [
+            {"account": "carol", "key_id": 1, "demo": False},
+            {"staff": "ops", "demo": False},
+            {"account": "carol", "key_id": 2, "demo": False},
+        ],
+    )
+    assert "ops" in beurs("key", "list", "--data-directory", tmp_path)[1]
+    for name in ("", "a b", "x" * 32, "ø"):
+        assert "1 to 31 printable ASCII" in failed("key", "create", "--staff", name, "--data-directory", tmp_path)[1]
+    for arguments in ((), ("carol", "--staff", "ops")):
+        assert beurs("key", "create", *arguments, "--data-directory", tmp_path)[0] == 2
 
 
 def test_a_database_that_cannot_be_used_is_one_line(tmp_path):

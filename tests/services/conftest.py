@@ -28,7 +28,7 @@ class Running:
     port: int
 
     def client(self, account: str | None = "alice", **named: Any) -> httpx.Client:
-        """A client with the key of a demo account."""
+        """A client with the key of a demo account, or of `staff`."""
         headers = {} if account is None else {"X-API-Key": self.exchange.demo_keys[account]}
         return httpx.Client(base_url=self.url, headers=headers, timeout=10, **named)
 

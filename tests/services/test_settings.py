@@ -12,7 +12,8 @@ import structlog
 from beurs import logs, values
 from beurs.config import Settings, SettingsInvalid
 from beurs.engine import reject_reasons
-from beurs.keys import KeyFile, KeyRing, Trader, digest, new_key
+from beurs.errors import InputError
+from beurs.keys import AccountKey, KeyFile, KeyRing, Operator, StaffKey, Trader, digest, new_key
 from beurs.orders.schemas import NewOrder, OrderBatch
 from beurs.timestamps import parse_timestamp, timestamp
 from beurs.web import words
@@ -61,19 +62,55 @@ def test_what_is_not_a_setting_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_only_the_hash_of_a_key_is_kept(tmp_path: Path) -> None:
     file = KeyFile(tmp_path / "api-keys.json")
-    first, second = file.issue("alice"), file.issue("alice")
-    assert first != second
-    assert first not in file.path.read_text()
+    first, staff, second = file.issue("alice"), file.issue_to_staff("carol"), file.issue("alice")
+    assert len({first, staff, second}) == 3
+    for key in (first, staff, second):
+        assert key not in file.path.read_text()
     assert file.path.stat().st_mode & 0o777 == 0o600
-    assert file.read() == {digest(first): "alice", digest(second): "alice"}
+    assert file.read() == {
+        digest(first): AccountKey("alice", 1),
+        digest(staff): StaffKey("carol"),
+        digest(second): AccountKey("alice", 2),
+    }
     ring = KeyRing()
-    trader = Trader(7, "alice")
-    for known in file.read():
-        ring.add(known, trader)
-    assert ring.trader(first.encode()) == ring.trader(second.encode()) == trader
+    trader, operator = Trader(7, "alice", 1), Operator("carol")
+    ring.add(digest(first), trader)
+    ring.add(digest(staff), operator)
+    assert (ring.trader(first.encode()), ring.operator(first.encode())) == (trader, None)
+    assert (ring.trader(staff.encode()), ring.operator(staff.encode())) == (None, operator)
     for other in (b"", first.encode()[:-1], first.upper().encode(), first.encode() + b" ", new_key().encode()):
         assert ring.trader(other) is None
+        assert ring.operator(other) is None
     assert ring.trader(digest(first)) is None
+
+
+def test_keys_of_an_earlier_version_are_numbered_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "api-keys.json"
+    keys = [new_key() for _ in range(3)]
+    path.write_text(json.dumps(dict(zip([digest(key).hex() for key in keys], ["alice", "bob", "alice"], strict=True))))
+    file = KeyFile(path)
+    numbered = [AccountKey("alice", 1), AccountKey("bob", 1), AccountKey("alice", 2)]
+    assert list(file.read().values()) == numbered
+    file.issue("alice")
+    assert list(file.read().values()) == [*numbered, AccountKey("alice", 3)]
+
+
+def test_an_account_has_at_most_4095_keys(tmp_path: Path) -> None:
+    path = tmp_path / "api-keys.json"
+    path.write_text(json.dumps({f"{number:064x}": "alice" for number in range(4095)}))
+    with pytest.raises(InputError, match="4,095 keys already"):
+        KeyFile(path).issue("alice")
+
+
+def test_demo_keys_are_numbered_with_the_others_and_replaced_together(tmp_path: Path) -> None:
+    file = KeyFile(tmp_path / "api-keys.json")
+    file.issue("alice")
+    for key in ("one", "one", "two"):
+        file.keep_demo_keys({"alice": key}, {"staff": f"staff-{key}"})
+        held = file.read()
+        assert held[digest(key)] == AccountKey("alice", 2, demo=True)
+        assert held[digest(f"staff-{key}")] == StaffKey("staff", demo=True)
+        assert len(held) == 3
 
 
 def test_keys_are_never_logged(capsys: pytest.CaptureFixture[str]) -> None:

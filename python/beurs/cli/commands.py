@@ -5,6 +5,7 @@ wait for a web framework.
 """
 
 import os
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -14,16 +15,14 @@ import typer
 
 from beurs import engine
 from beurs.cli import output
+from beurs.cli.admin import app as admin_app
 from beurs.cli.client import Client
+from beurs.cli.options import HELP, KEY_VARIABLE, LOCAL, URL_VARIABLE, Config, DataDirectory, Json, Key, Url
 from beurs.values import OrderType, SelfTradePrevention, Side, TimeInForce
 
 __all__ = ["app"]
 
 DIFFERS = 3
-URL_VARIABLE = "BEURS_URL"
-KEY_VARIABLE = "BEURS_API_KEY"
-
-HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     name="beurs",
     help="An exchange: it takes orders, holds the money, matches, settles, and can prove what it did.",
@@ -33,23 +32,20 @@ app = typer.Typer(
 )
 order_app = typer.Typer(help="Enter, list, change and cancel orders.", no_args_is_help=True, context_settings=HELP)
 account_app = typer.Typer(help="See the own account.", no_args_is_help=True, context_settings=HELP)
+key_app = typer.Typer(help="Make API keys.", no_args_is_help=True, context_settings=HELP)
 instrument_app = typer.Typer(help="See what can be traded.", no_args_is_help=True, context_settings=HELP)
 replay_app = typer.Typer(help="Replay a market day through the engine.", no_args_is_help=True, context_settings=HELP)
 store_app = typer.Typer(help="Look after the SQL store.", no_args_is_help=True, context_settings=HELP)
 app.add_typer(order_app, name="order")
 app.add_typer(account_app, name="account")
+app.add_typer(key_app, name="key")
+app.add_typer(admin_app, name="admin")
 app.add_typer(instrument_app, name="instrument")
 app.add_typer(replay_app, name="replay")
 app.add_typer(store_app, name="store")
 
-Url = Annotated[str, typer.Option("--url", envvar=URL_VARIABLE, help="The server.")]
-Key = Annotated[str | None, typer.Option("--api-key", envvar=KEY_VARIABLE, help="The account's API key.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the server's answer as JSON.")]
-Config = Annotated[Path | None, typer.Option("--config", help="A TOML file of settings.")]
-DataDirectory = Annotated[Path | None, typer.Option("--data-directory", help="Where journal and store live.")]
 OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="The order_id, or client:CLIENT_ORDER_ID.")]
 
-LOCAL = "http://127.0.0.1:8000"
 ORDER_COLUMNS = (
     "order_id",
     "symbol",
@@ -265,28 +261,47 @@ def account_balances(url: Url = LOCAL, api_key: Key = None, json: Json = False) 
     output.document(answer) if json else _show_balances(answer)
 
 
-@account_app.command("key")
-def account_key(
-    account: Annotated[str, typer.Argument(help="The account's code.")],
+@key_app.command("create")
+def key_create(
+    account: Annotated[str | None, typer.Argument(help="The code of the account that the key acts for.")] = None,
+    staff: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Make a key for a member of staff instead, of this name.")
+    ] = None,
     data_directory: DataDirectory = None,
     config: Config = None,
 ) -> None:
-    """Make an API key for an account, on the server's machine while the server is stopped.
+    """Make an API key for an account or a member of staff, on the server's machine while the server is stopped.
 
     The key is printed once and cannot be shown again: only its hash is kept. Keys made before stay valid.
     """
-    from beurs.keys import KeyFile
+    from beurs.keys import KEY_FILE, KeyFile
 
+    if (account is None) == (staff is None):
+        raise typer.BadParameter("name an account, or a member of staff with --staff")
     settings = _settings(config, data_directory=data_directory)
+    file = KeyFile(settings.data_directory / KEY_FILE)
+    if staff is not None:
+        print(file.issue_to_staff(staff))
+        return
     if not settings.has_journal:
         _fail(f"{settings.data_directory}: there is no journal")
     node = engine.Node(str(settings.data_directory))
     try:
         if account not in {known["code"] for known in node.accounts()}:
             _fail(f"{account}: there is no such account")
-        print(KeyFile(settings.data_directory / "api-keys.json").issue(account))
+        print(file.issue(account))
     finally:
         node.close()
+
+
+@key_app.command("list")
+def key_list(data_directory: DataDirectory = None, config: Config = None, json: Json = False) -> None:
+    """List whose keys there are, on the server's machine. Limits and the kill switch name a key by its key_id."""
+    from beurs.keys import KEY_FILE, KeyFile
+
+    settings = _settings(config, data_directory=data_directory)
+    keys = [asdict(held) for held in KeyFile(settings.data_directory / KEY_FILE).read().values()]
+    output.document({"keys": keys}) if json else output.rows("keys", keys, ("account", "key_id", "staff", "demo"))
 
 
 @instrument_app.command("list")

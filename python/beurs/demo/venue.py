@@ -1,5 +1,5 @@
 """The demo venue: three assets, three instruments, accounts for two people and for the market simulator, with money and
-keys.
+keys, and a key for a member of staff.
 
 Setting it up again changes nothing. The keys are made at random when a data directory is first used and stay the same;
 they are kept in the clear in `demo-keys.json`, which only its owner may read, because they are printed at every start.
@@ -12,11 +12,13 @@ from typing import Final
 
 from beurs.config import Settings
 from beurs.engine import Node, add_asset, decode_events, deposit, list_instrument, open_account, set_fees
-from beurs.keys import new_key, write_private
+from beurs.keys import KEY_FILE, KeyFile, new_key, write_private
 
 SIMULATOR: Final = ("simulator", "simulator-taker")
 """The accounts that the market simulator trades for; the last one takes."""
 PEOPLE: Final = ("alice", "bob")
+STAFF: Final = "staff"
+"""The name of the demo's member of staff."""
 _ASSETS: Final = {"BTC": 8, "ETH": 8, "USD": 8}
 _MONEY: Final = {  # whole coins and dollars
     "alice": {"BTC": 100, "ETH": 1_000, "USD": 5_000_000},
@@ -95,13 +97,15 @@ def _execute(node: Node, commands: list[bytes]) -> None:
 
 
 def demo_keys(settings: Settings) -> dict[str, str]:
-    """The key of each demo account, made at the first call for a data directory."""
+    """The key of each demo account and of the member of staff, made at the first call for a data directory."""
     path: Path = settings.data_directory / "demo-keys.json"
     held: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    missing = [code for code in _MONEY if code not in held]
+    missing = [name for name in (*_MONEY, STAFF) if name not in held]
     if missing:
-        held |= {code: new_key() for code in missing}
+        held |= {name: new_key() for name in missing}
         write_private(path, held)
+    accounts = {code: held[code] for code in _MONEY}
+    KeyFile(settings.data_directory / KEY_FILE).keep_demo_keys(accounts, {STAFF: held[STAFF]})
     return held
 
 
@@ -114,7 +118,7 @@ def welcome(url: str, keys: dict[str, str]) -> str:
         f"  API           {url}/docs",
         f"  market data   {url.replace('http', 'ws', 1)}/ws/market-data",
     ]
-    people = {code: key for code, key in keys.items() if code in PEOPLE}
+    people = {name: keys[name] for name in (*PEOPLE, STAFF) if name in keys}
     if people:
         width = max(map(len, people))
         lines += [

@@ -55,6 +55,7 @@ def new_order_command(trader: Trader, order: NewOrder, instrument: Instrument) -
         0 if quantity is UNSET else lots(instrument, quantity, 0 if quote_quantity is UNSET else 1),
         0 if quote_quantity is UNSET else quote_units(instrument, quote_quantity),
         client_order_id(order.client_order_id),
+        key_id=trader.key_id,
     )
 
 

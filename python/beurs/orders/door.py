@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from beurs.catalogue import Instrument
 from beurs.engine import EVENT_FIELDS, EVENT_SIZE
-from beurs.keys import KeyRing, Trader
+from beurs.keys import KeyRing
 from beurs.metrics import Metrics
 from beurs.orders.commands import OrderReference, new_order_command
 from beurs.orders.reports import execution_report
@@ -25,6 +25,7 @@ from beurs.records import EventKind
 from beurs.sequencer import Sequencer
 from beurs.timestamps import timestamp
 from beurs.values import ExecType
+from beurs.web import authority
 from beurs.web.bodies import JSON, decode, read_body, refuse_repeated_keys, require_json
 from beurs.web.problems import Problem
 from beurs.web.protocol import answer, whole_body
@@ -78,7 +79,7 @@ class OrderDoor:
                 key = value if key is None else b""
             elif name == b"content-type":
                 content_type = value if content_type is None else b""
-        trader = self._trader(key)
+        trader = authority.trader(self._keys, key)
         if scope["query_string"]:
             raise Problem("unknown_parameter", "This request takes no parameters.")
         if content_type != JSON:
@@ -109,21 +110,13 @@ class OrderDoor:
         for name, value in scope["headers"]:
             if name == b"x-api-key":
                 key = value if key is None else b""
-        trader = self._trader(key)
+        trader = authority.trader(self._keys, key)
         if scope["query_string"]:
             raise Problem("unknown_parameter", "This request takes no parameters.")
         reference = OrderReference(scope["path"][len(ORDER_PATH) :])
         report = self._report(await self._sequencer.submit(reference.cancel(trader)))
         self._metrics.accepted(perf_counter() - started)
         await _answer(cycle, send, 200, self._encode(report), request_id)
-
-    def _trader(self, key: bytes | None) -> Trader:
-        if key is None:
-            raise Problem("missing_api_key")
-        trader = self._keys.trader(key)
-        if trader is None:
-            raise Problem("invalid_api_key")
-        return trader
 
     def _report(self, events: bytes) -> ExecutionReport:
         try:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Boolean, Dialect, Index, Integer, SmallInteger, String, TypeDecorator, text
+from sqlalchemy import BigInteger, Boolean, Dialect, Index, Integer, SmallInteger, String, Text, TypeDecorator, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 EXTERNAL_ACCOUNT_ID: Final = 0
@@ -234,6 +234,39 @@ class Candle(Base):
     volume: Mapped[int] = mapped_column(Units)
     notional: Mapped[int] = mapped_column(Units)
     trade_count: Mapped[int] = mapped_column(BigInteger)
+
+
+class TradeCorrection(Base):
+    """A trade's price was corrected from ``price`` to ``new_price``, or its money moved back: ``new_price`` 0."""
+
+    __tablename__ = "trade_corrections"
+    __table_args__ = (Index("ix_trade_corrections_trade", "trade_id", "sequence"),)
+
+    sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    event_time_ns: Mapped[int] = mapped_column(BigInteger)
+    trade_id: Mapped[int] = mapped_column(BigInteger)
+    instrument_id: Mapped[int] = mapped_column(Integer)
+    buyer_id: Mapped[int] = mapped_column(BigInteger)
+    seller_id: Mapped[int] = mapped_column(BigInteger)
+    price: Mapped[int] = mapped_column(BigInteger)
+    new_price: Mapped[int] = mapped_column(BigInteger)
+    quantity: Mapped[int] = mapped_column(BigInteger)
+
+
+class Change(Base):
+    """What a member of staff has changed, and why. Refused commands change nothing and are not here.
+
+    ``facts`` is a JSON list of the events that say what changed, as the compiled module names their fields; what became
+    of single orders is not among them, it is in ``orders``.
+    """
+
+    __tablename__ = "changes"
+
+    sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    event_time_ns: Mapped[int] = mapped_column(BigInteger)
+    actor: Mapped[str] = mapped_column(String(31))
+    reason: Mapped[str] = mapped_column(String(64))
+    facts: Mapped[str] = mapped_column(Text)
 
 
 class ProjectorState(Base):

@@ -10,6 +10,7 @@ the last ``entry_id``. After an error it is thrown away and loaded from the data
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -17,7 +18,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from beurs.records import EventKind, amounts
+from beurs import engine
+from beurs.records import ORDER_EVENTS, EventKind, amounts
 from beurs.store.candles import INTERVALS, CandleValues, fold, minute_candles
 from beurs.store.models import EXTERNAL_ACCOUNT_CODE, EXTERNAL_ACCOUNT_ID, VENUE_ACCOUNT_ID
 from beurs.values import (
@@ -82,6 +84,8 @@ class Rows:
     balances: list[Row] = field(default_factory=list)
     ledger_entries: list[Row] = field(default_factory=list)
     candles: list[Row] = field(default_factory=list)
+    trade_corrections: list[Row] = field(default_factory=list)
+    changes: list[Row] = field(default_factory=list)
 
 
 def _words(enum: type[WireEnum]) -> npt.NDArray[np.object_]:
@@ -104,6 +108,15 @@ TRADE: Final = ExecType.TRADE.number
 BUY: Final = Side.BUY.number
 TAKER: Final = Liquidity.TAKER.number
 _FILLED: Final = OrderStatus.FILLED.number
+
+_TOLD_ELSEWHERE: Final = (
+    *(EventKind.EXECUTION, EventKind.REJECTED, EventKind.MASS_CANCELED, EventKind.TERMS, EventKind.ORDER_LIST_STATUS),
+    *(EventKind.AUCTION_INDICATION, EventKind.AUCTION_ENDED, EventKind.LIMIT_STATE_SET),
+    *(EventKind.CANCEL_ALL_AFTER_SET, EventKind.TIME_ADVANCED),
+    *(EventKind.MARK_PRICE_SET, EventKind.KILL_SWITCH_SET, EventKind.SETTING_CHANGED, EventKind.ADMINISTERED),
+)
+"""Kinds that make no row of their own: orders are read by column, settings are facts of a change."""
+_IN_EVERY_EVENT: Final = ("sequence", "event_time_ns", "event_index")
 
 
 class Projection:
@@ -150,13 +163,15 @@ class Projection:
             raise EventGap(int(sequences[step]), int(sequences[step + 1]))
         rows = Rows(int(sequences[-1]), int(events["event_time_ns"][-1]))
         kinds = events["kind"]
-        others = events[
-            (kinds != EventKind.EXECUTION) & (kinds != EventKind.REJECTED) & (kinds != EventKind.MASS_CANCELED)
-        ]
+        others = events[~np.isin(kinds, _TOLD_ELSEWHERE)]
         executions = events[kinds == EventKind.EXECUTION]
         postings: list[Row] = []
         if len(others):
             self._apply_others(others, rows, postings)
+        administered = kinds == EventKind.ADMINISTERED
+        if bool(np.any(administered)):
+            of_staff = np.isin(sequences, sequences[administered]) & ~np.isin(kinds, ORDER_EVENTS)
+            rows.changes = _changes(events[of_staff])
         changed: set[tuple[int, int]] = set()
         if len(executions):
             self._apply_orders(executions, rows, changed)
@@ -172,11 +187,19 @@ class Projection:
 
     def _apply_others(self, events: Events, rows: Rows, postings: list[Row]) -> None:
         """The events that are rare, one by one."""
+        corrections = events[events["kind"] == EventKind.TRADE_CORRECTED]
+        corrected: dict[int, int] = dict(
+            zip(corrections["sequence"].tolist(), corrections["trade_id"].tolist(), strict=True)
+        )
         for event, amount in zip(events, amounts(events, "amount").tolist(), strict=True):
             kind = int(event["kind"])
             if kind == EventKind.POSTED:
                 sequence, time_ns = int(event["sequence"]), int(event["event_time_ns"])
                 account_id, asset_id = int(event["account_id"]), int(event["asset_id"])
+                if sequence in corrected:  # The money goes from one account to another, not to the world outside.
+                    trade_id = corrected[sequence]
+                    postings.append((sequence, time_ns, account_id, asset_id, amount, "correction", trade_id, None))
+                    continue
                 name = "deposit" if amount > 0 else "withdrawal"
                 postings.append((sequence, time_ns, account_id, asset_id, amount, name, None, None))
                 postings.append((sequence, time_ns, EXTERNAL_ACCOUNT_ID, asset_id, -amount, name, None, None))
@@ -196,6 +219,10 @@ class Projection:
                 )
             elif kind == EventKind.TRADING_STATUS_SET:
                 rows.instrument_statuses[int(event["instrument_id"])] = _TRADING_STATUS[int(event["trading_status"])]
+            elif kind == EventKind.TRADE_CORRECTED:
+                names = ("sequence", "event_time_ns", "trade_id", "instrument_id", "account_id", "counter_order_id")
+                values = (*names, "price", "last_price", "quantity")
+                rows.trade_corrections.append(tuple(int(event[name]) for name in values))
             else:
                 raise ValueError(f"event of unknown kind {kind}")
         # A statement writes a key once: the last word holds.
@@ -394,6 +421,20 @@ class Projection:
             changed.add(key)
             entries.append((entry_id, sequence, time_ns, account_id, asset_id, str(amount), kind, trade_id, order_id))
         self.last_entry_id = entry_id
+
+
+def _changes(events: Events) -> list[Row]:
+    """The rows of commands of staff: who and why come first, then the facts."""
+    rows: list[Row] = []
+    facts: list[dict[str, Any]] = []
+    for event in engine.decode_events(events.tobytes()):
+        fields = event.as_dict()
+        if fields["kind"] == "administered":
+            facts = []
+            rows.append((fields["sequence"], fields["event_time_ns"], fields["actor"], fields["note"], facts))
+        else:
+            facts.append({name: value for name, value in fields.items() if name not in _IN_EVERY_EVENT})
+    return [(*row[:-1], json.dumps(row[-1])) for row in rows]
 
 
 def _sequence_of(posting: Row) -> int:

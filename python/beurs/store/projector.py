@@ -36,6 +36,7 @@ from beurs.store.models import (
     Balance,
     Base,
     Candle,
+    Change,
     FeeSchedule,
     Fill,
     Instrument,
@@ -43,6 +44,7 @@ from beurs.store.models import (
     Order,
     ProjectorState,
     Trade,
+    TradeCorrection,
 )
 from beurs.store.projection import ListedInstrument, Projection, Rows
 
@@ -100,6 +102,8 @@ WRITERS: Final = {
     "ledger_entries": _writer(LedgerEntry, keep=True),
     "balances": _writer(Balance),
     "candles": _writer(Candle),
+    "trade_corrections": _writer(TradeCorrection, keep=True),
+    "changes": _writer(Change, keep=True),
 }
 """One for every table of :class:`Rows`; their columns are those of the models, in the same order."""
 

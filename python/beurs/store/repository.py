@@ -24,6 +24,7 @@ from beurs.store.models import (
     Balance,
     Base,
     Candle,
+    Change,
     FeeSchedule,
     Fill,
     Instrument,
@@ -31,6 +32,7 @@ from beurs.store.models import (
     Order,
     ProjectorState,
     Trade,
+    TradeCorrection,
 )
 
 _Model = TypeVar("_Model", bound=Base)
@@ -46,6 +48,23 @@ class Recent:
     position: int
     event_time_ns: int
     instruments: dict[int, tuple[list[Trade], list[CandleValues]]]
+
+
+@dataclass(frozen=True, slots=True)
+class SettledTrade:
+    """A trade as its money was moved: the price it is settled at now, and what both sides paid in fees.
+
+    A busted trade has the price it had before.
+    """
+
+    trade_id: int
+    instrument_id: int
+    buyer_id: int
+    seller_id: int
+    price: int
+    quantity: int
+    buyer_fee: int
+    seller_fee: int
 
 
 class Repository:
@@ -203,6 +222,36 @@ class Repository:
         if before is not None:
             query = query.where(LedgerEntry.entry_id < before)
         return self._all(query.order_by(LedgerEntry.entry_id.desc()).limit(_page(limit)))
+
+    def settled_trade(self, trade_id: int) -> SettledTrade | None:
+        """What has been settled of a trade."""
+        with self._store.reading() as session:
+            both = select(Fill).where(Fill.fill_id.in_((2 * trade_id - 1, 2 * trade_id)))
+            sides = {fill.side: fill for fill in session.scalars(both)}
+            if len(sides) != 2:
+                return None
+            buy, sell = sides["buy"], sides["sell"]
+            last = (
+                select(TradeCorrection)
+                .where(TradeCorrection.trade_id == trade_id)
+                .order_by(TradeCorrection.sequence.desc())
+                .limit(1)
+            )
+            correction = session.scalar(last)
+            price = buy.price if correction is None else correction.new_price or correction.price
+            return SettledTrade(
+                *(trade_id, buy.instrument_id, buy.account_id, sell.account_id),
+                *(price, buy.quantity, buy.fee, sell.fee),
+            )
+
+    def changes(self, *, actor: str | None = None, before: int | None = None, limit: int = 100) -> list[Change]:
+        """What staff has changed, newest first. ``before`` is a ``sequence``."""
+        query = select(Change)
+        if actor is not None:
+            query = query.where(Change.actor == actor)
+        if before is not None:
+            query = query.where(Change.sequence < before)
+        return self._all(query.order_by(Change.sequence.desc()).limit(_page(limit)))
 
     def _all(self, query: Select[_Model]) -> list[_Model]:
         with self._store.reading() as session:

@@ -14,7 +14,7 @@ _REF: Final = "#/components/schemas/{name}"
 
 
 def _schema(kind: type) -> dict[str, str]:
-    _SCHEMAS[kind.__name__] = kind
+    assert _SCHEMAS.setdefault(kind.__name__, kind) is kind, f"two types are called {kind.__name__}"
     return {"$ref": _REF.format(name=kind.__name__)}
 
 
@@ -24,9 +24,13 @@ def json_of(kind: type, status: int, description: str) -> dict[int | str, dict[s
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """`responses` of a route that answers with these errors. See the table of codes in docs/reference/rest.md."""
+    """`responses` of a route that answers with these errors. See the table of codes in docs/reference/rest.md.
+
+    A route that needs a key answers 401 without one, and 403 if it is of the wrong kind.
+    """
     content = {"application/json": {"schema": _schema(ErrorBody)}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+    all_of_them = sorted({*statuses, 403} if 401 in statuses else statuses)
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in all_of_them}
 
 
 def body_of(kind: type) -> dict[str, Any]:

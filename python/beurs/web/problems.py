@@ -22,7 +22,8 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "malformed_request": (400, "The request is not HTTP/1.1 as it should be."),
     "malformed_json": (400, "The body is not JSON, not UTF-8, or has a key twice."),
     "missing_api_key": (401, "The request needs an X-API-Key header."),
-    "invalid_api_key": (401, "The X-API-Key header is not the key of an account."),
+    "invalid_api_key": (401, "The X-API-Key header is not a key of this venue."),
+    "forbidden": (403, "The key is valid, but not for this: accounts trade, staff administers."),
     "not_found": (404, "There is nothing at this path."),
     "method_not_allowed": (405, "The path exists, but not for this method."),
     "request_timeout": (408, "The body did not arrive in time."),
@@ -141,6 +142,14 @@ REJECT_FIELD: Final[dict[str, str]] = {
     "quantity_above_maximum": "quantity",
     "quantity_not_above_filled": "quantity",
     "post_only_would_match": "post_only",
+    "unknown_trade": "trade_id",
+    "invalid_scale": "scale",
+    "invalid_tick_size": "tick_size",
+    "invalid_lot_size": "lot_size",
+    "invalid_minimum_notional": "min_notional",
+    "invalid_amount": "amount",
+    "invalid_fee_cap": "max_fee",
+    "invalid_end_time": "end_time",
 }
 
 REJECT_RULES: Final[dict[str, str]] = {code: rule for _, code, rule in reject_reasons()}
