@@ -684,8 +684,8 @@ impl Naive {
         let keeps_place = price == limit && same_peak && quantity <= old.quantity;
         if order.is_pegged() {
             order.worst_price = price;
-            // Without a price to follow it stays where it is, as far as its new limit allows.
-            order.price = instrument.peg_price(&order).unwrap_or(match order.side {
+            // Without a price to follow, and in an auction, it stays where it is, as far as its new limit allows.
+            order.price = instrument.peg_price(&order).filter(|_| matches).unwrap_or(match order.side {
                 Side::Buy => old.price.min(price),
                 Side::Sell => old.price.max(price),
             });
