@@ -694,7 +694,16 @@ impl Engine {
         let (mut floor, arena) = self.floor(at, events);
         let other = floor.dissolve_pair(arena, slot);
         self.end_other(other, events);
-        self.execute(slot, events);
+        self.begin(slot, events);
+    }
+
+    /// Lets an order work that was entered before it could: executes it if a new one like it would be taken now.
+    pub(crate) fn begin<S: EventSink>(&mut self, slot: u32, events: &mut S) {
+        let taker = self.taker_of(slot);
+        match self.check_begin(self.arena.half_of(slot).0, &taker) {
+            Ok(()) => self.execute(slot, events),
+            Err(reason) => self.cancel_special(slot, reason, events),
+        }
     }
 }
 
@@ -750,7 +759,7 @@ impl Engine {
             check_price(price)?;
         }
         let by_quote = extra.quote_quantity != 0;
-        let old_quantity = order.filled.wrapping_add(order.leaves);
+        let old_quantity = if by_quote { 0 } else { order.filled + order.leaves };
         let quantity = if command.quantity.0 == 0 { Lots(old_quantity) } else { command.quantity };
         if !by_quote {
             check_quantity(instrument, quantity)?;

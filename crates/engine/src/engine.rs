@@ -672,17 +672,14 @@ impl Engine {
 
     fn set_matching<S: EventSink>(&mut self, command: &SetMatching, events: &mut S) -> Result<(), RejectReason> {
         let at = self.instrument_index(command.instrument_id)?;
-        let rule = match command.algorithm {
-            MatchingAlgorithm::PriceTime => None,
-            MatchingAlgorithm::ProRata => Some(ProRata {
-                top_max: command.top_max.0,
-                lead_percent: command.lead_percent,
-                fifo_percent: command.fifo_percent,
-                minimum: command.min_allocation.0,
-                leveling: command.leveling,
-            }),
+        let rule = ProRata {
+            top_max: command.top_max.0,
+            lead_percent: command.lead_percent,
+            fifo_percent: command.fifo_percent,
+            minimum: command.min_allocation.0,
+            leveling: command.leveling,
         };
-        if !rule.is_none_or(|rule| rule.is_valid()) {
+        if !rule.is_valid() {
             return Err(RejectReason::InvalidMatching);
         }
         if self.arena.orders.slots().any(|slot| self.arena.half_of(slot).0 == at) {
@@ -690,7 +687,7 @@ impl Engine {
         }
         // After this point the matching algorithm must be set.
         let sharing = self.books[at].sharing.get_or_insert_default();
-        sharing.rule = rule;
+        sharing.rule = (command.algorithm == MatchingAlgorithm::ProRata).then_some(rule);
         sharing.top = [0; 2];
         events.emit(Event::SettingChanged(SettingChanged::of_instrument(Setting::Matching, command.instrument_id)));
         Ok(())

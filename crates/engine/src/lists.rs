@@ -201,6 +201,11 @@ impl Engine {
         let (at, side) = self.arena.half_of(first);
         let account = self.arena.orders.get(first).account as usize;
         let hold_asset = self.listings[at].instrument.hold_index(side);
+        for &slot in &slots {
+            if !self.arena.orders.extra(slot).order_type.is_conditional() {
+                self.slide(slot);
+            }
+        }
         let holds: Vec<i128> =
             slots.iter().map(|&slot| self.listings[at].released_hold(&self.arena, &self.fees, slot)).collect();
         let needed = holds.iter().copied().max().unwrap_or(0);
@@ -222,7 +227,9 @@ impl Engine {
             self.begin_to_wait(slot);
             self.report_open(slot, ExecType::Restated, events);
         }
-        self.work(first, events);
+        if self.arena.orders.extra(first).stand == Stand::Working {
+            self.begin(first, events);
+        }
     }
 }
 

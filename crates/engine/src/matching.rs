@@ -177,7 +177,8 @@ fn run_shared<P: PriceIndex, V: Venue<P>>(
         }
         slots.clear();
         resting.clear();
-        if level.head == level.first_hidden {
+        let hidden = level.head == level.first_hidden;
+        if hidden {
             // What is hidden is not shared: only the oldest one is there to trade.
             slots.push(level.head);
             resting.push(Resting { leaves: arena.orders.get(level.head).leaves, top: false, lead_share: 0 });
@@ -191,7 +192,12 @@ fn run_shared<P: PriceIndex, V: Venue<P>>(
         if quantity == 0 {
             return Ended::Exhausted;
         }
-        pro_rata::allocate(quantity, &resting, rule, &mut shares);
+        if hidden {
+            shares.clear();
+            shares.push((0, quantity));
+        } else {
+            pro_rata::allocate(quantity, &resting, rule, &mut shares);
+        }
         for &(place, quantity) in &shares {
             trade(arena, book, incoming, venue, slots[place as usize], price, quantity);
         }

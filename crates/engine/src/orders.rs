@@ -135,6 +135,12 @@ impl Engine {
             match has_limit::<PLAIN>(command.order_type) {
                 true => check_notional(instrument, command.price, command.quantity)?,
                 false if collects => listing.check_auction_notional(command)?,
+                false if !PLAIN && command.order_type == OrderType::MarketToLimit => {
+                    match self.books[at].best_price(&self.arena, command.side.opposite()) {
+                        Some(best) => check_notional(instrument, best, command.quantity)?,
+                        None => 0, // That there is no price is another reason's.
+                    }
+                }
                 false => 0,
             }
         };
@@ -182,7 +188,6 @@ impl Engine {
         let needed = if waits || collects {
             listing.waiting_hold(command, schedule)?
         } else if !PLAIN && command.order_type == OrderType::MarketToLimit {
-            let notional = check_notional(instrument, entry.price, command.quantity)?;
             [worst_cost(notional, schedule.worst_ppm(), 0), i128::from(command.quantity.0) * lot_units]
                 [command.side.index()]
         } else {

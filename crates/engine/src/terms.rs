@@ -242,7 +242,6 @@ impl Engine {
 
     /// What a new order would be refused for, of one that begins to work only now; and the price that it begins with.
     pub(crate) fn prepare(&self, at: usize, taker: &mut Taker) -> Result<(), CancelReason> {
-        self.check_begin(at, taker)?;
         if self.listings[at].collects() {
             return Ok(());
         }

@@ -17,7 +17,6 @@ use sha2::{Digest, Sha256};
 use crate::naive::{Defect, Naive};
 use crate::workload::{Areas, Workload, MAX_OPEN_ORDERS, MAX_OPEN_ORDERS_PER_ACCOUNT};
 
-const STATE: bool = false; // WIP
 /// After how many commands the engine is thrown away and restored from its snapshot.
 const RESTORE_EVERY: u64 = 1_000;
 /// How many runs the reduction of a failure may take.
@@ -273,9 +272,6 @@ impl Pair {
 
     /// Compares snapshots and digests.
     pub fn compare_state(&mut self) -> Result<(), Mismatch> {
-        if !STATE {
-            return if self.sequence % 16 == 0 { self.compare_reads() } else { Ok(()) };
-        }
         self.engine_bytes.clear();
         self.engine.snapshot(&mut self.engine_bytes);
         let naive_bytes = self.naive.snapshot();
@@ -297,9 +293,6 @@ impl Pair {
         catch_unwind(AssertUnwindSafe(|| engine.check_invariants()))
             .map_err(|panic| Mismatch(format!("the engine's invariants: {}", panic_text(&panic))))?;
         self.compare_reads()?;
-        if !STATE {
-            return Ok(());
-        }
         self.engine_bytes.clear();
         self.engine.snapshot(&mut self.engine_bytes);
         self.engine = Engine::restore(self.config.clone(), &self.engine_bytes)

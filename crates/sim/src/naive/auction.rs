@@ -129,13 +129,6 @@ impl Naive {
                 volume: result.volume,
             }));
         }
-        if result.volume > 0 {
-            for side in [Side::Buy, Side::Sell] {
-                for order in self.instrument_mut(instrument).half_mut(side) {
-                    order.displayed = order.peak();
-                }
-            }
-        }
     }
 
     /// One trade at the auction's price, of the first of both sides. Those that have leaves stay in their places.
@@ -154,7 +147,7 @@ impl Naive {
         for (order, fee) in [&mut buy, &mut sell].into_iter().zip(&mut fees) {
             order.filled += quantity;
             order.leaves -= quantity;
-            order.displayed = order.displayed.min(order.leaves);
+            order.displayed = order.peak();
             let taker_ppm = order.taker_ppm;
             *fee = self.charge(order, notional, taker_ppm);
             self.exchange(order, base_units, notional, *fee);

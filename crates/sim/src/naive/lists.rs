@@ -226,8 +226,8 @@ impl Naive {
     /// The orders behind a filled first one begin to work, or to wait for a price.
     pub(crate) fn release(&mut self, list_id: u64, events: &mut Vec<Event>) {
         let Some(list) = self.lists.iter_mut().find(|list| list.list_id == list_id) else { return };
-        let (account, released) = (list.account, list.open.clone());
-        let mut orders: Vec<Order> = released.iter().map(|order_id| self.order(*order_id).clone()).collect();
+        let (account, open) = (list.account, list.open.clone());
+        let mut orders: Vec<Order> = open.iter().map(|order_id| self.order(*order_id).clone()).collect();
         for order in &mut orders {
             order.waits = if order.is_conditional() { self.first_wait(order) } else { Waits::No };
             if order.waits == Waits::No {
@@ -241,8 +241,8 @@ impl Naive {
             for list in self.lists.iter_mut().filter(|list| list.list_id == list_id) {
                 list.decided = true; // None of them ends another one.
             }
-            for order_id in released {
-                let order = self.take_out(order_id);
+            for order in orders {
+                self.take_out(order.order_id);
                 self.cancel(&order, CancelReason::InsufficientFunds, events);
             }
             return;

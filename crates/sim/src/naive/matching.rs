@@ -48,81 +48,69 @@ impl Matching {
 struct Claim {
     shown: i128,
     top: bool,
-    account: u32,
     share: i128,
 }
 
-/// How much each claim, oldest first, gets of `quantity`, which is less than all of them show together.
-fn allocate(rules: &Matching, claims: &[Claim], quantity: i128) -> Vec<i128> {
-    let mut given = vec![0; claims.len()];
-    let mut left = quantity;
-
-    // The order that set the price.
-    for (claim, got) in claims.iter().zip(&mut given).filter(|(claim, _)| claim.top) {
-        let part = claim.shown.min(rules.top_max).min(left);
-        *got += part;
-        left -= part;
-    }
-
-    // Lead market makers, each by its weight among those who are here, and for one of them by time.
-    let lead = left * rules.lead_percent / 100;
-    let mut leads: Vec<(u32, i128)> = Vec::new();
-    for (claim, got) in claims.iter().zip(&given) {
-        if claim.share > 0 && claim.shown > *got && !leads.iter().any(|(account, _)| *account == claim.account) {
-            leads.push((claim.account, claim.share));
+/// What each claim, oldest first, gets of `quantity`, which is less than all of them show together: first by the first
+/// step, then by the second, and so on; a claim may be in the answer once for each step.
+fn allocate(rules: &Matching, claims: &[Claim], quantity: i128) -> Vec<(usize, i128)> {
+    let mut given: Vec<(usize, i128)> = Vec::new();
+    let open = |given: &[(usize, i128)]| -> Vec<i128> {
+        let got = |place| given.iter().filter(|(at, _)| *at == place).map(|(_, part)| part).sum::<i128>();
+        claims.iter().enumerate().map(|(place, claim)| claim.shown - got(place)).collect()
+    };
+    let left = |given: &[(usize, i128)]| quantity - given.iter().map(|(_, part)| part).sum::<i128>();
+    // Gives each what it wants in turn, as far as it is open and `most` lasts.
+    let in_turn = |given: &mut Vec<(usize, i128)>, mut most: i128, wants: &[i128]| {
+        let open = open(given);
+        for (place, want) in wants.iter().enumerate() {
+            let part = (*want).min(open[place]).min(most);
+            if part > 0 {
+                most -= part;
+                given.push((place, part));
+            }
         }
-    }
-    let weights: i128 = leads.iter().map(|(_, share)| share).sum();
-    for (account, share) in leads {
-        let mut part = lead * share / weights;
-        for (claim, got) in claims.iter().zip(&mut given).filter(|(claim, _)| claim.account == account) {
-            let taken = part.min(claim.shown - *got);
-            *got += taken;
-            part -= taken;
-            left -= taken;
-        }
+    };
+
+    // The order that set the best price.
+    let tops: Vec<i128> = claims.iter().map(|claim| if claim.top { rules.top_max } else { 0 }).collect();
+    in_turn(&mut given, quantity, &tops);
+
+    // Lead market makers, each by its weight among those that have something open.
+    let lead = left(&given) * rules.lead_percent / 100;
+    let weights: Vec<i128> =
+        claims.iter().zip(open(&given)).map(|(claim, open)| if open > 0 { claim.share } else { 0 }).collect();
+    let all_weights: i128 = weights.iter().sum();
+    if all_weights > 0 {
+        let parts: Vec<i128> = weights.iter().map(|weight| lead * weight / all_weights).collect();
+        in_turn(&mut given, lead, &parts);
     }
 
     // A part by time.
-    let mut by_time = left * rules.fifo_percent / 100;
-    left -= by_time;
-    for (claim, got) in claims.iter().zip(&mut given) {
-        let taken = by_time.min(claim.shown - *got);
-        *got += taken;
-        by_time -= taken;
-    }
-    left += by_time;
+    let by_time = left(&given) * rules.fifo_percent / 100;
+    let everything = vec![quantity; claims.len()];
+    in_turn(&mut given, by_time, &everything);
 
-    // In proportion to what is left of each, rounded down; too little is nothing.
-    let open: Vec<i128> = claims.iter().zip(&given).map(|(claim, got)| claim.shown - got).collect();
-    let all_open: i128 = open.iter().sum();
-    let to_share = left;
-    let mut nothing = Vec::new();
-    for (place, open) in open.iter().enumerate().filter(|(_, open)| **open > 0) {
-        let part = to_share * open / all_open;
-        if part > 0 && part >= rules.min_allocation {
-            given[place] += part;
-            left -= part;
-        } else {
-            nothing.push(place);
-        }
-    }
+    // In proportion to what is open of each, rounded down; too little is nothing.
+    let opens = open(&given);
+    let (all_open, to_share) = (opens.iter().sum::<i128>(), left(&given));
+    let parts: Vec<i128> = opens
+        .iter()
+        .map(|open| to_share * open / all_open)
+        .map(|part| if part < rules.min_allocation { 0 } else { part })
+        .collect();
+    in_turn(&mut given, to_share, &parts);
 
     // A lot for each that got nothing in proportion.
     if rules.leveling {
-        for place in nothing {
-            let taken = left.min(1);
-            given[place] += taken;
-            left -= taken;
-        }
+        let lots: Vec<i128> = parts.iter().map(|part| i128::from(*part == 0)).collect();
+        let most = left(&given);
+        in_turn(&mut given, most, &lots);
     }
 
     // The rest by time.
-    for (claim, got) in claims.iter().zip(&mut given) {
-        let taken = left.min(claim.shown - *got);
-        *got += taken;
-        left -= taken;
-    }
+    let rest = left(&given);
+    in_turn(&mut given, rest, &everything);
     given
 }
 
@@ -178,7 +166,6 @@ fn take_from(half: &mut Vec<Order>, order_id: u64, quantity: i128, newest_first:
     }
     if !maker.terms.hidden && maker.displayed == 0 {
         maker.displayed = maker.peak();
-        maker.top = false;
         let maker = half.remove(place);
         insert(half, maker.clone(), newest_first);
         return maker;
@@ -314,10 +301,10 @@ impl Naive {
                     walk.trade(maker.order_id, price, maker.displayed);
                 }
             } else {
-                let claims: Vec<Claim> = shown.iter().map(|maker| instrument.claim(maker)).collect();
+                let claims = instrument.claims(&shown);
                 let parts = allocate(&instrument.matching, &claims, wanted);
-                for (maker, part) in shown.iter().zip(parts).filter(|(_, part)| *part > 0) {
-                    walk.trade(maker.order_id, price, part);
+                for (place, part) in parts {
+                    walk.trade(shown[place].order_id, price, part);
                 }
                 break;
             }
@@ -452,7 +439,11 @@ impl Naive {
             Side::Sell => order.price < best,
         });
         order.displayed = order.peak();
-        order.top = sets_the_best_price && !order.terms.hidden && !order.is_auction_market();
+        if sets_the_best_price && !order.is_auction_market() {
+            let top = if order.terms.hidden { 0 } else { order.order_id };
+            self.instrument_mut(order.instrument).tops[usize::from(order.side == Side::Sell)] = top;
+        }
+        let half = self.instrument_mut(order.instrument).half_mut(order.side);
         insert(half, order, newest_first);
     }
 
@@ -564,9 +555,23 @@ impl Naive {
 }
 
 impl Instrument {
-    fn claim(&self, maker: &Order) -> Claim {
-        let share = self.lead_market_makers.get(&maker.account).copied().unwrap_or(0);
-        Claim { shown: maker.displayed, top: maker.top, account: maker.account, share }
+    /// What the displayed orders of a level claim. The weight of a lead market maker goes with its first order.
+    fn claims(&self, shown: &[Order]) -> Vec<Claim> {
+        let each = |(place, maker): (usize, &Order)| {
+            let first = !shown[..place].iter().any(|other| other.account == maker.account);
+            let share = self.lead_market_makers.get(&maker.account).filter(|_| first);
+            Claim {
+                shown: maker.displayed,
+                top: self.top(maker.side) == maker.order_id,
+                share: share.copied().unwrap_or(0),
+            }
+        };
+        shown.iter().enumerate().map(each).collect()
+    }
+
+    /// The order that made the last new best price of a side, unless it has been moved since; 0 for none.
+    pub(crate) fn top(&self, side: Side) -> u64 {
+        self.tops[usize::from(side == Side::Sell)]
     }
 
     /// What an order holds while it rests, or waits with a limit.

@@ -26,6 +26,7 @@ mod positions;
 mod risk;
 mod schedule;
 mod settings;
+mod snapshot;
 mod status;
 mod terms;
 mod timers;
@@ -46,7 +47,6 @@ use beurs_engine::types::{
     Lots, OrderId, OrderStatus, OrderType, PriceTicks, SelfTradePrevention, Side, Step, TimeInForce, TradeId,
     TradingStatus,
 };
-use sha2::{Digest, Sha256};
 
 use conditional::Waits;
 use lists::OrderList;
@@ -134,6 +134,8 @@ pub(crate) struct Instrument {
     pub(crate) features: u32,
     pub(crate) max_triggers: u32,
     pub(crate) matching: Matching,
+    /// By side, the order that made the last new best price; 0 for none.
+    pub(crate) tops: [u64; 2],
     /// Account to its weight.
     pub(crate) lead_market_makers: BTreeMap<u32, i128>,
     /// Group to (maker_ppm, taker_ppm).
@@ -191,8 +193,6 @@ pub(crate) struct Order {
     pub(crate) leaves: i128,
     /// What the book shows of it; 0 if it is not there, or hidden.
     pub(crate) displayed: i128,
-    /// It set the best price of its side, and has stayed at it.
-    pub(crate) top: bool,
     pub(crate) maker_ppm: i128,
     pub(crate) taker_ppm: i128,
     pub(crate) carry: i128,
@@ -646,22 +646,21 @@ impl Naive {
 
         self.check_status_of_replace(&old)?;
         refuse(self.client_order_id_used(c.account_id, &c.client_order_id), R::DuplicateClientOrderId)?;
-        refuse(old.has_limit() && !(1..=MAX_TICKS_OR_LOTS).contains(&price), R::InvalidPrice)?;
+        refuse(old.has_price() && !(1..=MAX_TICKS_OR_LOTS).contains(&price), R::InvalidPrice)?;
         if !old.by_quote() {
             instrument.check_quantity(quantity)?;
             refuse(quantity <= old.filled, R::QuantityNotAboveFilled)?;
         }
-        if old.has_limit() {
+        if old.has_price() {
             instrument.check_notional(price, quantity)?;
         }
-        refuse(old.is_market_to_limit() && instrument.notional_overflows(old.price, quantity), R::NotionalOverflow)?;
         refuse(instrument.notional_overflows(old.auction_bound, quantity), R::NotionalOverflow)?;
         refuse(trigger_price != 0 && !(1..=MAX_TICKS_OR_LOTS).contains(&trigger_price), R::InvalidTriggerPrice)?;
         refuse(display_quantity != 0 && !(1..=quantity).contains(&display_quantity), R::InvalidDisplayQuantity)?;
         let waits_for_a_price = matches!(old.waits, Waits::Trigger | Waits::Activation);
         refuse(trigger_price != 0 && !waits_for_a_price, R::ReplaceNotAllowed)?;
         refuse(display_quantity != 0 && !old.is_iceberg(), R::ReplaceNotAllowed)?;
-        refuse(c.price.0 != 0 && !old.has_limit(), R::ReplaceNotAllowed)?;
+        refuse(c.price.0 != 0 && !old.has_price(), R::ReplaceNotAllowed)?;
         refuse(c.quantity.0 != 0 && old.by_quote(), R::ReplaceNotAllowed)?;
         refuse(old.list != 0, R::ReplaceNotAllowed)?;
 
@@ -675,7 +674,7 @@ impl Naive {
         if display_quantity != 0 {
             order.terms.display_quantity = c.display_quantity;
         }
-        if order.has_limit() {
+        if order.has_price() {
             instrument.check_bands(price)?;
         }
         self.check_risk(&order, Some(&old))?;
@@ -685,8 +684,8 @@ impl Naive {
         let keeps_place = price == limit && same_peak && quantity <= old.quantity;
         if order.is_pegged() {
             order.worst_price = price;
-            // Without a price to follow it stays where it is, as far as its new limit allows.
-            order.price = instrument.peg_price(&order).unwrap_or(match order.side {
+            // Without a price to follow, and in an auction, it stays where it is, as far as its new limit allows.
+            order.price = instrument.peg_price(&order).filter(|_| matches).unwrap_or(match order.side {
                 Side::Buy => old.price.min(price),
                 Side::Sell => old.price.max(price),
             });
@@ -722,7 +721,7 @@ impl Naive {
         } else {
             self.take_out(old.order_id);
             order.displayed = 0;
-            order.top = false;
+            self.lose_top(&order);
             self.execute(order, false, events);
         }
         self.settle(old.instrument, events);
@@ -846,6 +845,7 @@ impl Naive {
             features: feature::ALL,
             max_triggers: MAX_TRIGGERS,
             matching: Matching::BY_TIME,
+            tops: [0, 0],
             lead_market_makers: BTreeMap::new(),
             fees: BTreeMap::new(),
             lot_units,
@@ -944,7 +944,7 @@ impl Naive {
         let halves = self.instruments.iter_mut().flat_map(|instrument| [&mut instrument.bids, &mut instrument.asks]);
         for half in halves.chain([&mut self.waiting]) {
             if let Some(place) = half.iter().position(|order| order.order_id == order_id) {
-                return Order { displayed: 0, top: false, ..half.remove(place) };
+                return Order { displayed: 0, ..half.remove(place) };
             }
         }
         panic!("order {order_id} is not open");
@@ -1069,56 +1069,6 @@ impl Naive {
         self.open_orders().count()
     }
 
-    /// The canonical encoding of the state.
-    pub fn snapshot(&self) -> Vec<u8> {
-        let mut out = Encoder(b"BEURSSN1".to_vec());
-        out.u64(self.sequence).i64(self.event_time_ns).u64(self.last_order_id).u64(self.last_trade_id);
-        out.list(&self.assets, |out, asset| {
-            out.text(asset.code.as_bytes()).u8(asset.scale).i128(asset.issued);
-        });
-        out.list(&self.instruments, |out, instrument| {
-            out.text(instrument.symbol.as_bytes()).u32(instrument.base).u32(instrument.quote);
-            out.u64(instrument.tick_size.mantissa).u8(instrument.tick_size.scale);
-            out.u64(instrument.lot_size.mantissa).u8(instrument.lot_size.scale);
-            out.i64(instrument.min_quantity as i64).i64(instrument.max_quantity as i64).i128(instrument.min_notional);
-            out.u8(instrument.status as u8).i64(instrument.last_price as i64);
-            let fees: Vec<_> = instrument.fees.iter().collect();
-            out.list(&fees, |out, (group, (maker, taker))| {
-                out.u16(**group).i32(*maker as i32).i32(*taker as i32);
-            });
-        });
-        let held = self.all_held(None);
-        let mut account_id = 0;
-        out.list(&self.accounts, |out, account| {
-            account_id += 1;
-            out.text(account.code.as_bytes()).u16(account.group);
-            let balances: Vec<_> = account.totals.iter().filter(|(_, total)| **total != 0).collect();
-            out.list(&balances, |out, (asset, total)| {
-                out.u32(**asset).i128(**total).i128(held.get(&(account_id, **asset)).copied().unwrap_or(0));
-            });
-            out.list(&account.remembered, |out, hash| {
-                out.u64(*hash);
-            });
-        });
-        for instrument in &self.instruments {
-            for half in [&instrument.bids, &instrument.asks] {
-                out.list(half, |out, order| {
-                    out.u64(order.order_id).u32(order.account).u8(order.time_in_force as u8);
-                    out.u8(order.self_trade_prevention as u8).u8(u8::from(order.post_only));
-                    out.i64(order.price as i64).i64(order.filled as i64).i64(order.leaves as i64);
-                    out.i32(order.maker_ppm as i32).i32(order.taker_ppm as i32).u32(order.carry as u32);
-                    out.text(order.client_order_id.as_bytes());
-                });
-            }
-        }
-        out.0
-    }
-
-    /// SHA-256 of the snapshot.
-    pub fn digest(&self) -> [u8; 32] {
-        Sha256::digest(self.snapshot()).into()
-    }
-
     /// Checks every invariant; panics with what is broken.
     pub fn check_invariants(&self) {
         for instrument in &self.instruments {
@@ -1206,10 +1156,6 @@ impl Instrument {
                 let hidden_first = pair[0].price == pair[1].price && pair[0].terms.hidden && !pair[1].terms.hidden;
                 assert!(!hidden_first, "hidden orders stand behind displayed ones: {pair:?}");
             }
-            let mut tops = half.iter().filter(|order| order.top).map(|order| order.price).collect::<Vec<_>>();
-            let count = tops.len();
-            tops.dedup();
-            assert_eq!(count, tops.len(), "one top order at a price");
         }
         let limits = |half: &[Order]| {
             let first_limit = half.iter().take_while(|order| order.is_auction_market()).count();
@@ -1262,55 +1208,6 @@ impl Naive {
         for order in self.open_orders().filter(|order| order.list != 0) {
             let open = |list: &&OrderList| list.list_id == order.list && list.open.contains(&order.order_id);
             assert!(self.lists.iter().any(|list| open(&list)), "its list knows it: {order:?}");
-        }
-    }
-}
-
-/// Little-endian bytes.
-struct Encoder(Vec<u8>);
-
-impl Encoder {
-    fn put(&mut self, bytes: &[u8]) -> &mut Self {
-        self.0.extend_from_slice(bytes);
-        self
-    }
-
-    fn u8(&mut self, value: u8) -> &mut Self {
-        self.put(&[value])
-    }
-
-    fn u16(&mut self, value: u16) -> &mut Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    fn u32(&mut self, value: u32) -> &mut Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    fn u64(&mut self, value: u64) -> &mut Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    fn i32(&mut self, value: i32) -> &mut Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    fn i64(&mut self, value: i64) -> &mut Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    fn i128(&mut self, value: i128) -> &mut Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    fn text(&mut self, text: &[u8]) -> &mut Self {
-        self.u8(text.len() as u8).put(text)
-    }
-
-    fn list<T>(&mut self, elements: &[T], mut each: impl FnMut(&mut Self, &T)) {
-        self.u32(elements.len() as u32);
-        for element in elements {
-            each(self, element);
         }
     }
 }

@@ -63,7 +63,9 @@ impl Naive {
             Side::Buy => best - 1,
             Side::Sell => best + 1,
         };
-        refuse(!(1..=MAX_TICKS_OR_LOTS).contains(&order.price), RejectReason::PostOnlyWouldMatch)
+        let possible = (1..=MAX_TICKS_OR_LOTS).contains(&order.price)
+            && !instrument.notional_overflows(order.price, order.quantity);
+        refuse(!possible, RejectReason::PostOnlyWouldMatch)
     }
 
     /// Gives a sliding order that stops waiting its price. One that nothing can be done for keeps what it has, and is
@@ -72,6 +74,15 @@ impl Naive {
         let mut slid = order.clone();
         if self.check_post_only(&mut slid).is_ok() {
             *order = slid;
+        }
+    }
+
+    /// An order that leaves its place is not the one that made a new best price any more.
+    pub(crate) fn lose_top(&mut self, order: &Order) {
+        for top in &mut self.instrument_mut(order.instrument).tops {
+            if *top == order.order_id {
+                *top = 0;
+            }
         }
     }
 
@@ -87,6 +98,7 @@ impl Naive {
                 Some(price) if price != order.price => {
                     let mut order = self.take_out(order_id);
                     order.price = price;
+                    self.lose_top(&order);
                     self.rest(order);
                     let order = self.order(order_id);
                     events.push(Event::Execution(report(order, ExecType::Restated, self.hold(order))));

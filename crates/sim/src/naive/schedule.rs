@@ -30,6 +30,10 @@ impl Generator {
         z ^ (z >> 31)
     }
 
+    pub(super) fn state(&self) -> u64 {
+        self.0
+    }
+
     /// A random time from 0 to `most`. Nothing is drawn where there is nothing to choose.
     pub(super) fn delay(&mut self, most: i128) -> i128 {
         if most == 0 {

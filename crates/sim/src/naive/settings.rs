@@ -48,6 +48,7 @@ impl Naive {
         refuse(!(1..=MAX_TICKS_OR_LOTS).contains(&min_allocation), R::InvalidMatching)?;
         let open = self.open_orders().any(|order| order.instrument == c.instrument_id.0);
         refuse(open, R::BookNotEmpty)?;
+        self.instrument_mut(c.instrument_id.0).tops = [0, 0];
         self.instrument_mut(c.instrument_id.0).matching = Matching {
             algorithm: c.algorithm,
             top_max,

@@ -87,7 +87,7 @@ impl Order {
             }
     }
 
-    fn has_terms_report(&self) -> bool {
+    pub(crate) fn has_terms_report(&self) -> bool {
         let plain_type = matches!(self.order_type, OrderType::Limit | OrderType::Market);
         self.terms != Terms::NONE || !plain_type || self.list != 0
     }
@@ -137,7 +137,6 @@ impl Naive {
             filled: 0,
             leaves: i128::from(c.quantity.0),
             displayed: 0,
-            top: false,
             maker_ppm: charged.maker_ppm,
             taker_ppm: charged.taker_ppm,
             carry: 0,
@@ -179,9 +178,8 @@ impl Naive {
             if order.is_market_to_limit() {
                 // Its price is known before its notional is looked at; that there is none is another reason's.
                 order.price = instrument.best(order.side.opposite()).unwrap_or(0);
-                refuse(instrument.notional_overflows(order.price, order.quantity), R::NotionalOverflow)?;
             }
-            if order.has_limit() {
+            if order.has_limit() || order.price != 0 {
                 instrument.check_notional(order.price, order.quantity)?;
             }
         }
