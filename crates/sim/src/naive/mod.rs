@@ -72,6 +72,14 @@ pub enum Defect {
     FeesRoundDown,
     /// A replace that only reduces the quantity loses its place.
     ReduceLosesPriority,
+    /// Hidden orders trade before the displayed ones of their price.
+    HiddenFirst,
+    /// An order of an OCO pair lives on when the other one trades or triggers.
+    PairSurvives,
+    /// An auction is a tick below its price, where that gives the same volume.
+    AuctionOneTickOff,
+    /// A price that is exactly the trigger price triggers nothing.
+    TriggersBeyond,
 }
 
 /// The state of the venue.
