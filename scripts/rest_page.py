@@ -34,7 +34,7 @@ to try out at `/docs`.
 * **Once.** An order with a `client_order_id` can be sent again when no answer came: it has one effect, and the second
   answer is `duplicate_client_order_id`. `GET /v1/orders/client:<client_order_id>` then tells what became of it.
 * **Own writes are seen.** What was acknowledged before a request is in its answer. Open orders, balances and books come
-  from the engine; what is past comes from the store, for which a read waits at most
+  from the engine; what is past, and trading statuses, come from the store, for which a read waits at most
   {DEFAULTS["store_wait_seconds_max"].default:g} s and then is `503 store_unavailable`.
 * **Errors** all look like this; `field` is there when one field or parameter is at fault:
   ```json

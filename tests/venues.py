@@ -12,6 +12,7 @@ from beurs.engine import (
     list_instrument,
     mass_cancel,
     new_order,
+    new_order_list,
     open_account,
     replace_order,
     set_account_group,
@@ -24,11 +25,12 @@ ACCOUNTS = 6
 
 
 class Venue:
-    """A node with assets, instruments and accounts, and a random crowd."""
+    """A node with assets, instruments and accounts, and a random crowd; with `terms` its orders are of all kinds."""
 
-    def __init__(self, node: Node, seed: int) -> None:
+    def __init__(self, node: Node, seed: int, *, terms: bool = False) -> None:
         self.node = node
         self.random = random.Random(seed)
+        self.terms = terms
         self.commands = 0
 
     def open(self) -> None:
@@ -60,8 +62,51 @@ class Venue:
             self.run([self._command() for _ in range(size)])
             count -= size
 
+    def _special(self) -> bytes:
+        """An order with terms, an order list, or the beginning or the end of an auction."""
+        r = self.random
+        account, side, price = r.randrange(2, ACCOUNTS + 2), r.choice((1, 2)), 6_000_000 + r.randrange(-30, 30)
+        quantity = r.randrange(1, 500)
+
+        def order(kind: int, force: int = 1, limit: int = price, **terms: int) -> bytes:
+            return new_order(account, 1, side, kind, force, False, 0, limit, quantity, 0, "", **terms)
+
+        match r.randrange(10):
+            case 0:
+                return order(4, trigger_price=price + r.randrange(-20, 20))
+            case 1:
+                return order(3, 2, 0, trigger_price=price)
+            case 2:
+                return order(6, trigger_price=price, trail_bps=r.choice((0, 1)))
+            case 3:
+                return order(1, display_quantity=r.randrange(1, quantity + 1))
+            case 4:
+                return order(1, hidden=True)
+            case 5:
+                return order(1, 4, expire_time_ns=2**62)
+            case 6:
+                low, high = sorted((price, price + r.randrange(1, 40)))
+                return new_order_list(
+                    1,
+                    [
+                        new_order(account, 1, 2, 1, 1, False, 0, high, quantity, 0, ""),
+                        new_order(account, 1, 2, 3, 2, False, 0, 0, quantity, 0, "", trigger_price=low),
+                    ],
+                )
+            case 7:
+                first = order(1)
+                return new_order_list(
+                    2, [first, new_order(account, 1, 3 - side, 1, 1, False, 0, price, quantity, 0, "")]
+                )
+            case 8:
+                return set_trading_status(1, 5)
+            case _:
+                return set_trading_status(1, r.choice((1, 1, 1, 7)))
+
     def _command(self) -> bytes:
         r = self.random
+        if self.terms and r.random() < 0.2:
+            return self._special()
         account = r.randrange(2, ACCOUNTS + 2)
         instrument = r.choice((1, 1, 1, 2, 3))
         side = r.choice((1, 2))

@@ -33,6 +33,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from beurs import logs, terminal
 from beurs.accounts.endpoints import router as account_router
+from beurs.accounts.session import SessionEndpoint
 from beurs.admin.changes import router as changes_router
 from beurs.admin.endpoints import router as admin_router
 from beurs.catalogue import Catalogue
@@ -47,6 +48,7 @@ from beurs.keys import KEY_FILE, KeyFile, KeyRing, Operator, StaffKey, Trader
 from beurs.market_data.endpoints import router as market_data_router
 from beurs.metrics import Metrics
 from beurs.orders.door import ORDER_PATH, ORDERS_PATH, OrderDoor
+from beurs.orders.endpoints import lists_router
 from beurs.orders.endpoints import router as orders_router
 from beurs.sequencer import Sequencer
 from beurs.store import Projector, Repository, Store
@@ -62,6 +64,7 @@ log = structlog.get_logger()
 
 ROUTERS: Final = (
     orders_router,
+    lists_router,
     trades_router,
     instruments_router,
     market_data_router,
@@ -160,10 +163,16 @@ def create_app(exchange: OpenExchange) -> Edge:
                 body_bytes_max=exchange.settings.body_bytes_max,
             )
             api.state.exchange = running
+            api.state.sessions = sessions = SessionEndpoint(running.sequencer, running.keys)
+            running.metrics.gauge("beurs_sessions", "Sessions at /ws/session.", lambda: sessions.count)
             yield
+            await sessions.drain()
 
     async def market_data(scope: Scope, receive: Receive, send: Send) -> None:
         await api.state.exchange.market_data(scope, receive, send)
+
+    async def session(scope: Scope, receive: Receive, send: Send) -> None:
+        await api.state.sessions(scope, receive, send)
 
     # The page at /docs comes with what it needs, so that it works where there is no internet.
     api = FastAPIOffline(
@@ -179,6 +188,7 @@ def create_app(exchange: OpenExchange) -> Edge:
         api.include_router(router)
     api.include_router(admin_router, prefix="/v1", include_in_schema=False)
     api.router.routes.append(WebSocketRoute("/ws/market-data", _Asgi(market_data)))
+    api.router.routes.append(WebSocketRoute("/ws/session", _Asgi(session)))
     api.router.routes.extend(terminal.routes())
     for kind in (Problem, BeursError, SQLAlchemyError, RequestValidationError, HTTPException, Exception):
         api.add_exception_handler(kind, _answer)

@@ -28,8 +28,10 @@ from beurs.reports import (
     OrderListStatus,
     Posted,
     Rejection,
+    Terms,
     TimeAdvanced,
     Translator,
+    terms_of,
 )
 from beurs.rows import OrderRow
 from beurs.values import (
@@ -148,21 +150,31 @@ class Book:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An open order. Numbers are decimal text; `hold` is in quote for a buy and in base for a sell."""
+    """An open order: in the book, or waiting. Numbers are decimal text.
+
+    `price` is None for one without a limit, of a pegged order its present price; `quantity` is None for one given by
+    `quote_quantity`. `hold` is in quote for a buy and in base for a sell, and of the two orders of an OCO pair only the
+    larger one is held. `displayed_quantity` is what of it the book shows. `terms` is None for a plain order.
+    """
 
     order_id: int
     client_order_id: str | None
     account: str
     symbol: str
     side: Side
+    order_type: OrderType
     time_in_force: TimeInForce
     post_only: bool
     self_trade_prevention: SelfTradePrevention
-    price: str
-    quantity: str
+    price: str | None
+    quantity: str | None
+    quote_quantity: str | None
     filled_quantity: str
     leaves_quantity: str
+    displayed_quantity: str
     hold: str
+    key_id: int | None
+    terms: Terms | None
 
 
 class Exchange(Administration):
@@ -736,20 +748,26 @@ class Exchange(Administration):
         instrument = self._catalogue.instrument(row["instrument_id"])
         side = Side(row["side"])
         held_unit = instrument.quote_unit if side is Side.BUY else instrument.base_unit
+        by_quote = row["quote_quantity"] != 0
         return Order(
             order_id=row["order_id"],
             client_order_id=row["client_order_id"] or None,
             account=self._catalogue.account(row["account_id"]).code,
             symbol=instrument.symbol,
             side=side,
+            order_type=OrderType(row["order_type"]),
             time_in_force=TimeInForce(row["time_in_force"]),
             post_only=row["post_only"],
             self_trade_prevention=SelfTradePrevention(row["self_trade_prevention"]),
-            price=instrument.tick.text(row["price"]),
-            quantity=instrument.lot.text(row["quantity"]),
+            price=instrument.tick.text(row["price"]) if row["price"] else None,
+            quantity=None if by_quote else instrument.lot.text(row["quantity"]),
+            quote_quantity=instrument.quote_unit.text(row["quote_quantity"]) if by_quote else None,
             filled_quantity=instrument.lot.text(row["filled_quantity"]),
             leaves_quantity=instrument.lot.text(row["leaves_quantity"]),
+            displayed_quantity=instrument.lot.text(row["displayed_quantity"]),
             hold=held_unit.text(row["hold"]),
+            key_id=row["key_id"] or None,
+            terms=None if row["terms"] is None else terms_of(row["terms"], instrument),
         )
 
 

@@ -6,11 +6,13 @@ in the asset itself for amounts. An absent id or text is None.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from beurs import engine
-from beurs.catalogue import Catalogue
+from beurs.catalogue import Catalogue, Instrument
+from beurs.rows import TermsRow
 from beurs.values import (
     CancelReason,
     Contingency,
@@ -50,10 +52,12 @@ __all__ = [
     "Posted",
     "Rejection",
     "SettingChanged",
+    "Terms",
     "TimeAdvanced",
     "TradeCorrected",
     "TradingStatusSet",
     "Translator",
+    "terms_of",
 ]
 
 
@@ -216,11 +220,10 @@ class TradingStatusSet(_Said):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrderTerms(_Said):
-    """What an order says beyond its report; right after the `new`, `replaced` or `triggered` report of one with terms.
+class Terms:
+    """What an order says beyond the common fields, as it is now.
 
     Attributes:
-        order_id: Which order.
         list_id: Its order list, or None.
         waits: Whether it waits for its trigger, or for another order of its list.
         limit_price: The worst price of a pegged order, or None.
@@ -237,9 +240,6 @@ class OrderTerms(_Said):
         peg_offset: How far it stays behind that, in quote per base.
     """
 
-    order_id: int
-    account: str
-    symbol: str
     list_id: int | None
     waits: bool
     limit_price: str | None
@@ -254,6 +254,17 @@ class OrderTerms(_Said):
     slide: bool
     peg: Peg
     peg_offset: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderTerms(Terms):
+    """The terms of the order `order_id`; right after the `new`, `replaced` or `triggered` report of one with terms."""
+
+    sequence: int
+    event_time_ns: int
+    order_id: int
+    account: str
+    symbol: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -394,6 +405,31 @@ Event: TypeAlias = (
 
 
 _SETTINGS_OF_GROUPS = {Setting.RISK_LIMITS, Setting.FEE_TIER, Setting.FEE_PROMOTION, Setting.FEE_CAP}
+
+
+def terms_of(row: TermsRow, instrument: Instrument) -> Terms:
+    """The terms of an open order, from the node's row."""
+    return Terms(**_term_values(row, instrument))
+
+
+def _term_values(row: Mapping[str, Any], instrument: Instrument) -> dict[str, Any]:
+    tick, lot = instrument.tick, instrument.lot
+    return {
+        "list_id": row["list_id"] or None,
+        "waits": row["waits"],
+        "limit_price": tick.text(row["limit_price"]) if row["limit_price"] else None,
+        "trigger_price": tick.text(row["trigger_price"]) if row["trigger_price"] else None,
+        "trigger_by": TriggerBy(row["trigger_by"]),
+        "trail_bps": row["trail_bps"] or None,
+        "display_quantity": lot.text(row["display_quantity"]) if row["display_quantity"] else None,
+        "hidden": row["hidden"],
+        "min_quantity": lot.text(row["min_quantity"]) if row["min_quantity"] else None,
+        "expire_time_ns": row["expire_time_ns"] or None,
+        "auction_only": row["auction_only"],
+        "slide": row["slide"],
+        "peg": Peg(row["peg"]),
+        "peg_offset": tick.text(row["peg_offset"]),
+    }
 
 
 class Translator:
@@ -604,27 +640,13 @@ class Translator:
 
     def _terms(self, fields: dict[str, Any]) -> OrderTerms:
         instrument = self._catalogue.instrument(fields["instrument_id"])
-        tick, lot = instrument.tick, instrument.lot
         return OrderTerms(
             sequence=fields["sequence"],
             event_time_ns=fields["event_time_ns"],
             order_id=fields["order_id"],
             account=self._catalogue.account(fields["account_id"]).code,
             symbol=instrument.symbol,
-            list_id=fields["list_id"] or None,
-            waits=fields["waits"],
-            limit_price=tick.text(fields["limit_price"]) if fields["limit_price"] else None,
-            trigger_price=tick.text(fields["trigger_price"]) if fields["trigger_price"] else None,
-            trigger_by=TriggerBy(fields["trigger_by"]),
-            trail_bps=fields["trail_bps"] or None,
-            display_quantity=lot.text(fields["display_quantity"]) if fields["display_quantity"] else None,
-            hidden=fields["hidden"],
-            min_quantity=lot.text(fields["min_quantity"]) if fields["min_quantity"] else None,
-            expire_time_ns=fields["expire_time_ns"] or None,
-            auction_only=fields["auction_only"],
-            slide=fields["slide"],
-            peg=Peg(fields["peg"]),
-            peg_offset=tick.text(fields["peg_offset"]),
+            **_term_values(fields, instrument),
         )
 
     def _execution(self, fields: dict[str, Any]) -> ExecutionReport:

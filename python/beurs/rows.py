@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-__all__ = ["AccountRow", "AssetRow", "InstrumentRow", "OrderRow"]
+__all__ = ["AccountRow", "AssetRow", "InstrumentRow", "OrderRow", "TermsRow"]
 
 
 class AssetRow(TypedDict):
@@ -42,6 +42,25 @@ class AccountRow(TypedDict):
     group_id: int
 
 
+class TermsRow(TypedDict):
+    """What an order says beyond the common fields, as it is now; 0 for none."""
+
+    list_id: int
+    waits: bool
+    limit_price: int
+    trigger_price: int
+    trigger_by: str
+    trail_bps: int
+    display_quantity: int
+    hidden: bool
+    min_quantity: int
+    expire_time_ns: int
+    auction_only: bool
+    slide: bool
+    peg: str
+    peg_offset: int
+
+
 class OrderRow(TypedDict):
     """An open order. Prices are in ticks, quantities in lots, the hold in the smallest unit of what it holds."""
 
@@ -50,14 +69,19 @@ class OrderRow(TypedDict):
     account_id: int
     instrument_id: int
     side: str
+    order_type: str
     time_in_force: str
     post_only: bool
     self_trade_prevention: str
     price: int
     quantity: int
+    quote_quantity: int
     filled_quantity: int
     leaves_quantity: int
+    displayed_quantity: int
+    key_id: int
     maker_ppm: int
     taker_ppm: int
     fee_carry: int
     hold: int
+    terms: TermsRow | None

@@ -252,6 +252,10 @@ class OverHttp(Door):
     def _agree_order(self, order: Object, report: ExecutionReport) -> None:
         assert order.pop("order_id") == str(report.order_id)
         order["symbol"] = order["symbol"].removesuffix(self._mark)
+        # Plain orders, all of them: what is open of one is shown.
+        shown = report.leaves_quantity if report.status in ("new", "partially_filled") else "0"
+        assert order.pop("displayed_quantity") == shown
+        assert (order.pop("waits"), order.pop("list_id"), order.pop("terms")) == (False, None, None)
         assert order == {key: getattr(report, key) for key in _ORDER_FIELDS}
 
     def order(self, report: ExecutionReport) -> Object:
@@ -317,6 +321,7 @@ class OverHttp(Door):
     def _side(self, trade: Object) -> tuple[Any, ...]:
         assert trade.pop("fee_asset").endswith(self._mark)
         trade["symbol"] = trade["symbol"].removesuffix(self._mark)
+        assert (trade.pop("busted"), trade.pop("corrected_price")) == (False, None)
         return tuple(trade.values())
 
     def leave(self) -> None:

@@ -46,6 +46,10 @@ def test_a_resting_order_is_reported_whole(alice: httpx.Client) -> None:
         "status": "new",
         "cancel_reason": None,
         "hold": "150.225075",  # 150.15 and 0.05 % of it
+        "displayed_quantity": "1.5",
+        "waits": False,
+        "list_id": None,
+        "terms": None,
         "exec_type": "new",
         "fills": [],
     }

@@ -50,6 +50,8 @@ words = st.sampled_from(
     [
         *("buy", "sell", "limit", "market", "gtc", "ioc", "fok", "none"),
         *("expire_taker", "expire_maker", "expire_both", "decrement", "x", ""),
+        *("stop", "stop_limit", "take_profit", "take_profit_limit", "market_to_limit", "gtd", "day"),
+        *("last", "best", "mark", "primary", "oco", "oto", "otoco", "allow_failure"),
     ]
 )
 orders = st.fixed_dictionaries(
@@ -63,6 +65,18 @@ orders = st.fixed_dictionaries(
         "self_trade_prevention": words,
         "post_only": st.booleans() | json_values,
         "client_order_id": st.text(max_size=40) | st.from_regex(r"[!-~]{1,36}", fullmatch=True),
+        "trigger_price": decimals,
+        "trigger_by": words,
+        "trail_bps": st.integers() | json_values,
+        "display_quantity": decimals,
+        "min_quantity": decimals,
+        "expire_time": st.sampled_from(["2099-01-31T09:30:00Z", "2099-02-30T09:30:00Z", "0000-01-01T00:00:00Z"])
+        | json_values,
+        "hidden": st.booleans() | json_values,
+        "auction_only": st.booleans(),
+        "slide": st.booleans(),
+        "peg": words,
+        "peg_offset": decimals,
     },
 )
 plausible = st.fixed_dictionaries(
@@ -79,11 +93,31 @@ plausible = st.fixed_dictionaries(
         "post_only": st.booleans(),
     },
 )
+special = st.fixed_dictionaries(
+    {
+        "symbol": st.just("BTC-USD"),
+        "side": st.sampled_from(["buy", "sell"]),
+        "quantity": st.sampled_from(["0.5", "1", "2.00001"]),
+    },
+    optional={
+        "price": st.sampled_from(["99.99", "100", "100.01"]),
+        "order_type": st.sampled_from(["limit", "stop", "stop_limit", "take_profit", "take_profit_limit"]),
+        "trigger_price": st.sampled_from(["99.99", "100", "100.01"]),
+        "trigger_by": st.sampled_from(["last", "best", "mark"]),
+        "trail_bps": st.sampled_from([1, 100, 9_999]),
+        "display_quantity": st.just("0.1"),
+        "hidden": st.booleans(),
+        "min_quantity": st.sampled_from(["0.1", "0.5"]),
+        "post_only": st.booleans(),
+        "slide": st.booleans(),
+    },
+)
 bodies = st.one_of(
     st.binary(max_size=200),
     json_values.map(lambda value: json.dumps(value).encode()),
     orders.map(lambda order: json.dumps(order).encode()),
     plausible.map(lambda order: json.dumps(order).encode()),
+    special.map(lambda order: json.dumps(order).encode()),
     st.tuples(plausible, st.binary(max_size=3), st.integers(0, 100)).map(
         lambda parts: (lambda text: text[: parts[2]] + parts[1] + text[parts[2] :])(json.dumps(parts[0]).encode())
     ),
@@ -105,12 +139,46 @@ def test_no_body_of_a_batch_fails(client: httpx.Client, body: bytes) -> None:
 
 @MANY
 @given(
+    body=bodies
+    | st.fixed_dictionaries(
+        {"contingency": st.sampled_from(["oco", "oto", "otoco"]), "orders": st.lists(orders | special, max_size=4)}
+    ).map(lambda entered: json.dumps(entered).encode())
+)
+def test_no_body_of_an_order_list_fails(client: httpx.Client, body: bytes) -> None:
+    check(client.post("/v1/order-lists", content=body, headers={"Content-Type": "application/json"}))
+
+
+@MANY
+@given(
+    body=bodies
+    | st.fixed_dictionaries(
+        {"new_order": orders | special},
+        optional={
+            "order_id": st.integers(0, 400).map(str) | st.text(max_size=40),
+            "client_order_id": st.text(max_size=40),
+            "mode": words,
+        },
+    ).map(lambda both: json.dumps(both).encode())
+)
+def test_no_body_of_a_cancel_replace_fails(client: httpx.Client, body: bytes) -> None:
+    check(client.post("/v1/orders/cancel-replace", content=body, headers={"Content-Type": "application/json"}))
+
+
+@MANY
+@given(
     name=st.integers(0, 400).map(str) | st.text(max_size=40).map(lambda text: f"client:{text}") | st.text(max_size=40),
     method=st.sampled_from(["GET", "PATCH", "DELETE"]),
     body=st.one_of(
         bodies,
         st.fixed_dictionaries(
-            {}, optional={"price": decimals, "quantity": decimals, "client_order_id": st.text(max_size=40)}
+            {},
+            optional={
+                "price": decimals,
+                "quantity": decimals,
+                "trigger_price": decimals,
+                "display_quantity": decimals,
+                "client_order_id": st.text(max_size=40),
+            },
         ).map(lambda change: json.dumps(change).encode()),
     ),
 )

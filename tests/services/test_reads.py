@@ -40,6 +40,8 @@ def test_instruments_say_their_steps(running: Running) -> None:
             "max_quantity": "1000",
             "min_notional": "1",
             "status": "open",
+            "status_reason": "requested",
+            "auction_end_time": None,
         }
         assert anybody.get("/v1/instruments/BTC-USD").json() == listed[0]
 
@@ -67,7 +69,8 @@ def test_market_data_follows_the_book_and_the_trades(running: Running, alice: ht
         ]
         assert set(trades[0]) == {
             *("trade_id", "symbol", "price", "quantity", "aggressor_side"),
-            *("maker_order_id", "taker_order_id", "sequence", "timestamp"),
+            *("maker_order_id", "taker_order_id", "buy_order_id", "sell_order_id"),
+            *("busted", "corrected_price", "sequence", "timestamp"),
         }
         page = anybody.get("/v1/market/ETH-USD/trades", params={"limit": 2}).json()
         rest = anybody.get("/v1/market/ETH-USD/trades", params={"limit": 2, "cursor": page["next_cursor"]}).json()

@@ -86,7 +86,7 @@ async def test_a_trade_is_told_with_everything_that_belongs_to_it(server: Server
         assert trade == {
             "type": "update", "channel": "trades", "symbol": "BTC-USD", "sequence": server.venue.node.sequence,
             "trade_id": "1", "price": "60000", "quantity": "0.00015", "aggressor_side": "buy",
-            "maker_order_id": "1", "taker_order_id": "2",
+            "maker_order_id": "1", "taker_order_id": "2", "buy_order_id": "2", "sell_order_id": "1",
         }  # fmt: skip
         assert moment.endswith("Z")
         assert len(moment) == len("2025-01-31T09:30:00.000000001Z")
@@ -109,6 +109,57 @@ async def test_the_best_prices_are_told_when_they_change(server: Server) -> None
         assert await c.silent()
         await run(server.venue, cancel_order(2, 1, ""))
         assert (await c.get())["best_bid"] == {"price": "50000", "quantity": "0.000005"}
+
+
+async def test_an_auction_is_told_from_its_beginning_to_its_end(server: Server) -> None:
+    venue = server.venue
+    async with client(server) as c:
+        snapshot = await c.subscribe("status")
+        assert snapshot.pop("timestamp")
+        assert snapshot == {
+            "type": "snapshot", "channel": "status", "symbol": "BTC-USD", "sequence": venue.node.sequence,
+            "status": "open", "reason": "requested", "auction_end_time": None, "indication": None,
+            "last_auction": None, "limit_state": None,
+        }  # fmt: skip
+        await run(venue, set_trading_status(1, 5, reason=2, end_time_ns=2**62))
+        begun = await c.get()
+        assert (begun["status"], begun["reason"], begun["indication"]) == ("auction", "schedule", None)
+        assert begun["auction_end_time"].startswith("2116-")
+        await run(venue, limit(2, 2, 6_000_000, 150), limit(3, 1, 6_000_100, 200))
+        told = await c.get()
+        if told["indication"]["price"] is None:  # that of the first order alone was not overtaken
+            told = await c.get()
+        assert told["indication"] == {"price": "60001", "volume": "0.00015", "imbalance": "0.00005"}
+        assert told["sequence"] == venue.node.sequence
+        async with client(server) as later:
+            assert (await later.subscribe("status"))["indication"] == told["indication"]
+            trades = await later.subscribe("trades")
+            await run(venue, set_trading_status(1, 1))
+            trade = await later.get()
+            while trade["channel"] != "trades":
+                trade = await later.get()
+        assert trades["trades"] == []
+        assert (trade["aggressor_side"], trade["maker_order_id"], trade["taker_order_id"]) == (None, None, None)
+        assert (trade["buy_order_id"], trade["sell_order_id"], trade["quantity"]) == ("2", "1", "0.00015")
+        ended = [await c.get(), await c.get()]
+        assert [message["status"] for message in ended] == ["auction", "open"]
+        (price, volume) = (ended[0]["last_auction"][name] for name in ("price", "volume"))
+        assert (price, volume) == ("60001", "0.00015")
+        assert ended[1]["indication"] is None
+        ticker = await c.subscribe("ticker")
+        assert (ticker["volume"], ticker["trade_count"]) == ("0.00015", 1)
+
+
+async def test_the_status_is_known_after_a_restart(venue: Venue, new_server: NewServer, tmp_path: Path) -> None:
+    await run(venue, set_trading_status(1, 5), limit(2, 2, 6_000_000, 150), limit(3, 1, 6_000_000, 150))
+    store = Store.at(tmp_path / "store.sqlite")
+    store.migrate()
+    catch_up(venue.node, store)
+    server = new_server(repository=Repository(store))
+    async with client(server) as c:
+        snapshot = await c.subscribe("status")
+        assert (snapshot["status"], snapshot["indication"]["price"]) == ("auction", "60000")
+    store.close()
 
 
 async def test_the_ticker_tells_the_day(server: Server) -> None:

@@ -72,6 +72,9 @@ impl Engine {
         }
         self.audit_waiting()?;
         self.audit_special()?;
+        self.audit_positions()?;
+        let guards = !self.risk.modes.is_empty() || !self.risk.engaged.is_empty();
+        hold!(self.risk.guarded == guards, "modes and kill switches are looked at while there are any");
         let mut orders = 0;
         for at in 0..self.books.len() {
             self.audit_touch(at)?;
@@ -183,6 +186,22 @@ impl Engine {
             let (deadline_ns, due) = (info.deadline_ns, Due::CancelAllAfter(account as u32));
             hold!(deadline_ns == 0 || self.timers.has(deadline_ns, due), "an armed account has a timer");
         }
+        Ok(())
+    }
+
+    /// Every trade has two sides, so what some are long others are short.
+    fn audit_positions(&self) -> Result<(), String> {
+        let mut open = vec![0_i128; self.listings.len()];
+        for account in &self.ledger.accounts {
+            for (instrument, position) in account.positions.iter() {
+                hold!(position.is_sound(), "a position is possible: {position:?}");
+                let Some(sum) = open[instrument as usize].checked_add(position.quantity) else {
+                    return Err("positions are what trades can come to".into());
+                };
+                open[instrument as usize] = sum;
+            }
+        }
+        hold!(open.iter().all(|&sum| sum == 0), "the positions of an instrument sum to 0");
         Ok(())
     }
 

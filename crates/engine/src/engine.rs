@@ -18,9 +18,11 @@ use crate::levels::PagedLevels;
 use crate::lists::Lists;
 use crate::orders::{check_price, rejected_cancel, rejected_new_order};
 use crate::pool::Identity;
+use crate::positions::Position;
 use crate::pro_rata::ProRata;
 use crate::reject::RejectReason;
 use crate::remembered::Remembered;
+use crate::risk::Risk;
 use crate::status::Session;
 use crate::terms::Pegs;
 use crate::timers::Timers;
@@ -135,6 +137,23 @@ pub struct OpenList {
     pub contingency: Contingency,
     /// The orders by their place in the list, `NONE` for one that has ended or that there is not.
     pub orders: [OrderId; 3],
+}
+
+/// A position as seen from outside, valued at a price.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PositionView {
+    /// In which instrument.
+    pub instrument_id: InstrumentId,
+    /// Lots and tick-lots; [`Position::average_price`] is in ticks. Fees are not in its profit.
+    pub position: Position,
+    /// What it is valued at: the mark price, else the last price; 0 without either.
+    pub mark: PriceTicks,
+    /// What the open lots cost, in the quote asset's smallest unit.
+    pub cost: Amount,
+    /// What was earned by what was opened and closed, before fees, in the quote asset's smallest unit.
+    pub realised: Amount,
+    /// What closing at `mark` would add to it.
+    pub unrealised: Amount,
 }
 
 /// A listed instrument.
@@ -317,6 +336,7 @@ pub struct Engine {
     pub(crate) random: u64,
     /// Instruments to be looked at when the command is done. Empty between commands.
     pub(crate) touched: Vec<u32>,
+    pub(crate) risk: Risk,
 }
 
 impl Default for Engine {
@@ -345,7 +365,7 @@ impl Engine {
             listings: Vec::new(),
             books: Vec::new(),
             arena: Arena::new(),
-            ledger: Ledger { accounts: Vec::new() },
+            ledger: Ledger { accounts: Vec::new(), now_ns: 0 },
             fees: FeeTable::new(),
             remembered: Remembered::new(),
             asset_codes: HashMap::default(),
@@ -355,6 +375,7 @@ impl Engine {
             timers: Timers::default(),
             random: 0,
             touched: Vec::new(),
+            risk: Risk::default(),
         }
     }
 
@@ -374,7 +395,27 @@ impl Engine {
         assert!(event_time_ns >= self.event_time_ns, "time does not go backwards");
         self.sequence = sequence;
         self.event_time_ns = event_time_ns;
-        let result = match command {
+        self.ledger.now_ns = event_time_ns;
+        let result = self.execute_command(command, events);
+        if !self.touched.is_empty() {
+            self.end_command(events);
+        }
+        if let Err(reason) = result {
+            events.emit(Event::Rejected(rejected(reason, command)));
+        }
+        #[cfg(debug_assertions)]
+        self.check_after_command();
+        result.is_ok()
+    }
+
+    /// What a command does, but for what is looked at when it is done.
+    #[inline(always)] // Of two callers one is rare.
+    pub(crate) fn execute_command<S: EventSink>(
+        &mut self,
+        command: &Command,
+        events: &mut S,
+    ) -> Result<(), RejectReason> {
+        match command {
             Command::NewOrder(order) => self.new_order(order, events),
             Command::CancelOrder(cancel) => self.cancel_order(cancel, events),
             Command::ReplaceOrder(replace) => self.replace_order(replace, events),
@@ -400,17 +441,11 @@ impl Engine {
             Command::SetMatching(set) => self.set_matching(set, events),
             Command::SetLeadMarketMaker(set) => self.set_lead_market_maker(set, events),
             Command::SetTradeGroup(set) => self.set_trade_group(set, events),
+            Command::SetAccountMode(set) => self.set_account_mode(set, events),
+            Command::KillSwitch(switch) => self.kill_switch(switch, events),
+            Command::Administer(both) => self.administer(both, events),
             _ => Err(RejectReason::OrderTypeNotAllowed),
-        };
-        if !self.touched.is_empty() {
-            self.end_command(events);
         }
-        if let Err(reason) = result {
-            events.emit(Event::Rejected(rejected(reason, command)));
-        }
-        #[cfg(debug_assertions)]
-        self.check_after_command();
-        result.is_ok()
     }
 
     /// Applies commands one after the other, as [`Self::apply`] does, all at the same time. Faster with many orders, because

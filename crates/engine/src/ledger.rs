@@ -4,8 +4,10 @@
 //! withdrawn; every movement has two sides.
 
 use crate::pool::NIL;
+use crate::positions::Positions;
 use crate::remembered::List;
 use crate::types::{AccountCode, Side};
+use crate::volumes::Volumes;
 
 /// One account's money in one asset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -40,6 +42,10 @@ pub(crate) struct Account {
     pub code: AccountCode,
     /// When all its orders are canceled; 0 for never.
     pub deadline_ns: i64,
+    /// By instrument.
+    pub positions: Positions,
+    /// By quote asset.
+    pub volumes: Volumes,
 }
 
 impl Account {
@@ -54,6 +60,8 @@ impl Account {
             remembered: List::EMPTY,
             code,
             deadline_ns: 0,
+            positions: Positions::default(),
+            volumes: Volumes::default(),
         }
     }
 
@@ -85,13 +93,18 @@ impl Account {
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     pub accounts: Vec<Account>,
+    /// The time of the command at work.
+    pub now_ns: i64,
 }
 
 /// One side's part of a trade, in smallest units.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settlement {
     pub account: usize,
+    pub instrument: u32,
     pub side: Side,
+    pub price: i64,
+    pub quantity: i64,
     pub base: usize,
     pub quote: usize,
     pub base_amount: i128,
@@ -117,7 +130,8 @@ impl Ledger {
         self.accounts[account].balance_mut(asset)
     }
 
-    /// Moves one side's money of a trade, its fee to the venue, and releases what was held for it.
+    /// Moves one side's money of a trade, its fee to the venue, and releases what was held for it; books its position and
+    /// its volume.
     #[inline]
     pub fn settle(&mut self, part: Settlement) {
         let account = &mut self.accounts[part.account];
@@ -137,6 +151,8 @@ impl Ledger {
                 account.balance_mut(part.quote).total += part.notional - part.fee;
             }
         }
+        account.positions.get_mut_or_insert(part.instrument).apply(part.side, part.price, part.quantity, part.fee);
+        account.volumes.add(part.quote as u32, self.now_ns, part.notional);
         if part.fee != 0 {
             self.accounts[Self::VENUE].balance_mut(part.quote).total += part.fee;
         }

@@ -19,6 +19,7 @@ mod bands;
 mod book;
 pub mod command;
 mod conditional;
+mod corrections;
 mod engine;
 pub mod event;
 mod extra;
@@ -50,9 +51,10 @@ mod view;
 mod volumes;
 
 pub use engine::{
-    AccountInfo, Asset, Balance, Engine, EngineConfig, Instrument, OpenList, OpenOrder, PriceLevel,
+    AccountInfo, Asset, Balance, Engine, EngineConfig, Instrument, OpenList, OpenOrder, PositionView, PriceLevel,
     REMEMBERED_CLIENT_ORDER_IDS, VENUE_ACCOUNT,
 };
+pub use positions::Position;
 pub use snapshot::SnapshotError;
 
 /// Asks the processor to fetch the cache line of element `at`, which need not exist.

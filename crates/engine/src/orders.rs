@@ -466,13 +466,15 @@ impl Engine {
         let by_venue = command.account_id.is_none();
         if !by_venue {
             self.account_index(command.account_id)?;
-            self.check_may_cancel(command.account_id)?;
         }
         if !command.instrument_id.is_none() {
             let at = self.instrument_index(command.instrument_id)?;
             if !by_venue && self.listings[at].instrument.status == TradingStatus::Halted {
                 return Err(RejectReason::InstrumentHalted);
             }
+        }
+        if !by_venue {
+            self.check_may_cancel(command.account_id)?;
         }
         // After this point the mass cancel must succeed.
 

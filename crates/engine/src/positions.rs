@@ -15,8 +15,6 @@
 //! largest notional is 10^30, so 1.7 × 10^8 trades of that size, all losses of one account, pass 2^127. These sums, and
 //! that of the fees, stop at the end of the range rather than wrap; from then on they say too little, but no trade fails.
 
-#![allow(dead_code)] // The engine does not keep positions yet.
-
 use crate::types::{Side, MAX_TICKS_OR_LOTS};
 
 /// An account's position in one instrument. A tick-lot is one lot at a price of one tick.
@@ -155,6 +153,16 @@ impl Positions {
             }
         };
         &mut self.entries[at].1
+    }
+
+    /// Takes the next position of a snapshot; `false`, and nothing is taken, if it cannot have been saved.
+    #[must_use]
+    pub fn restore(&mut self, instrument: u32, position: Position) -> bool {
+        let possible = position.is_sound() && self.entries.last().is_none_or(|last| last.0 < instrument);
+        if possible {
+            self.entries.push((instrument, position));
+        }
+        possible
     }
 
     /// The positions with their instruments' indexes, ascending.

@@ -248,7 +248,10 @@ impl<S: EventSink> Floor<'_, S> {
         };
         self.ledger.settle(Settlement {
             account: order.account as usize,
+            instrument: instrument.instrument_id.0 - 1,
             side,
+            price: fill.price.0,
+            quantity: fill.quantity,
             base: instrument.base_index(),
             quote: instrument.quote_index(),
             base_amount: i128::from(fill.quantity) * i128::from(instrument.lot_units),

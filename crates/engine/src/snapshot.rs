@@ -5,20 +5,22 @@
 
 use crate::bands::{Bands, Limit};
 use crate::book::Sharing;
-use crate::command::Terms;
+use crate::command::{KillScope, Terms};
 use crate::engine::{active, Asset, Engine, EngineConfig, Instrument, LiveBook, MAX_LEAD_SHARE};
 use crate::extra::{Extra, Stand};
 use crate::fees::FeeSchedule;
 use crate::lists::List;
 use crate::pool::{Flags, Order, NIL};
+use crate::positions::Position;
 use crate::pro_rata::ProRata;
 use crate::schedule::Entry;
 use crate::status::Session;
 use crate::terms::MAX_TRAIL_BPS;
 use crate::timers::Due;
 use crate::types::{
-    Amount, AssetId, BandAction, ClientOrderId, Contingency, InstrumentId, KeyId, ListId, Lots, OrderType, Peg,
-    PriceTicks, SelfTradePrevention, ShortText, Side, Step, TimeInForce, TradingStatus, TriggerBy, MAX_TICKS_OR_LOTS,
+    AccountId, AccountMode, Amount, AssetId, BandAction, ClientOrderId, Contingency, GroupId, InstrumentId, KeyId,
+    ListId, Lots, OrderType, Peg, PriceTicks, SelfTradePrevention, ShortText, Side, Step, TimeInForce, TradingStatus,
+    TriggerBy, MAX_TICKS_OR_LOTS,
 };
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -142,6 +144,47 @@ impl Engine {
             put!(out, u8::from(list.live.is_some()));
         }
         put!(out, self.random);
+        self.put_guards(out);
+        self.put_positions(out);
+    }
+
+    fn put_guards(&self, out: &mut Vec<u8>) {
+        put_count(out, self.risk.modes.len());
+        for (account, &mode) in &self.risk.modes {
+            put!(out, (account + 1), mode as u8);
+        }
+        put_count(out, self.risk.engaged.len());
+        for scope in &self.risk.engaged {
+            let (kind, id, key) = match *scope {
+                KillScope::All => (0_u8, 0, 0),
+                KillScope::Instrument(instrument_id) => (1, instrument_id.0, 0),
+                KillScope::Group(group_id) => (2, u32::from(group_id.0), 0),
+                KillScope::Account(account_id) => (3, account_id.0, 0),
+                KillScope::Key(account_id, key_id) => (4, account_id.0, key_id.0),
+            };
+            put!(out, kind, id, key);
+        }
+    }
+
+    fn put_positions(&self, out: &mut Vec<u8>) {
+        let accounts = || (1_u32..).zip(&self.ledger.accounts);
+        put_count(out, accounts().map(|(_, account)| account.positions.iter().len()).sum());
+        for (account_id, account) in accounts() {
+            for (instrument, position) in account.positions.iter() {
+                put!(out, account_id, (instrument + 1), position.bought, position.sold);
+                put!(out, position.cost, position.realised, position.fees);
+            }
+        }
+        put_count(out, accounts().map(|(_, account)| account.volumes.iter(self.event_time_ns).count()).sum());
+        for (account_id, account) in accounts() {
+            for (asset, days) in account.volumes.iter(self.event_time_ns) {
+                put!(out, account_id, (asset + 1));
+                put_count(out, days.len());
+                for (day, amount) in days {
+                    put!(out, day, amount);
+                }
+            }
+        }
     }
 
     fn put_sharing(&self, out: &mut Vec<u8>, book: &LiveBook) {
@@ -257,6 +300,8 @@ impl Engine {
         }
         reader.lists(&mut engine)?;
         engine.random = reader.u64()?;
+        reader.guards(&mut engine)?;
+        reader.positions(&mut engine)?;
         if reader.at != snapshot.len() {
             return reader.fail("there are bytes after the end");
         }
@@ -606,6 +651,104 @@ impl Reader<'_> {
             peak,
             entered,
         })
+    }
+
+    fn account_id(&mut self, engine: &Engine) -> Result<AccountId, SnapshotError> {
+        let account_id = AccountId(self.u32()?);
+        match engine.account_index(account_id) {
+            Ok(_) => Ok(account_id),
+            Err(_) => self.fail("there is no such account"),
+        }
+    }
+
+    fn instrument_id(&mut self, engine: &Engine) -> Result<InstrumentId, SnapshotError> {
+        let instrument_id = InstrumentId(self.u32()?);
+        match engine.instrument_index(instrument_id) {
+            Ok(_) => Ok(instrument_id),
+            Err(_) => self.fail("there is no such instrument"),
+        }
+    }
+
+    fn key_id(&mut self) -> Result<KeyId, SnapshotError> {
+        let key_id = KeyId(self.u16()?);
+        if key_id.0 > KeyId::MAX {
+            return self.fail("there is no such key");
+        }
+        Ok(key_id)
+    }
+
+    fn guards(&mut self, engine: &mut Engine) -> Result<(), SnapshotError> {
+        for _ in 0..self.u32()? {
+            let account = self.account_id(engine)?.0 - 1;
+            let mode = AccountMode::from_u8(self.u8()?).filter(|&mode| mode != AccountMode::Normal);
+            let ascends = engine.risk.modes.last_key_value().is_none_or(|(&last, _)| last < account);
+            let (Some(mode), true) = (mode, ascends) else {
+                return self.fail("there is no such account mode, or they do not ascend");
+            };
+            engine.risk.modes.insert(account, mode);
+        }
+        for _ in 0..self.u32()? {
+            let kind = self.u8()?;
+            let at = self.at;
+            let scope = match kind {
+                0 if self.u32()? == 0 => KillScope::All,
+                1 => KillScope::Instrument(self.instrument_id(engine)?),
+                2 => match u16::try_from(self.u32()?) {
+                    Ok(group) => KillScope::Group(GroupId(group)),
+                    Err(_) => return self.fail("there is no such group"),
+                },
+                3 | 4 => {
+                    let account_id = self.account_id(engine)?;
+                    if kind == 3 {
+                        KillScope::Account(account_id)
+                    } else {
+                        KillScope::Key(account_id, self.key_id()?)
+                    }
+                }
+                _ => return self.fail("there is no such kill switch"),
+            };
+            if self.at == at + 4 && self.u16()? != 0 || engine.risk.engaged.last().is_some_and(|last| *last >= scope) {
+                return self.fail("there is no such kill switch, or they do not ascend");
+            }
+            engine.risk.engaged.insert(scope);
+        }
+        engine.risk.note_guards();
+        Ok(())
+    }
+
+    fn positions(&mut self, engine: &mut Engine) -> Result<(), SnapshotError> {
+        let mut last = 0;
+        for _ in 0..self.u32()? {
+            let account = self.account_id(engine)?.0 as usize - 1;
+            let instrument = self.instrument_id(engine)?.0 - 1;
+            let (bought, sold) = (self.i128()?, self.i128()?);
+            let (cost, realised, fees) = (self.i128()?, self.i128()?, self.i128()?);
+            let quantity = bought.saturating_sub(sold);
+            let position = Position { quantity, cost, realised, fees, bought, sold };
+            if account < last || !engine.ledger.accounts[account].positions.restore(instrument, position) {
+                return self.fail("a position is impossible, or they do not ascend");
+            }
+            last = account;
+        }
+        let mut last = 0;
+        for _ in 0..self.u32()? {
+            let account = self.account_id(engine)?.0 as usize - 1;
+            let asset = AssetId(self.u32()?);
+            let mut days = Vec::new();
+            for _ in 0..self.u32()? {
+                days.push((self.i64()?, self.i128()?));
+            }
+            let Ok(asset) = engine.asset_index(asset) else {
+                return self.fail("there is no such asset");
+            };
+            let now_ns = engine.event_time_ns;
+            let volumes = &mut engine.ledger.accounts[account].volumes;
+            if account < last || !volumes.restore(asset as u32, now_ns, &days) {
+                return self.fail("a volume is impossible, or they do not ascend");
+            }
+            last = account;
+        }
+        Ok(())
     }
 
     fn lists(&mut self, engine: &mut Engine) -> Result<(), SnapshotError> {

@@ -1,7 +1,8 @@
 //! Looking at the state from outside. Nothing here changes it.
 
-use crate::engine::{AccountInfo, Asset, Balance, Engine, Instrument, OpenList, OpenOrder, PriceLevel};
+use crate::engine::{AccountInfo, Asset, Balance, Engine, Instrument, OpenList, OpenOrder, PositionView, PriceLevel};
 use crate::pool::{client_hash, NIL};
+use crate::positions::Position;
 use crate::settlement::open_report;
 use crate::types::{
     AccountId, Amount, AssetId, ClientOrderId, ExecType, GroupId, InstrumentId, ListId, Lots, OrderId, PriceTicks, Side,
@@ -103,6 +104,44 @@ impl Engine {
             contingency: list.contingency,
             orders: list.orders.map(OrderId),
         })
+    }
+
+    /// An account's position in an instrument; `None` if it never traded it.
+    pub fn position(&self, account_id: AccountId, instrument_id: InstrumentId) -> Option<PositionView> {
+        let account = self.ledger.accounts.get(account_id.index()?)?;
+        let at = instrument_id.index()?;
+        Some(self.position_view(at as u32, account.positions.get(at as u32)?))
+    }
+
+    /// An account's positions, closed ones too, by instrument.
+    pub fn positions(&self, account_id: AccountId) -> impl Iterator<Item = PositionView> + '_ {
+        let account = account_id.index().and_then(|at| self.ledger.accounts.get(at));
+        let positions = account.into_iter().flat_map(|account| account.positions.iter());
+        positions.map(|(at, position)| self.position_view(at, position))
+    }
+
+    fn position_view(&self, at: u32, position: &Position) -> PositionView {
+        let listing = &self.listings[at as usize];
+        let instrument = &listing.instrument;
+        let mark = if listing.mark_price == 0 { instrument.last_price.0 } else { listing.mark_price };
+        let units = |tick_lots: i128| Amount(tick_lots.saturating_mul(i128::from(instrument.tick_lot_units)));
+        PositionView {
+            instrument_id: instrument.instrument_id,
+            position: *position,
+            mark: PriceTicks(mark),
+            cost: units(position.cost),
+            realised: units(position.realised),
+            unrealised: units(position.unrealised(mark)),
+        }
+    }
+
+    /// What an account has traded in the last 30 UTC days, today included, in trades paid in this asset.
+    pub fn volume(&self, account_id: AccountId, asset_id: AssetId) -> Amount {
+        let account = account_id.index().and_then(|at| self.ledger.accounts.get(at));
+        let volume = account
+            .zip(asset_id.index())
+            .map(|(account, asset)| account.volumes.sum_at(asset as u32, self.event_time_ns));
+        Amount(volume.unwrap_or(0))
     }
 
     /// An account's open orders, by ascending order_id.

@@ -7,8 +7,6 @@
 //! A day stops counting at [`MAX_OF_A_DAY`], so that 30 of them always fit: 5 × 10^6 trades of the largest notional.
 //! Time does not go backwards; if it did, a trade would count to the newest day.
 
-#![allow(dead_code)] // The engine does not keep volumes yet.
-
 const DAY_NS: i64 = 86_400_000_000_000;
 /// How many days count, today included.
 const DAYS: i64 = 30;

@@ -583,7 +583,7 @@ fn auction_only_orders_end_with_the_auction() {
     venue.bands(STATIC);
     venue.status(TradingStatus::Auction, &["status 1 auction requested"]);
     venue.gives(limit(ANN, Side::Buy, 5, 99).auction_only(), &["new #1 buy 5@99 hold 495", "terms #1"]);
-    venue.gives(auction_market(BOB, Side::Buy, 7), &["new #2 buy 7@0 hold 770", "terms #2", "indication 1 0x0 +7"]);
+    venue.gives(auction_market(BOB, Side::Buy, 7), &["new #2 buy 7@0 hold 770", "terms #2"]);
     venue.gives(limit(CAT, Side::Sell, 8, 98), &["new #3 sell 8@98 hold 8", "indication 1 99x8 +4"]);
     venue.status(
         TradingStatus::Open,
@@ -612,7 +612,7 @@ fn a_market_buy_for_an_auction_needs_a_bound_and_its_money() {
     venue.bands(SetPriceBands { static_up_bps: 2_000, ..STATIC });
     venue.gives(auction_market(ANN, Side::Buy, MAX_TICKS_OR_LOTS), &["rejected insufficient_funds"]);
     venue.bands(STATIC);
-    venue.gives(auction_market(ANN, Side::Buy, 2), &["new #1 buy 2@0 hold 220", "terms #1", "indication 1 0x0 +2"]);
+    venue.gives(auction_market(ANN, Side::Buy, 2), &["new #1 buy 2@0 hold 220", "terms #1"]);
     // The bound that it was entered with holds for the auction, whatever the bands become.
     venue.bands(SetPriceBands { reference: PriceTicks(200), ..STATIC });
     venue.gives(limit(BOB, Side::Sell, 2, 180), &["new #2 sell 2@180 hold 2"]);

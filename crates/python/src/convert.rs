@@ -3,7 +3,7 @@
 //! Invariants: integers stay integers, words are those of the engine's enums; nothing is computed here.
 
 use beurs_engine::command::{Command, KillScope};
-use beurs_engine::event::Event as EngineEvent;
+use beurs_engine::event::{Event as EngineEvent, OrderTerms};
 use beurs_engine::types::ShortText;
 use beurs_engine::{AccountInfo, Asset, Instrument, OpenOrder};
 use beurs_node::wire::{encode_command_into, EventRecord, MAX_ENCODED_COMMAND};
@@ -367,16 +367,42 @@ pub fn order_row<'py>(py: Python<'py>, order: &OpenOrder) -> PyResult<Bound<'py,
         account_id: order.account_id.0,
         instrument_id: order.instrument_id.0,
         side: order.side.as_str(),
+        order_type: order.order_type.as_str(),
         time_in_force: order.time_in_force.as_str(),
         post_only: order.post_only,
         self_trade_prevention: order.self_trade_prevention.as_str(),
         price: order.price.0,
-        quantity: order.filled_quantity.0 + order.leaves_quantity.0,
+        quantity: if order.quote_quantity.0 == 0 { order.filled_quantity.0 + order.leaves_quantity.0 } else { 0 },
+        quote_quantity: Int(order.quote_quantity.0),
         filled_quantity: order.filled_quantity.0,
         leaves_quantity: order.leaves_quantity.0,
+        displayed_quantity: order.displayed_quantity.0,
+        key_id: order.key_id.0,
         maker_ppm: order.maker_ppm,
         taker_ppm: order.taker_ppm,
         fee_carry: order.fee_carry,
         hold: Int(order.hold.0),
+        terms: order.terms.as_ref().map(|terms| terms_row(py, terms)).transpose()?,
+    })
+}
+
+/// `TermsRow` of `beurs.rows`.
+fn terms_row<'py>(py: Python<'py>, order: &OrderTerms) -> PyResult<Bound<'py, PyDict>> {
+    let terms = &order.terms;
+    row!(py, {
+        list_id: order.list_id.0,
+        waits: order.waits,
+        limit_price: order.limit_price.0,
+        trigger_price: terms.trigger_price.0,
+        trigger_by: terms.trigger_by.as_str(),
+        trail_bps: terms.trail_bps,
+        display_quantity: terms.display_quantity.0,
+        hidden: terms.hidden,
+        min_quantity: terms.min_quantity.0,
+        expire_time_ns: terms.expire_time_ns,
+        auction_only: terms.auction_only,
+        slide: terms.slide,
+        peg: terms.peg.as_str(),
+        peg_offset: terms.peg_offset,
     })
 }

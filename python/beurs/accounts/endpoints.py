@@ -1,18 +1,25 @@
 """The routes of the own account under /v1/account."""
 
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from fastapi import APIRouter
 from msgspec import Struct
 from starlette.responses import Response
 
-from beurs import keys
-from beurs.deps import RunningExchange, Services, Trader, answer
-from beurs.engine import format_amount
-from beurs.web.openapi import errors, json_of
+from beurs import engine, keys
+from beurs.deps import JsonBody, RunningExchange, Services, Trader, answer
+from beurs.engine import decode_events, format_amount
+from beurs.timestamps import timestamp
+from beurs.web.bodies import decode, refuse_repeated_keys
+from beurs.web.openapi import body_of, errors, json_of
+from beurs.web.problems import Problem, rejection
 from beurs.web.words import DecimalText
 
 router: Final = APIRouter(prefix="/v1/account", tags=["account"])
+
+
+_TIMEOUT_MS_MAX: Final = 86_400_000
 
 
 class Balance(Struct, frozen=True):
@@ -39,6 +46,23 @@ class AccountReport(Struct, frozen=True):
     balances: list[Balance]
 
 
+class CancelAllAfter(Struct, forbid_unknown_fields=True, frozen=True):
+    """In how many milliseconds all own open orders are canceled: 0 never, else 1 to 86,400,000."""
+
+    timeout_ms: int
+
+
+class CancelAllAfterReport(Struct, frozen=True):
+    """When all own open orders will be canceled; `deadline` is null if they will not."""
+
+    deadline: str | None
+    sequence: int
+    timestamp: str
+
+
+_CANCEL_ALL_AFTER: Final = msgspec.json.Decoder(CancelAllAfter)
+
+
 async def _balances(services: RunningExchange, trader: keys.Trader) -> list[Balance]:
     assets = services.instruments.assets
     return [
@@ -60,6 +84,29 @@ async def account(trader: Trader, services: Services) -> Response:
     assert stored is not None  # the store has caught up, and the trader's account is older
     group_id = stored.group_id
     return answer(AccountReport(str(trader.account_id), trader.account, group_id, await _balances(services, trader)))
+
+
+@router.post(
+    "/cancel-all-after",
+    response_class=Response,
+    responses=json_of(CancelAllAfterReport, 200, "The timer was set.") | errors(400, 401, 409, 413, 415, 422, 503),
+    openapi_extra=body_of(CancelAllAfter),
+)
+async def cancel_all_after(trader: Trader, services: Services, body: JsonBody) -> Response:
+    """Have all own open orders canceled when the time is over, unless this is asked again before.
+
+    For a program that may die: it asks again and again, and when it no longer does, its orders go.
+    """
+    timeout_ms = decode(_CANCEL_ALL_AFTER, body).timeout_ms
+    refuse_repeated_keys(body)
+    if not 0 <= timeout_ms <= _TIMEOUT_MS_MAX:
+        raise Problem("invalid_timeout", field="timeout_ms")
+    events = await services.sequencer.submit(engine.cancel_all_after(trader.account_id, timeout_ms * 1_000_000))
+    told: Any = decode_events(events)[-1]
+    if told.kind == "rejected":
+        raise rejection(told.code)
+    deadline = timestamp(told.deadline_ns) if told.deadline_ns else None
+    return answer(CancelAllAfterReport(deadline, told.sequence, timestamp(told.event_time_ns)))
 
 
 @router.get(

@@ -1,6 +1,6 @@
 """The routes of instruments under /v1/instruments. Public."""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path
 from msgspec import Struct
@@ -8,8 +8,10 @@ from starlette.responses import Response
 
 from beurs import catalogue
 from beurs.deps import RunningExchange, Services, answer
+from beurs.store.status import StatusValues
+from beurs.timestamps import timestamp
 from beurs.web.openapi import errors, json_of
-from beurs.web.words import DecimalText
+from beurs.web.words import DecimalText, StatusReasonText, TradingStatusText
 
 router: Final = APIRouter(prefix="/v1/instruments", tags=["instruments"])
 
@@ -27,7 +29,11 @@ class Instrument(Struct, frozen=True):
     min_quantity: DecimalText
     max_quantity: DecimalText
     min_notional: DecimalText
-    status: str
+    status: TradingStatusText
+    status_reason: StatusReasonText
+    """Why it has this status."""
+    auction_end_time: str | None
+    """When the auction that it is in ends by itself."""
 
 
 class InstrumentList(Struct, frozen=True):
@@ -37,13 +43,17 @@ class InstrumentList(Struct, frozen=True):
 
 
 async def _instruments(services: RunningExchange) -> dict[str, Instrument]:
-    rows = await services.read(services.node.instruments)
-    if len(rows) > len(services.instruments.by_id):
+    await services.store_caught_up()
+    statuses = await services.read(services.repository.statuses)
+    if len(statuses) > len(services.instruments.by_id):
         await services.read(services.instruments.refresh)
-    return {row["symbol"]: _instrument(services.instruments.by_id[row["instrument_id"]], row["status"]) for row in rows}
+    known = services.instruments.by_id
+    return {known[key].symbol: _instrument(known[key], status) for key, status in statuses.items()}
 
 
-def _instrument(listed: catalogue.Instrument, status: str) -> Instrument:
+def _instrument(listed: catalogue.Instrument, values: StatusValues) -> Instrument:
+    words: dict[str, Any] = {"status": values.status, "status_reason": values.status_reason}
+    end_ns = values.auction_end_time_ns
     return Instrument(
         symbol=listed.symbol,
         base=listed.base,
@@ -53,7 +63,8 @@ def _instrument(listed: catalogue.Instrument, status: str) -> Instrument:
         min_quantity=listed.min_quantity,
         max_quantity=listed.max_quantity,
         min_notional=listed.min_notional,
-        status=status,
+        auction_end_time=None if end_ns is None else timestamp(end_ns),
+        **words,
     )
 
 

@@ -10,9 +10,10 @@ from starlette.responses import Response
 from beurs.catalogue import Instrument
 from beurs.deps import Cursor, Depth, Limit, Services, Time, answer
 from beurs.engine import format_amount
+from beurs.streams import status_texts
 from beurs.timestamps import timestamp
 from beurs.web.openapi import errors, json_of
-from beurs.web.steps import price_text, quantity_text
+from beurs.web.steps import corrected, price_text, quantity_text
 from beurs.web.words import DecimalText, SideText
 
 router: Final = APIRouter(prefix="/v1/market/{symbol}", tags=["market data"])
@@ -40,15 +41,23 @@ class Book(Struct, frozen=True):
 
 
 class PublicTrade(Struct, frozen=True):
-    """One match."""
+    """One match. One of an auction has no aggressor, no maker and no taker.
+
+    A trade that the venue has corrected keeps its price here: `corrected_price` is the one that holds, and a `busted`
+    trade does not hold at all.
+    """
 
     trade_id: str
     symbol: str
     price: DecimalText
     quantity: DecimalText
-    aggressor_side: SideText
-    maker_order_id: str
-    taker_order_id: str
+    aggressor_side: SideText | None
+    maker_order_id: str | None
+    taker_order_id: str | None
+    buy_order_id: str
+    sell_order_id: str
+    busted: bool
+    corrected_price: DecimalText | None
     sequence: int
     timestamp: str
 
@@ -58,6 +67,35 @@ class PublicTradeList(Struct, frozen=True):
 
     trades: list[PublicTrade]
     next_cursor: str | None
+
+
+class Indication(Struct, frozen=True):
+    """What an auction would give if it ended now. `imbalance` is what would be left at the price, buys less sells."""
+
+    price: DecimalText | None
+    """null if nothing would trade."""
+    volume: DecimalText
+    imbalance: str
+
+
+class AuctionResult(Struct, frozen=True):
+    """What an auction gave."""
+
+    price: DecimalText | None
+    """null if nothing traded."""
+    volume: DecimalText
+    timestamp: str
+
+
+class AuctionReport(Struct, frozen=True):
+    """The auction that an instrument is in, and the last one that ended."""
+
+    symbol: str
+    indication: Indication | None
+    """null outside of auctions, and in one before there is anything in the book."""
+    end_time: str | None
+    """When it ends by itself; null outside of auctions, and if the venue ends it."""
+    last_auction: AuctionResult | None
 
 
 class TickerReport(Struct, frozen=True):
@@ -124,20 +162,45 @@ async def trades(services: Services, symbol: SymbolPath, limit: Limit = 100, cur
     await services.store_caught_up()
     rows = await services.read(services.repository.trades, instrument.instrument_id, before=cursor, limit=limit + 1)
     next_cursor = str(rows[limit - 1].trade_id) if len(rows) > limit else None
-    return answer(PublicTradeList([_trade(row, instrument) for row in rows[:limit]], next_cursor))
+    corrections = await services.read(services.repository.corrections, [row.trade_id for row in rows[:limit]])
+    found = [_trade(row, instrument, corrections.get(row.trade_id)) for row in rows[:limit]]
+    return answer(PublicTradeList(found, next_cursor))
 
 
-def _trade(row: Any, instrument: Instrument) -> PublicTrade:
+def _trade(row: Any, instrument: Instrument, correction: Any) -> PublicTrade:
     return PublicTrade(
         trade_id=str(row.trade_id),
         symbol=instrument.symbol,
         price=price_text(instrument, row.price),
         quantity=quantity_text(instrument, row.quantity),
         aggressor_side=row.aggressor_side,
-        maker_order_id=str(row.maker_order_id),
-        taker_order_id=str(row.taker_order_id),
+        maker_order_id=None if row.maker_order_id is None else str(row.maker_order_id),
+        taker_order_id=None if row.taker_order_id is None else str(row.taker_order_id),
+        buy_order_id=str(row.buy_order_id),
+        sell_order_id=str(row.sell_order_id),
+        **corrected(instrument, correction),
         sequence=row.sequence,
         timestamp=timestamp(row.event_time_ns),
+    )
+
+
+@router.get(
+    "/auction", response_class=Response, responses=json_of(AuctionReport, 200, "The auction.") | errors(404, 422, 503)
+)
+async def auction(services: Services, symbol: SymbolPath) -> Response:
+    """What the instrument's auction would give now, if it is in one, and what the last one gave."""
+    instrument = services.instruments[symbol]
+    await services.store_caught_up()
+    status = (await services.read(services.repository.statuses))[instrument.instrument_id]
+    texts = status_texts(status, instrument.tick, instrument.lot)
+    indication, last = texts["indication"], texts["last_auction"]
+    return answer(
+        AuctionReport(
+            symbol,
+            None if indication is None else Indication(**indication),
+            texts["auction_end_time"],
+            None if last is None else AuctionResult(**last),
+        )
     )
 
 

@@ -20,7 +20,7 @@ from beurs.keys import KeyRing
 from beurs.metrics import Metrics
 from beurs.orders.commands import OrderReference, new_order_command
 from beurs.orders.reports import execution_report
-from beurs.orders.schemas import ExecutionReport, NewOrder
+from beurs.orders.schemas import ExecutionReport, NewOrder, PlainOrder
 from beurs.records import EventKind
 from beurs.sequencer import Sequencer
 from beurs.timestamps import timestamp
@@ -65,7 +65,8 @@ class OrderDoor:
         self._keys = keys
         self._metrics = metrics
         self._body_bytes_max = body_bytes_max
-        self._decoder = msgspec.json.Decoder(NewOrder)
+        self._decoder = msgspec.json.Decoder(PlainOrder)
+        self._terms_decoder = msgspec.json.Decoder(NewOrder)
         self._encode = msgspec.json.Encoder().encode
 
     async def new_order(
@@ -87,8 +88,13 @@ class OrderDoor:
         body: bytes | bytearray | None = None if cycle is None else whole_body(cycle)
         if body is None or len(body) > self._body_bytes_max:
             body = await read_body(receive, self._body_bytes_max)
-        order = decode(self._decoder, body)
-        if body.count(b'"') != _quotes(order):
+        order: PlainOrder
+        try:
+            order = self._decoder.decode(body)
+            repeats = body.count(b'"') != _quotes(order)
+        except Exception:  # It has terms, or something is wrong with it, which then is said.
+            order, repeats = decode(self._terms_decoder, body), True
+        if repeats:
             refuse_repeated_keys(body)
         instrument = self._instruments.by_symbol.get(order.symbol)
         if instrument is None:
@@ -126,7 +132,7 @@ class OrderDoor:
             raise
 
 
-def _quotes(order: NewOrder) -> int:
+def _quotes(order: PlainOrder) -> int:
     """How many quotation marks a body has at least that decodes to this order: those of its keys and texts.
 
     A key that stands twice adds some, so only a body with more needs a closer look.
@@ -151,8 +157,8 @@ def _quotes(order: NewOrder) -> int:
     return quotes
 
 
-def _resting(events: bytes, order: NewOrder, instrument: Instrument) -> ExecutionReport:
-    """The report of a limit order that rests untouched: what the request says, and what the record adds."""
+def _resting(events: bytes, order: PlainOrder, instrument: Instrument) -> ExecutionReport:
+    """The report of a limit order without terms that rests untouched: the request, and what the record adds."""
     assert isinstance(order.price, str)  # the engine accepted it, and only a limit order rests
     assert isinstance(order.quantity, str)
     sequence, event_time_ns = _HEAD.unpack_from(events)
@@ -165,7 +171,7 @@ def _resting(events: bytes, order: NewOrder, instrument: Instrument) -> Executio
         instrument.symbol,
         order.side,
         "limit",
-        "gtc",
+        order.time_in_force or "gtc",
         bool(order.post_only),
         order.self_trade_prevention or "none",
         _canonical(order.price),
@@ -176,6 +182,10 @@ def _resting(events: bytes, order: NewOrder, instrument: Instrument) -> Executio
         "new",
         None,
         hold_text(instrument, order.side, (high << 64) + low),
+        quantity,
+        False,
+        None,
+        None,
         exec_type="new",
         fills=[],
         sequence=sequence,

@@ -1,7 +1,8 @@
 """The routes of orders under /v1/orders."""
 
 import asyncio
-from typing import Annotated, Final, Literal
+from collections.abc import Callable
+from typing import Annotated, Final, Literal, ParamSpec, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Path, Query, Request
@@ -11,10 +12,27 @@ from starlette.types import Receive, Scope, Send
 
 from beurs import keys
 from beurs.deps import Cursor, JsonBody, Limit, RunningExchange, Services, Trader, answer
-from beurs.engine import mass_cancel
+from beurs.engine import mass_cancel, new_order_list
 from beurs.orders import schemas
-from beurs.orders.commands import SIDE, OrderReference, new_order_command
-from beurs.orders.reports import execution_report, mass_cancel_report, open_order, stored_order
+from beurs.orders.commands import (
+    CONTINGENCY,
+    ORDER_ID,
+    ORDER_ID_MAX,
+    SIDE,
+    OrderReference,
+    cancel_replace_command,
+    new_order_command,
+)
+from beurs.orders.reports import (
+    batch_reject,
+    cancel_replace_report,
+    execution_report,
+    mass_cancel_report,
+    new_order_list_report,
+    open_order,
+    order_list_report,
+    stored_order,
+)
 from beurs.web.bodies import decode, refuse_repeated_keys
 from beurs.web.edge import HotRoute
 from beurs.web.openapi import body_of, errors, json_of
@@ -22,10 +40,17 @@ from beurs.web.problems import Problem, from_error
 from beurs.web.words import SideText
 
 router: Final = APIRouter(prefix="/v1/orders", tags=["orders"])
+lists_router: Final = APIRouter(prefix="/v1/order-lists", tags=["orders"])
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _BATCH: Final = msgspec.json.Decoder(schemas.OrderBatch)
 _REPLACE: Final = msgspec.json.Decoder(schemas.ReplaceOrder)
-_CLOSED: Final = ("filled", "canceled")
+_CANCEL_REPLACE: Final = msgspec.json.Decoder(schemas.CancelReplace)
+_NEW_LIST: Final = msgspec.json.Decoder(schemas.NewOrderList)
+_LIST_ORDERS_MAX: Final = 3
+_CLOSED: Final = ("filled", "canceled", "expired")
 
 OrderId = Annotated[str, Path(description="The order's `order_id`, or `client:` and its `client_order_id`.")]
 Symbol = Annotated[str | None, Query(description="Only on this instrument.")]
@@ -87,13 +112,82 @@ async def _enter(trader: keys.Trader, services: RunningExchange, order: schemas.
         problem = from_error(error)
         if problem.status == 500:
             raise
-        detail = problem.detail
-        return schemas.BatchResult(None, schemas.BatchReject(problem.status, detail.code, detail.message, detail.field))
+        return schemas.BatchResult(None, batch_reject(problem))
+
+
+@router.post(
+    "/cancel-replace",
+    response_class=Response,
+    responses=json_of(schemas.CancelReplaceReport, 200, "What became of both halves.")
+    | errors(400, 401, 404, 409, 413, 415, 422, 503),
+    openapi_extra=body_of(schemas.CancelReplace),
+)
+async def cancel_replace(trader: Trader, services: Services, body: JsonBody) -> Response:
+    """Cancel an own open order and enter another one, as one command.
+
+    If nothing was done the answer is the error: of the cancel when it was refused and stopped the rest, of the new
+    order when both were refused. The new order may not use the canceled one's `client_order_id`.
+    """
+    both = decode(_CANCEL_REPLACE, body)
+    refuse_repeated_keys(body)
+    instrument = services.instruments.by_symbol.get(both.new_order.symbol)
+    if instrument is None:
+        raise Problem("unknown_instrument", field="new_order.symbol")
+    events = await services.sequencer.submit(cancel_replace_command(trader, both, instrument))
+    return answer(_counted(services, cancel_replace_report, events, services.instruments))
+
+
+@lists_router.post(
+    "",
+    status_code=201,
+    response_class=Response,
+    responses=json_of(schemas.NewOrderListReport, 201, "The list was entered; what it did.")
+    | errors(400, 401, 404, 409, 413, 415, 422, 503),
+    openapi_extra=body_of(schemas.NewOrderList),
+)
+async def new_list(trader: Trader, services: Services, body: JsonBody) -> Response:
+    """Enter orders that depend on each other. All of them are entered or none."""
+    entered = decode(_NEW_LIST, body)
+    refuse_repeated_keys(body)
+    orders = entered.orders
+    if len(orders) > _LIST_ORDERS_MAX:
+        raise Problem("invalid_order_list", field="orders")
+    commands = []
+    for place, order in enumerate(orders):
+        try:
+            commands.append(new_order_command(trader, order, services.instruments[order.symbol]))
+        except Problem as problem:
+            raise problem.within(f"orders[{place}]") from None
+    events = await services.sequencer.submit(new_order_list(CONTINGENCY[entered.contingency], commands))
+    return answer(_counted(services, new_order_list_report, events, len(orders), services.instruments), 201)
+
+
+@lists_router.get(
+    "/{list_id}",
+    response_class=Response,
+    responses=json_of(schemas.OrderListReport, 200, "The list.") | errors(401, 404, 422, 503),
+)
+async def get_list(
+    trader: Trader, services: Services, list_id: Annotated[str, Path(description="The list's `list_id`.")]
+) -> Response:
+    """Get one own order list with its orders, open or ended."""
+    found = None
+    if ORDER_ID.fullmatch(list_id) is not None and int(list_id) <= ORDER_ID_MAX:
+        await services.store_caught_up()
+        found = await services.read(services.repository.order_list, trader.account_id, int(list_id))
+    if found is None:
+        raise Problem("unknown_order", "The account has no order list of that id.", "list_id")
+    return answer(order_list_report(*found, services.instruments))
 
 
 def _report(services: RunningExchange, events: bytes) -> schemas.ExecutionReport:
+    return _counted(services, execution_report, events, services.instruments)
+
+
+def _counted(services: RunningExchange, report_of: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """The report of a command, counted as accepted or refused. Raises Problem if it was refused."""
     try:
-        report = execution_report(events, services.instruments)
+        report = report_of(*arguments, **named)
     except Problem as problem:
         services.metrics.rejected(problem.code)
         raise
@@ -187,14 +281,14 @@ async def get_order(trader: Trader, services: Services, order_id: OrderId) -> Re
     openapi_extra=body_of(schemas.ReplaceOrder),
 )
 async def replace_order(trader: Trader, services: Services, order_id: OrderId, body: JsonBody) -> Response:
-    """Change price, total quantity or `client_order_id` of an own open order.
+    """Change price, total quantity, trigger price, display quantity or `client_order_id` of an own open order.
 
     It keeps its place in the queue only when the price stays and the quantity does not grow.
     """
     change = decode(_REPLACE, body)
     refuse_repeated_keys(body)
-    if change.price is UNSET and change.quantity is UNSET and change.client_order_id is UNSET:
-        raise Problem("missing_field", "At least one of price, quantity and client_order_id is required.")
+    if all(getattr(change, name) is UNSET for name in change.__struct_fields__):
+        raise Problem("missing_field", f"At least one of {', '.join(change.__struct_fields__)} is required.")
     reference = OrderReference(order_id)
     row = await services.read(reference.find, services.node, trader)
     if row is None:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from beurs.store.database import Store
 from beurs.store.models import EXTERNAL_ACCOUNT_ID, OPEN_STATUSES, Balance, Fill, Instrument, LedgerEntry, Order, Trade
+from beurs.store.projector import open_pairs
 
 FAULTS_MAX = 100
 """Faults that are told; there may be more."""
@@ -51,12 +52,18 @@ def check(store: Store) -> list[str]:
             for instrument in session.scalars(select(Instrument))
         }
         held: dict[tuple[int, int], int] = defaultdict(int)
-        holds = select(Order.account_id, Order.instrument_id, Order.side, Order.hold).where(
+        partners = open_pairs(session)
+        of_pairs: dict[int, int] = {}
+        holds = select(Order.order_id, Order.account_id, Order.instrument_id, Order.side, Order.hold).where(
             Order.status.in_(OPEN_STATUSES)
         )
         for order in session.execute(holds.execution_options(yield_per=10_000)):
             base, quote = assets[order.instrument_id]
-            held[order.account_id, quote if order.side == "buy" else base] += order.hold
+            hold = order.hold
+            if order.order_id in partners:
+                of_pairs[order.order_id] = hold
+                hold = max(0, hold - of_pairs.get(partners[order.order_id], 0))  # of the two the larger one
+            held[order.account_id, quote if order.side == "buy" else base] += hold
 
         balances = {(b.account_id, b.asset_id): (b.total, b.held) for b in session.scalars(select(Balance))}
         for key in sorted({*totals, *held, *balances}):

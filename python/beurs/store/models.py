@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Boolean, Dialect, Index, Integer, SmallInteger, String, Text, TypeDecorator, text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 EXTERNAL_ACCOUNT_ID: Final = 0
 """The other side of deposits and withdrawals: the world outside. Its totals are never above zero, and with it the
@@ -78,6 +78,15 @@ class Instrument(Base):
     lot_units: Mapped[int] = mapped_column(BigInteger)
     tick_lot_units: Mapped[int] = mapped_column(BigInteger)
     status: Mapped[str] = mapped_column(String(16))
+    status_reason: Mapped[str] = mapped_column(String(16), server_default="requested")
+    auction_end_time_ns: Mapped[int | None] = mapped_column(BigInteger)
+    indicative_price: Mapped[int | None] = mapped_column(BigInteger)
+    indicative_volume: Mapped[int | None] = mapped_column(Units)
+    indicative_imbalance: Mapped[int | None] = mapped_column(Units)
+    auction_price: Mapped[int | None] = mapped_column(BigInteger)
+    auction_volume: Mapped[int | None] = mapped_column(Units)
+    auction_time_ns: Mapped[int | None] = mapped_column(BigInteger)
+    limit_state_side: Mapped[str | None] = mapped_column(String(4))
 
 
 class Account(Base):
@@ -128,7 +137,7 @@ class Order(Base):
     instrument_id: Mapped[int] = mapped_column(Integer)
     client_order_id: Mapped[str | None] = mapped_column(String(36))
     side: Mapped[str] = mapped_column(String(4))
-    order_type: Mapped[str] = mapped_column(String(16))
+    order_type: Mapped[str] = mapped_column(String(20))
     time_in_force: Mapped[str] = mapped_column(String(8))
     post_only: Mapped[bool] = mapped_column(Boolean)
     self_trade_prevention: Mapped[str] = mapped_column(String(16))
@@ -144,10 +153,63 @@ class Order(Base):
     created_time_ns: Mapped[int] = mapped_column(BigInteger)
     updated_sequence: Mapped[int] = mapped_column(BigInteger)
     updated_time_ns: Mapped[int] = mapped_column(BigInteger)
+    displayed_quantity: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """As the last report says; 0 in a report from before the order came to rest."""
+
+    terms: Mapped[OrderTerms | None] = relationship(
+        primaryjoin="Order.order_id == foreign(OrderTerms.order_id)", lazy="joined", viewonly=True, uselist=False
+    )
+
+
+class OrderTerms(Base):
+    """What an order says beyond its report, as it is now. Only orders with terms have one; 0 is none."""
+
+    __tablename__ = "order_terms"
+    __table_args__ = (
+        Index(
+            "ix_order_terms_list",
+            "list_id",
+            sqlite_where=text("list_id > 0"),
+            postgresql_where=text("list_id > 0"),
+        ),
+    )
+
+    order_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    list_id: Mapped[int] = mapped_column(BigInteger)
+    waits: Mapped[bool] = mapped_column(Boolean)
+    """Of an order that has ended: whether it still waited."""
+    limit_price: Mapped[int] = mapped_column(BigInteger)
+    trigger_price: Mapped[int] = mapped_column(BigInteger)
+    trigger_by: Mapped[str] = mapped_column(String(8))
+    trail_bps: Mapped[int] = mapped_column(Integer)
+    display_quantity: Mapped[int] = mapped_column(BigInteger)
+    hidden: Mapped[bool] = mapped_column(Boolean)
+    min_quantity: Mapped[int] = mapped_column(BigInteger)
+    expire_time_ns: Mapped[int] = mapped_column(BigInteger)
+    auction_only: Mapped[bool] = mapped_column(Boolean)
+    slide: Mapped[bool] = mapped_column(Boolean)
+    peg: Mapped[str] = mapped_column(String(8))
+    peg_offset: Mapped[int] = mapped_column(BigInteger)
+
+
+class OrderList(Base):
+    """Orders that depend on each other; those whose terms have its ``list_id``."""
+
+    __tablename__ = "order_lists"
+
+    list_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    account_id: Mapped[int] = mapped_column(BigInteger)
+    instrument_id: Mapped[int] = mapped_column(Integer)
+    contingency: Mapped[str] = mapped_column(String(8))
+    status: Mapped[str] = mapped_column(String(16))
+    created_sequence: Mapped[int] = mapped_column(BigInteger)
+    created_time_ns: Mapped[int] = mapped_column(BigInteger)
+    updated_sequence: Mapped[int] = mapped_column(BigInteger)
+    updated_time_ns: Mapped[int] = mapped_column(BigInteger)
 
 
 class Trade(Base):
-    """One match, as the public sees it."""
+    """One match, as the public sees it. A trade of an auction has no aggressor, maker and taker."""
 
     __tablename__ = "trades"
     __table_args__ = (Index("ix_trades_instrument", "instrument_id", "trade_id"),)
@@ -159,13 +221,18 @@ class Trade(Base):
     price: Mapped[int] = mapped_column(BigInteger)
     quantity: Mapped[int] = mapped_column(BigInteger)
     notional: Mapped[int] = mapped_column(Units)
-    aggressor_side: Mapped[str] = mapped_column(String(4))
-    maker_order_id: Mapped[int] = mapped_column(BigInteger)
-    taker_order_id: Mapped[int] = mapped_column(BigInteger)
+    aggressor_side: Mapped[str | None] = mapped_column(String(4))
+    maker_order_id: Mapped[int | None] = mapped_column(BigInteger)
+    taker_order_id: Mapped[int | None] = mapped_column(BigInteger)
+    buy_order_id: Mapped[int] = mapped_column(BigInteger)
+    sell_order_id: Mapped[int] = mapped_column(BigInteger)
 
 
 class Fill(Base):
-    """One side of a trade, as its account sees it. ``fill_id`` is twice the trade's id, less 1 for the taker's side."""
+    """One side of a trade, as its account sees it.
+
+    ``fill_id`` is twice the trade's id, less 1 for the side reported first: the taker's, in an auction the buyer's.
+    """
 
     __tablename__ = "fills"
     __table_args__ = (
@@ -237,7 +304,10 @@ class Candle(Base):
 
 
 class TradeCorrection(Base):
-    """A trade's price was corrected from ``price`` to ``new_price``, or its money moved back: ``new_price`` 0."""
+    """A trade's price was corrected from ``price`` to ``new_price``, or its money moved back: ``new_price`` 0.
+
+    The trade's own row, its fills and its candles stay as they are.
+    """
 
     __tablename__ = "trade_corrections"
     __table_args__ = (Index("ix_trade_corrections_trade", "trade_id", "sequence"),)

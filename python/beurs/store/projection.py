@@ -2,17 +2,18 @@
 
 Invariants: the rows depend only on the events, never on how these were cut into batches; events at or before
 ``position`` change nothing; events after a gap are refused; of one ``sequence`` the postings add up to zero in every
-asset; ``held`` of an account in an asset is the sum of the holds of its open orders.
+asset; ``held`` of an account in an asset is the sum of the holds of its open orders, of an OCO pair the larger one.
 
-The state is what the rows of later events depend on: totals, holds of open orders, the last candle of every interval,
-the last ``entry_id``. After an error it is thrown away and loaded from the database again.
+The state is what the rows of later events depend on: totals, holds and pairs of open orders, the status of every
+instrument, the last candle of every interval, the last ``entry_id``. After an error it is thrown away and loaded from
+the database again.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -22,16 +23,20 @@ from beurs import engine
 from beurs.records import ORDER_EVENTS, EventKind, amounts
 from beurs.store.candles import INTERVALS, CandleValues, fold, minute_candles
 from beurs.store.models import EXTERNAL_ACCOUNT_CODE, EXTERNAL_ACCOUNT_ID, VENUE_ACCOUNT_ID
+from beurs.store.status import STATUS_KINDS, StatusValues
 from beurs.values import (
     CancelReason,
+    Contingency,
     ExecType,
     Liquidity,
+    ListStatus,
     OrderStatus,
     OrderType,
+    Peg,
     SelfTradePrevention,
     Side,
     TimeInForce,
-    TradingStatus,
+    TriggerBy,
     WireEnum,
 )
 
@@ -74,17 +79,19 @@ class Rows:
     event_time_ns: int
     assets: list[Row] = field(default_factory=list)
     instruments: list[Row] = field(default_factory=list)
-    instrument_statuses: dict[int, str] = field(default_factory=dict)
+    instrument_statuses: dict[int, dict[str, Any]] = field(default_factory=dict)
     accounts: list[Row] = field(default_factory=list)
     account_groups: dict[int, int] = field(default_factory=dict)
     fee_schedules: list[Row] = field(default_factory=list)
     orders: list[Row] = field(default_factory=list)
+    order_terms: list[Row] = field(default_factory=list)
+    order_lists: list[Row] = field(default_factory=list)
+    trade_corrections: list[Row] = field(default_factory=list)
     trades: list[Row] = field(default_factory=list)
     fills: list[Row] = field(default_factory=list)
     balances: list[Row] = field(default_factory=list)
     ledger_entries: list[Row] = field(default_factory=list)
     candles: list[Row] = field(default_factory=list)
-    trade_corrections: list[Row] = field(default_factory=list)
     changes: list[Row] = field(default_factory=list)
 
 
@@ -102,20 +109,40 @@ _SELF_TRADE_PREVENTION: Final = _words(SelfTradePrevention)
 _STATUS: Final = _words(OrderStatus)
 _CANCEL_REASON: Final = _words(CancelReason)
 _LIQUIDITY: Final = _words(Liquidity)
-_TRADING_STATUS: Final = _words(TradingStatus)
+_TRIGGER_BY: Final = _words(TriggerBy)
+_PEG: Final = _words(Peg)
+_CONTINGENCY: Final = _words(Contingency)
+_LIST_STATUS: Final = _words(ListStatus)
 
 TRADE: Final = ExecType.TRADE.number
 BUY: Final = Side.BUY.number
 TAKER: Final = Liquidity.TAKER.number
+AUCTION: Final = Liquidity.AUCTION.number
 _FILLED: Final = OrderStatus.FILLED.number
+_EXECUTING: Final = ListStatus.EXECUTING.number
+_OTO: Final = Contingency.OTO.number
+_HIDDEN, _AUCTION_ONLY, _SLIDE, _WAITS = 1, 2, 4, 8  # the flags of a Terms event
 
-_TOLD_ELSEWHERE: Final = (
-    *(EventKind.EXECUTION, EventKind.REJECTED, EventKind.MASS_CANCELED, EventKind.TERMS, EventKind.ORDER_LIST_STATUS),
-    *(EventKind.AUCTION_INDICATION, EventKind.AUCTION_ENDED, EventKind.LIMIT_STATE_SET),
-    *(EventKind.CANCEL_ALL_AFTER_SET, EventKind.TIME_ADVANCED),
-    *(EventKind.MARK_PRICE_SET, EventKind.KILL_SWITCH_SET, EventKind.SETTING_CHANGED, EventKind.ADMINISTERED),
+_WITHOUT_ROWS: Final = (
+    EventKind.REJECTED,
+    EventKind.MASS_CANCELED,
+    EventKind.CANCEL_ALL_AFTER_SET,
+    EventKind.TIME_ADVANCED,
+    EventKind.MARK_PRICE_SET,
+    EventKind.KILL_SWITCH_SET,
+    EventKind.SETTING_CHANGED,
+    EventKind.ADMINISTERED,
 )
-"""Kinds that make no row of their own: orders are read by column, settings are facts of a change."""
+"""What leaves no rows of its own: orders and money have events of their own, settings are facts of a change."""
+
+
+def public_trades(executions: Events) -> npt.NDArray[np.bool_]:
+    """Which reports are trades as the public sees them: one of the two of each, the taker's or an auction's buyer's."""
+    liquidity = executions["liquidity"]
+    one = (liquidity == TAKER) | ((liquidity == AUCTION) & (executions["side"] == BUY))
+    return np.asarray((executions["exec_type"] == TRADE) & one)
+
+
 _IN_EVERY_EVENT: Final = ("sequence", "event_time_ns", "event_index")
 
 
@@ -129,17 +156,21 @@ class Projection:
         self.event_time_ns = 0
         self.last_entry_id = 0
         self.instruments: dict[int, ListedInstrument] = {}
+        self.statuses: dict[int, StatusValues] = {}
         self.totals: dict[tuple[int, int], int] = {}
         self.held: dict[tuple[int, int], int] = {}
         self.holds: dict[int, int] = {}
         """Of every open order that has one."""
+        self.partners: dict[int, int] = {}
+        """Of every open order of an OCO pair, the other one."""
         self.candles: dict[tuple[int, str], CandleValues] = {}
         """The last one of every instrument and interval."""
         self._assets_by_instrument = np.zeros((1, 2), dtype=np.int64)
 
-    def add_instrument(self, instrument: ListedInstrument) -> None:
-        """Makes an instrument known, before the events on it."""
+    def add_instrument(self, instrument: ListedInstrument, status: StatusValues | None = None) -> None:
+        """Makes an instrument known, before the events on it; one that is new is open."""
         self.instruments[instrument.instrument_id] = instrument
+        self.statuses[instrument.instrument_id] = status or StatusValues()
         table = np.zeros((max(self.instruments) + 1, 2), dtype=np.int64)
         for known in self.instruments.values():
             table[known.instrument_id] = (known.base_asset_id, known.quote_asset_id)
@@ -163,11 +194,15 @@ class Projection:
             raise EventGap(int(sequences[step]), int(sequences[step + 1]))
         rows = Rows(int(sequences[-1]), int(events["event_time_ns"][-1]))
         kinds = events["kind"]
-        others = events[~np.isin(kinds, _TOLD_ELSEWHERE)]
-        executions = events[kinds == EventKind.EXECUTION]
+        is_execution, is_terms = kinds == EventKind.EXECUTION, kinds == EventKind.TERMS
+        others = events[~(is_execution | is_terms | np.isin(kinds, _WITHOUT_ROWS))]
+        executions = events[is_execution]
         postings: list[Row] = []
         if len(others):
             self._apply_others(others, rows, postings)
+        if bool(np.any(is_terms)):
+            rows.order_terms = _order_terms(events[is_terms])
+            self.partners.update(_partners(events[kinds == EventKind.ORDER_LIST_STATUS], rows))
         administered = kinds == EventKind.ADMINISTERED
         if bool(np.any(administered)):
             of_staff = np.isin(sequences, sequences[administered]) & ~np.isin(kinds, ORDER_EVENTS)
@@ -188,9 +223,11 @@ class Projection:
     def _apply_others(self, events: Events, rows: Rows, postings: list[Row]) -> None:
         """The events that are rare, one by one."""
         corrections = events[events["kind"] == EventKind.TRADE_CORRECTED]
+        # By sequence: the postings of a correction come before it, in the same command.
         corrected: dict[int, int] = dict(
             zip(corrections["sequence"].tolist(), corrections["trade_id"].tolist(), strict=True)
         )
+        lists: dict[int, Row] = {}
         for event, amount in zip(events, amounts(events, "amount").tolist(), strict=True):
             kind = int(event["kind"])
             if kind == EventKind.POSTED:
@@ -217,14 +254,32 @@ class Projection:
                 rows.fee_schedules.append(
                     tuple(int(event[name]) for name in ("instrument_id", "group_id", "maker_ppm", "taker_ppm"))
                 )
-            elif kind == EventKind.TRADING_STATUS_SET:
-                rows.instrument_statuses[int(event["instrument_id"])] = _TRADING_STATUS[int(event["trading_status"])]
+            elif kind in STATUS_KINDS:
+                instrument_id = int(event["instrument_id"])
+                status = self.statuses[instrument_id]
+                status.apply(event)
+                rows.instrument_statuses[instrument_id] = asdict(status)
+            elif kind == EventKind.ORDER_LIST_STATUS:
+                list_id = int(event["counter_order_id"])
+                moment = (int(event["sequence"]), int(event["event_time_ns"]))
+                # When it was created is kept of the row that is there already.
+                created = lists[list_id][5:7] if list_id in lists else moment
+                lists[list_id] = (
+                    list_id,
+                    int(event["account_id"]),
+                    int(event["instrument_id"]),
+                    _CONTINGENCY[int(event["detail"])],
+                    _LIST_STATUS[int(event["status"])],
+                    *created,
+                    *moment,
+                )
             elif kind == EventKind.TRADE_CORRECTED:
                 names = ("sequence", "event_time_ns", "trade_id", "instrument_id", "account_id", "counter_order_id")
                 values = (*names, "price", "last_price", "quantity")
                 rows.trade_corrections.append(tuple(int(event[name]) for name in values))
             else:
                 raise ValueError(f"event of unknown kind {kind}")
+        rows.order_lists = list(lists.values())
         # A statement writes a key once: the last word holds.
         rows.fee_schedules = list({row[:2]: row for row in rows.fee_schedules}.values())
 
@@ -244,7 +299,7 @@ class Projection:
             str(listed.min_notional),
             listed.lot_units,
             listed.tick_lot_units,
-            str(TradingStatus.OPEN),
+            *asdict(self.statuses[instrument_id]).values(),
         )
 
     def _apply_orders(self, executions: Events, rows: Rows, changed: set[tuple[int, int]]) -> None:
@@ -281,12 +336,13 @@ class Projection:
                 created["event_time_ns"].tolist(),
                 reports["sequence"].tolist(),
                 reports["event_time_ns"].tolist(),
+                reports["displayed_quantity"].tolist(),
                 strict=True,
             )
         )
         asset_ids = self._assets_by_instrument[reports["instrument_id"], (sides == BUY).astype(np.intp)].tolist()
         open_hold = np.where(reports["status"] < _FILLED, True, False).tolist()
-        holds, held = self.holds, self.held
+        holds, held, partners = self.holds, self.held, self.partners
         for order_id, account_id, asset_id, hold, is_open in zip(
             ids, account_ids, asset_ids, hold_list, open_hold, strict=True
         ):
@@ -296,13 +352,18 @@ class Projection:
             elif before:
                 del holds[order_id]
             after = hold if is_open else 0
+            if partners and order_id in partners:
+                other = holds.get(partners[order_id], 0)
+                before, after = max(before, other), max(after, other)
+                if not is_open:
+                    partners.pop(partners.pop(order_id), None)
             if after != before:
                 key = (account_id, asset_id)
                 held[key] = held.get(key, 0) + after - before
                 changed.add(key)
 
     def _apply_trades(self, fills: Events, rows: Rows, postings: list[Row]) -> None:
-        """Every trade report is a fill with its postings; the taker's is the public trade, too."""
+        """Every trade report is a fill with its postings; one of the two of a trade is the public trade, too."""
         trade_ids: list[int] = fills["trade_id"].tolist()
         sequences: list[int] = fills["sequence"].tolist()
         times_ns: list[int] = fills["event_time_ns"].tolist()
@@ -314,12 +375,12 @@ class Projection:
         notionals: list[int] = amounts(fills, "last_notional").tolist()
         fees: list[int] = amounts(fills, "fee").tolist()
         buys: list[bool] = (fills["side"] == BUY).tolist()
-        is_taker = fills["liquidity"] == TAKER
+        is_public = public_trades(fills)
         sides = _SIDE[fills["side"]].tolist()
         notional_texts = list(map(str, notionals))
         rows.fills = list(
             zip(
-                (fills["trade_id"].astype(np.int64) * 2 - is_taker).tolist(),
+                (fills["trade_id"].astype(np.int64) * 2 - is_public).tolist(),
                 trade_ids,
                 sequences,
                 times_ns,
@@ -362,7 +423,8 @@ class Projection:
             if fee:
                 postings.append((sequence, time_ns, account_id, quote, -fee, "fee", trade_id, order_id))
                 postings.append((sequence, time_ns, VENUE_ACCOUNT_ID, quote, fee, "fee", trade_id, order_id))
-        takers = np.flatnonzero(is_taker).tolist()
+        public = np.flatnonzero(is_public).tolist()
+        in_auction: list[bool] = (fills["liquidity"] == AUCTION).tolist()
         counter_order_ids: list[int] = fills["counter_order_id"].tolist()
         rows.trades = [
             (
@@ -373,14 +435,13 @@ class Projection:
                 prices[i],
                 quantities[i],
                 notional_texts[i],
-                sides[i],
-                counter_order_ids[i],
-                order_ids[i],
+                *((None, None, None) if in_auction[i] else (sides[i], counter_order_ids[i], order_ids[i])),
+                *((order_ids[i], counter_order_ids[i]) if buys[i] else (counter_order_ids[i], order_ids[i])),
             )
-            for i in takers
+            for i in public
         ]
         by_instrument: dict[int, list[int]] = {}
-        for i in takers:
+        for i in public:
             by_instrument.setdefault(instrument_ids[i], []).append(i)
         for instrument_id, places in by_instrument.items():
             minutes = minute_candles(
@@ -421,6 +482,53 @@ class Projection:
             changed.add(key)
             entries.append((entry_id, sequence, time_ns, account_id, asset_id, str(amount), kind, trade_id, order_id))
         self.last_entry_id = entry_id
+
+
+def _order_terms(events: Events) -> list[Row]:
+    """The last word on every order's terms."""
+    order_ids, place = np.unique(events["order_id"][::-1], return_index=True)
+    terms = events[len(events) - 1 - place]
+    flags = terms["flags"]
+    return list(
+        zip(
+            order_ids.tolist(),
+            terms["counter_order_id"].tolist(),
+            (flags & _WAITS != 0).tolist(),
+            terms["price"].tolist(),
+            terms["last_price"].tolist(),
+            _TRIGGER_BY[terms["trigger_by"]].tolist(),
+            terms["trail_bps"].tolist(),
+            terms["displayed_quantity"].tolist(),
+            (flags & _HIDDEN != 0).tolist(),
+            terms["quantity"].tolist(),
+            terms["time_ns"].tolist(),
+            (flags & _AUCTION_ONLY != 0).tolist(),
+            (flags & _SLIDE != 0).tolist(),
+            _PEG[terms["peg"]].tolist(),
+            terms["amount_lo"].tolist(),
+            strict=True,
+        )
+    )
+
+
+def _partners(lists: Events, rows: Rows) -> dict[int, int]:
+    """The new OCO pairs. A list is told in one command: its state, and the terms of all of its orders."""
+    new = lists[(lists["status"] == _EXECUTING) & (lists["detail"] != _OTO)]
+    members: dict[int, list[int]] = {list_id: [] for list_id in new["counter_order_id"].tolist()}
+    if members:
+        for order_id, list_id, *_ in rows.order_terms:
+            if list_id in members:
+                members[list_id].append(order_id)
+    return pairs(members.values())
+
+
+def pairs(lists: Iterable[Iterable[int]]) -> dict[int, int]:
+    """Who is whose partner in these OCO and OTOCO lists, given by the ids of their orders: the last two of each."""
+    partners: dict[int, int] = {}
+    for order_ids in lists:
+        *_, first, second = sorted(order_ids)
+        partners[first], partners[second] = second, first
+    return partners
 
 
 def _changes(events: Events) -> list[Row]:

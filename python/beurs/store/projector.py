@@ -42,11 +42,15 @@ from beurs.store.models import (
     Instrument,
     LedgerEntry,
     Order,
+    OrderList,
+    OrderTerms,
     ProjectorState,
     Trade,
     TradeCorrection,
 )
-from beurs.store.projection import ListedInstrument, Projection, Rows
+from beurs.store.projection import ListedInstrument, Projection, Rows, pairs
+from beurs.store.status import status_of
+from beurs.values import Contingency, ListStatus
 
 log = logging.getLogger(__name__)
 
@@ -97,12 +101,14 @@ WRITERS: Final = {
     "accounts": _writer(Account),
     "fee_schedules": _writer(FeeSchedule),
     "orders": _writer(Order, fixed=("account_id", "instrument_id", "side", "created_sequence", "created_time_ns")),
+    "order_terms": _writer(OrderTerms),
+    "order_lists": _writer(OrderList, fixed=("account_id", "instrument_id", "created_sequence", "created_time_ns")),
     "trades": _writer(Trade, keep=True),
+    "trade_corrections": _writer(TradeCorrection, keep=True),
     "fills": _writer(Fill, keep=True),
     "ledger_entries": _writer(LedgerEntry, keep=True),
     "balances": _writer(Balance),
     "candles": _writer(Candle),
-    "trade_corrections": _writer(TradeCorrection, keep=True),
     "changes": _writer(Change, keep=True),
 }
 """One for every table of :class:`Rows`; their columns are those of the models, in the same order."""
@@ -118,7 +124,9 @@ def load(session: Session, source: Source) -> Projection:
     last_entry = select(LedgerEntry.entry_id).order_by(LedgerEntry.entry_id.desc()).limit(1)
     projection.last_entry_id = session.scalar(last_entry) or 0
     for instrument in session.scalars(select(Instrument)):
-        projection.add_instrument(ListedInstrument(*(getattr(instrument, name) for name in ListedInstrument._fields)))
+        projection.add_instrument(
+            ListedInstrument(*(getattr(instrument, name) for name in ListedInstrument._fields)), status_of(instrument)
+        )
     for account_id, asset_id, total, held in session.execute(
         select(Balance.account_id, Balance.asset_id, Balance.total, Balance.held)
     ):
@@ -126,6 +134,7 @@ def load(session: Session, source: Source) -> Projection:
         projection.held[account_id, asset_id] = held
     holds = select(Order.order_id, Order.hold).where(Order.status.in_(OPEN_STATUSES))
     projection.holds.update((order_id, hold) for order_id, hold in session.execute(holds) if hold)
+    projection.partners.update(open_pairs(session))
     for instrument_id in projection.instruments:
         for interval in INTERVALS:
             last = (
@@ -141,6 +150,20 @@ def load(session: Session, source: Source) -> Projection:
     return projection
 
 
+def open_pairs(session: Session) -> dict[int, int]:
+    """The OCO pairs that are open: of each of its orders the other one."""
+    members: dict[int, list[int]] = {}
+    query = (
+        select(OrderTerms.list_id, OrderTerms.order_id)
+        .join(OrderList, OrderList.list_id == OrderTerms.list_id)
+        .where(OrderTerms.list_id > 0, OrderList.status == ListStatus.EXECUTING.value)
+        .where(OrderList.contingency != Contingency.OTO.value)
+    )
+    for list_id, order_id in session.execute(query):
+        members.setdefault(list_id, []).append(order_id)
+    return pairs(members.values())
+
+
 def save(connection: Connection, rows: Rows) -> None:
     """Writes rows and position in the connection's transaction. Writing them again changes nothing."""
     for name, writer in WRITERS.items():
@@ -148,7 +171,7 @@ def save(connection: Connection, rows: Rows) -> None:
         if values:
             writer.write(connection, values)
     for instrument_id, status in rows.instrument_statuses.items():
-        connection.execute(update(Instrument).where(Instrument.instrument_id == instrument_id).values(status=status))
+        connection.execute(update(Instrument).where(Instrument.instrument_id == instrument_id).values(status))
     for account_id, group_id in rows.account_groups.items():
         connection.execute(update(Account).where(Account.account_id == account_id).values(group_id=group_id))
     position = {"sequence": rows.sequence, "event_time_ns": rows.event_time_ns}

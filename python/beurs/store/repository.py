@@ -30,10 +30,13 @@ from beurs.store.models import (
     Instrument,
     LedgerEntry,
     Order,
+    OrderList,
+    OrderTerms,
     ProjectorState,
     Trade,
     TradeCorrection,
 )
+from beurs.store.status import StatusValues, status_of
 
 _Model = TypeVar("_Model", bound=Base)
 
@@ -43,11 +46,13 @@ LIMIT_MAX: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """Where the tables are, and of every instrument the last trades and one-minute candles, oldest first."""
+    """Where the tables are, and of every instrument the last trades and one-minute candles, oldest first,
+    and its trading status."""
 
     position: int
     event_time_ns: int
     instruments: dict[int, tuple[list[Trade], list[CandleValues]]]
+    statuses: dict[int, StatusValues]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,10 @@ class Repository:
     def instruments(self) -> list[Instrument]:
         """Every instrument, by id."""
         return self._all(select(Instrument).order_by(Instrument.instrument_id))
+
+    def statuses(self) -> dict[int, StatusValues]:
+        """The trading status of every instrument and what goes with it."""
+        return {listed.instrument_id: status_of(listed) for listed in self.instruments()}
 
     def account(self, account_id: int) -> Account | None:
         """One account."""
@@ -142,6 +151,25 @@ class Repository:
         )
         with self._store.reading() as session:
             return session.scalar(query)
+
+    def order_list(self, account_id: int, list_id: int) -> tuple[OrderList, list[Order]] | None:
+        """An order list of the account and its orders, in the order they were given."""
+        with self._store.reading() as session:
+            found = session.get(OrderList, list_id)
+            if found is None or found.account_id != account_id:
+                return None
+            members = select(OrderTerms.order_id).where(OrderTerms.list_id == list_id, OrderTerms.list_id > 0)
+            orders = session.scalars(select(Order).where(Order.order_id.in_(members)).order_by(Order.order_id))
+            return found, list(orders)
+
+    def corrections(self, trade_ids: Collection[int]) -> dict[int, TradeCorrection]:
+        """The last correction of each of these trades that has one."""
+        if not trade_ids:
+            return {}
+        query = (
+            select(TradeCorrection).where(TradeCorrection.trade_id.in_(trade_ids)).order_by(TradeCorrection.sequence)
+        )
+        return {correction.trade_id: correction for correction in self._all(query)}
 
     def fills(
         self,
@@ -210,6 +238,7 @@ class Repository:
                     )
                     for instrument_id in session.scalars(select(Instrument.instrument_id)).all()
                 },
+                {listed.instrument_id: status_of(listed) for listed in session.scalars(select(Instrument))},
             )
 
     def ledger(

@@ -5,7 +5,7 @@ settings of the server that both are made for.
 """
 
 from beurs.streams.endpoint import MarketDataEndpoint
-from beurs.streams.feed import Feed, ticker_texts
+from beurs.streams.feed import Feed, status_texts, ticker_texts
 from beurs.streams.protocol import UVICORN_OPTIONS, WebSocketProtocol
 from beurs.streams.tape import Tape, TapeTrade
 
@@ -16,5 +16,6 @@ __all__ = [
     "Tape",
     "TapeTrade",
     "WebSocketProtocol",
+    "status_texts",
     "ticker_texts",
 ]

@@ -28,8 +28,9 @@ from beurs.errors import Lagged, NodeStopped
 from beurs.records import EventKind
 from beurs.rows import AssetRow, InstrumentRow
 from beurs.store.candles import Ticker
-from beurs.store.projection import BUY, TAKER, TRADE
+from beurs.store.projection import AUCTION, BUY, public_trades
 from beurs.store.repository import Repository
+from beurs.store.status import STATUS_KINDS, StatusValues
 from beurs.streams.books import BestView, DepthView, Level
 from beurs.streams.messages import (
     DEPTH_DEFAULT,
@@ -140,6 +141,7 @@ class Feed:
         self._listed: dict[int, _Listed] = {}
         self._by_symbol: dict[str, _Listed] = {}
         self._tapes: dict[int, Tape] = {}
+        self._statuses: dict[int, StatusValues] = {}
         self._topics: dict[TopicKey, _Topic] = {}
         self._books: dict[int, list[_Topic]] = {}
         self._tickers_due: set[int] = set()
@@ -263,6 +265,8 @@ class Feed:
             content = self._ticker_content(listed)
             topic.ticker_sent, topic.ticker_time = content, time.monotonic()
             return {"type": "snapshot", **content, **self._moment()}
+        if channel == "status":
+            return {"type": "snapshot", **_status_content(listed, self._status(instrument_id)), **self._moment()}
         return {
             "type": "snapshot",
             "channel": "trades",
@@ -279,6 +283,7 @@ class Feed:
         for instrument_id, (trades, minutes) in recent.instruments.items():
             names = TapeTrade._fields
             self.tape(instrument_id).fill((TapeTrade(*(getattr(t, name) for name in names)) for t in trades), minutes)
+        self._statuses.update(recent.statuses)
         self._list_instruments()
 
     def _list_instruments(self) -> None:
@@ -343,11 +348,14 @@ class Feed:
             self._list_instruments()
         executions = events[kinds == EventKind.EXECUTION]
         touched: list[int] = np.unique(executions["instrument_id"]).tolist() if len(executions) else []
-        trades = executions[(executions["exec_type"] == TRADE) & (executions["liquidity"] == TAKER)]
+        trades = executions[public_trades(executions)]
         self._position = int(events["sequence"][-1])
         self._event_time_ns = int(events["event_time_ns"][-1])
         if len(trades):
             self._take_trades(trades)
+        statuses = np.isin(kinds, STATUS_KINDS)
+        if bool(np.any(statuses)):
+            self._take_statuses(events[statuses])
         for instrument_id in touched:
             topics = self._books.get(instrument_id)
             if topics:
@@ -365,14 +373,22 @@ class Feed:
             "counter_order_id",
             "order_id",
             "instrument_id",
+            "liquidity",
         )
         columns = [trades[name].tolist() for name in names]
         by_instrument: dict[int, list[TapeTrade]] = {}
-        for trade_id, sequence, time_ns, price, quantity, side, maker, taker, instrument_id, notional in zip(
+        for trade_id, sequence, time_ns, price, quantity, side, other, own, instrument_id, liquidity, notional in zip(
             *columns, notionals, strict=True
         ):
-            aggressor = "buy" if side == BUY else "sell"
-            trade = TapeTrade(trade_id, sequence, time_ns, price, quantity, notional, aggressor, maker, taker)
+            buys = side == BUY
+            if liquidity == AUCTION:
+                aggressor = maker = taker = None
+            else:
+                aggressor, maker, taker = "buy" if buys else "sell", other, own
+            buy, sell = (own, other) if buys else (other, own)
+            trade = TapeTrade(
+                trade_id, sequence, time_ns, price, quantity, notional, aggressor, maker, taker, buy, sell
+            )
             by_instrument.setdefault(instrument_id, []).append(trade)
         for instrument_id, new in by_instrument.items():
             tape = self.tape(instrument_id)
@@ -388,6 +404,36 @@ class Feed:
                         for trade in new
                     ],
                 )
+
+    def _take_statuses(self, events: npt.NDArray[np.void]) -> None:
+        """Each change is told, in its order, but of the indications of one instrument between two other changes only
+        the last one."""
+        changes: dict[int, list[Message]] = {}
+        last = len(events) - 1
+        kinds: list[int] = events["kind"].tolist()
+        instrument_ids: list[int] = events["instrument_id"].tolist()
+        following: dict[int, int] = {}
+        overtaken: set[int] = set()
+        for i in range(last, -1, -1):
+            if kinds[i] == EventKind.AUCTION_INDICATION and following.get(instrument_ids[i]) == kinds[i]:
+                overtaken.add(i)
+            following[instrument_ids[i]] = kinds[i]
+        for i, event in enumerate(events):
+            instrument_id = instrument_ids[i]
+            status = self._status(instrument_id)
+            status.apply(event)
+            if i not in overtaken and ("status", instrument_id, 0) in self._topics:
+                moment = {"sequence": int(event["sequence"]), "timestamp": timestamp(int(event["event_time_ns"]))}
+                content = _status_content(self._listed[instrument_id], status)
+                changes.setdefault(instrument_id, []).append(Message({"type": "update", **content, **moment}))
+        for instrument_id, messages in changes.items():
+            self._publish(self._topics["status", instrument_id, 0], messages)
+
+    def _status(self, instrument_id: int) -> StatusValues:
+        status = self._statuses.get(instrument_id)
+        if status is None:
+            status = self._statuses[instrument_id] = StatusValues()
+        return status
 
     def _send_book(self, instrument_id: int, topics: Iterable[_Topic]) -> None:
         depth = max(topic.key[2] for topic in topics) or 1
@@ -468,6 +514,34 @@ def ticker_texts(ticker: Ticker, tick: Step, lot: Step, quote_unit: Step) -> dic
     }
 
 
+def _status_content(listed: _Listed, status: StatusValues) -> dict[str, Any]:
+    return {"channel": "status", "symbol": listed.symbol, **status_texts(status, listed.tick, listed.lot)}
+
+
+def status_texts(status: StatusValues, tick: Step, lot: Step) -> dict[str, Any]:
+    """A trading status as JSON has it: decimal text, ``None`` for what does not exist."""
+
+    def auction(price: int | None, volume: int) -> dict[str, Any]:
+        return {"price": None if price is None else tick.text(price), "volume": lot.text(volume)}
+
+    indication = last_auction = None
+    if status.indicative_volume is not None:
+        imbalance = signed_decimal(status.indicative_imbalance or 0, lot.mantissa, lot.scale)
+        indication = {**auction(status.indicative_price, status.indicative_volume), "imbalance": imbalance}
+    if status.auction_volume is not None:
+        ended = {"timestamp": timestamp(status.auction_time_ns or 0)}
+        last_auction = {**auction(status.auction_price, status.auction_volume), **ended}
+    end_ns = status.auction_end_time_ns
+    return {
+        "status": status.status,
+        "reason": status.status_reason,
+        "auction_end_time": None if end_ns is None else timestamp(end_ns),
+        "indication": indication,
+        "last_auction": last_auction,
+        "limit_state": status.limit_state_side,
+    }
+
+
 def _trade_content(listed: _Listed, trade: TapeTrade) -> dict[str, Any]:
     return {
         "symbol": listed.symbol,
@@ -476,7 +550,9 @@ def _trade_content(listed: _Listed, trade: TapeTrade) -> dict[str, Any]:
         "price": listed.tick.text(trade.price),
         "quantity": listed.lot.text(trade.quantity),
         "aggressor_side": trade.aggressor_side,
-        "maker_order_id": str(trade.maker_order_id),
-        "taker_order_id": str(trade.taker_order_id),
+        "maker_order_id": None if trade.maker_order_id is None else str(trade.maker_order_id),
+        "taker_order_id": None if trade.taker_order_id is None else str(trade.taker_order_id),
+        "buy_order_id": str(trade.buy_order_id),
+        "sell_order_id": str(trade.sell_order_id),
         "timestamp": timestamp(trade.event_time_ns),
     }

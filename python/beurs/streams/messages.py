@@ -13,14 +13,14 @@ from msgspec import Struct
 
 from beurs.engine import format_decimal
 
-CHANNELS: Final = ("trades", "bbo", "depth", "ticker")
+CHANNELS: Final = ("trades", "bbo", "depth", "ticker", "status")
 DEPTHS: Final = (1, 5, 10, 20, 50, 100)
 """How many levels of each side a depth subscription can have. Few, because each is kept once for all clients."""
 DEPTH_DEFAULT: Final = 10
 MESSAGE_BYTES_MAX: Final = 4096
 """A longer message from a client ends its connection."""
 
-ChannelName: TypeAlias = Literal["trades", "bbo", "depth", "ticker"]
+ChannelName: TypeAlias = Literal["trades", "bbo", "depth", "ticker", "status"]
 
 ERRORS: Final = {
     "malformed_json": "The message is not JSON, or not UTF-8.",
@@ -106,7 +106,7 @@ def read(text: str) -> Request:
     try:
         request: Request = _decode(text)
     except msgspec.ValidationError as error:
-        raise _refused(str(error)) from None
+        raise refused(str(error)) from None
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise Refused("malformed_json", close_code=1007) from None
     if request.id is not None and len(request.id) > 64:
@@ -122,7 +122,7 @@ def read(text: str) -> Request:
     return request
 
 
-def _refused(fault: str) -> Refused:
+def refused(fault: str) -> Refused:
     """From what msgspec says: "Object missing required field `symbol`", "Expected `str`, got `int` - at `$.symbol`"."""
     what, _, where = fault.partition(" - at `$")
     field = where.rstrip("`").lstrip(".") or None

@@ -19,7 +19,10 @@ MINUTES_KEPT: Final = 1440
 
 
 class TapeTrade(NamedTuple):
-    """A public trade: price in ticks, quantity in lots, notional in units of the quote asset."""
+    """A public trade: price in ticks, quantity in lots, notional in units of the quote asset.
+
+    One of an auction has no aggressor, no maker and no taker.
+    """
 
     trade_id: int
     sequence: int
@@ -27,9 +30,11 @@ class TapeTrade(NamedTuple):
     price: int
     quantity: int
     notional: int
-    aggressor_side: str
-    maker_order_id: int
-    taker_order_id: int
+    aggressor_side: str | None
+    maker_order_id: int | None
+    taker_order_id: int | None
+    buy_order_id: int
+    sell_order_id: int
 
 
 class Tape:

@@ -10,14 +10,17 @@ from beurs.deps import Cursor, Limit, OrderIdFilter, Services, Trader, answer
 from beurs.engine import format_amount
 from beurs.timestamps import timestamp
 from beurs.web.openapi import errors, json_of
-from beurs.web.steps import Instruments, price_text, quantity_text
+from beurs.web.steps import Instruments, corrected, price_text, quantity_text
 from beurs.web.words import ClientOrderId, DecimalText, LiquidityText, SideText
 
 router: Final = APIRouter(prefix="/v1/trades", tags=["trades"])
 
 
 class OwnTrade(Struct, frozen=True):
-    """One side of a trade, as its account sees it."""
+    """One side of a trade, as its account sees it.
+
+    If the venue has corrected it, `corrected_price` is the price that holds, and a `busted` trade does not hold at all.
+    """
 
     trade_id: str
     order_id: str
@@ -30,6 +33,8 @@ class OwnTrade(Struct, frozen=True):
     notional: DecimalText
     fee: str
     fee_asset: str
+    busted: bool
+    corrected_price: DecimalText | None
     sequence: int
     timestamp: str
 
@@ -41,7 +46,7 @@ class OwnTradeList(Struct, frozen=True):
     next_cursor: str | None
 
 
-def _trade(row: Any, instruments: Instruments) -> OwnTrade:
+def _trade(row: Any, instruments: Instruments, correction: Any) -> OwnTrade:
     instrument = instruments.by_id[row.instrument_id]
     return OwnTrade(
         trade_id=str(row.trade_id),
@@ -55,6 +60,7 @@ def _trade(row: Any, instruments: Instruments) -> OwnTrade:
         notional=format_amount(row.notional, instrument.quote_unit.scale),
         fee=format_amount(row.fee, instrument.quote_unit.scale),
         fee_asset=instrument.quote,
+        **corrected(instrument, correction),
         sequence=row.sequence,
         timestamp=timestamp(row.event_time_ns),
     )
@@ -83,4 +89,6 @@ async def list_trades(
         limit=limit + 1,
     )
     next_cursor = str(rows[limit - 1].fill_id) if len(rows) > limit else None
-    return answer(OwnTradeList([_trade(row, services.instruments) for row in rows[:limit]], next_cursor))
+    corrections = await services.read(services.repository.corrections, [row.trade_id for row in rows[:limit]])
+    trades = [_trade(row, services.instruments, corrections.get(row.trade_id)) for row in rows[:limit]]
+    return answer(OwnTradeList(trades, next_cursor))

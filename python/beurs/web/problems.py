@@ -142,6 +142,22 @@ REJECT_FIELD: Final[dict[str, str]] = {
     "quantity_above_maximum": "quantity",
     "quantity_not_above_filled": "quantity",
     "post_only_would_match": "post_only",
+    "order_type_not_allowed": "order_type",
+    "invalid_trigger_price": "trigger_price",
+    "invalid_trail": "trail_bps",
+    "invalid_display_quantity": "display_quantity",
+    "invalid_hidden": "hidden",
+    "invalid_minimum_quantity": "min_quantity",
+    "invalid_expire_time": "expire_time",
+    "invalid_slide": "slide",
+    "invalid_peg": "peg",
+    "invalid_auction_only": "auction_only",
+    "auction_only_not_allowed": "auction_only",
+    "invalid_order_list": "orders",
+    "invalid_timeout": "timeout_ms",
+    "price_outside_bands": "price",
+    "fat_finger": "price",
+    "order_quantity_limit": "quantity",
     "unknown_trade": "trade_id",
     "invalid_scale": "scale",
     "invalid_tick_size": "tick_size",
@@ -179,6 +195,11 @@ class Problem(Exception):
         self.status = status or (known[0] if known else REJECT_STATUS[code])
         self.detail = ErrorDetail(code, message or (known[1] if known else REJECT_RULES[code]), field)
         super().__init__(self.detail.message)
+
+    def within(self, name: str) -> "Problem":
+        """The same problem of what stands in the field `name`."""
+        detail = self.detail
+        return Problem(detail.code, detail.message, f"{name}.{detail.field}" if detail.field else name)
 
     @property
     def code(self) -> str:
@@ -245,7 +266,10 @@ async def send_problem(problem: Problem, request_id: bytes, send: Send) -> None:
 
 _AT = re.compile(r" - at `\$\.?([^`]*)`$")
 _NAMED = re.compile(r"(unknown|missing required) field `(.*)`", re.DOTALL)
-_DECIMAL_FIELDS = ("price", "quantity", "quote_quantity")
+_DECIMAL_FIELDS = (
+    *("price", "quantity", "quote_quantity"),
+    *("trigger_price", "display_quantity", "min_quantity", "peg_offset"),
+)
 _TEXT_MAX = 100
 
 

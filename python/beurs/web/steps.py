@@ -4,6 +4,8 @@ symbol.
 What comes in is checked here once, with the field's name in the error; what goes out is canonical.
 """
 
+from typing import Any
+
 from beurs.catalogue import Asset, Catalogue, Instrument
 from beurs.engine import format_amount, format_decimal, parse_amount, parse_decimal
 from beurs.errors import DecimalError
@@ -39,14 +41,14 @@ class Instruments:
 # it just as it would refuse an absent one; then it has the say, so that of several reasons it gives the right one.
 
 
-def ticks(instrument: Instrument, text: str, least: int = 1) -> int:
+def ticks(instrument: Instrument, text: str, least: int = 1, field: str = "price") -> int:
     """A price as a count of ticks."""
-    return _stepped(least, "price", text, instrument.tick.mantissa, instrument.tick.scale)
+    return _stepped(least, field, text, instrument.tick.mantissa, instrument.tick.scale)
 
 
-def lots(instrument: Instrument, text: str, least: int = 1) -> int:
+def lots(instrument: Instrument, text: str, least: int = 1, field: str = "quantity") -> int:
     """A quantity as a count of lots."""
-    return _stepped(least, "quantity", text, instrument.lot.mantissa, instrument.lot.scale)
+    return _stepped(least, field, text, instrument.lot.mantissa, instrument.lot.scale)
 
 
 def quote_units(instrument: Instrument, text: str) -> int:
@@ -67,8 +69,18 @@ def _stepped(least: int, field: str, text: str, mantissa: int, scale: int) -> in
 
 def _at_least(least: int, field: str, count: int) -> int:
     if count < least:
-        raise Problem("invalid_price" if field == "price" else "invalid_quantity", field=field)
+        raise Problem(_BELOW_ONE[field], field=field)
     return count
+
+
+_BELOW_ONE = {
+    "price": "invalid_price",
+    "quantity": "invalid_quantity",
+    "quote_quantity": "invalid_quantity",
+    "trigger_price": "invalid_trigger_price",
+    "display_quantity": "invalid_display_quantity",
+    "min_quantity": "invalid_minimum_quantity",
+}
 
 
 def _problem(error: DecimalError, field: str, mantissa: int, scale: int) -> Problem:
@@ -79,6 +91,14 @@ def _problem(error: DecimalError, field: str, mantissa: int, scale: int) -> Prob
 def price_text(instrument: Instrument, price_ticks: int) -> str:
     """A price as decimal text."""
     return format_decimal(price_ticks, instrument.tick.mantissa, instrument.tick.scale)
+
+
+def corrected(instrument: Instrument, correction: Any) -> dict[str, Any]:
+    """What became of a trade, from its last correction as the store has it, or None."""
+    if correction is None:
+        return {"busted": False, "corrected_price": None}
+    new_price = correction.new_price
+    return {"busted": new_price == 0, "corrected_price": price_text(instrument, new_price) if new_price else None}
 
 
 def quantity_text(instrument: Instrument, quantity_lots: int) -> str:

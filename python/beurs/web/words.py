@@ -19,11 +19,21 @@ ClientOrderId = Annotated[
         extra_json_schema={"pattern": CLIENT_ORDER_ID_PATTERN},
     ),
 ]
+TimeText = Annotated[
+    str, Meta(description="A time in UTC, with at most nine decimals.", examples=["2030-01-31T09:30:00Z"])
+]
 SideText = Literal["buy", "sell"]
 OrderTypeText = Literal["limit", "market", "stop", "stop_limit", "take_profit", "take_profit_limit", "market_to_limit"]
 TimeInForceText = Literal["gtc", "ioc", "fok", "gtd", "day"]
 SelfTradePreventionText = Literal["none", "expire_taker", "expire_maker", "expire_both", "decrement"]
 OrderStatusText = Literal["new", "partially_filled", "filled", "canceled", "expired"]
+TriggerByText = Literal["last", "best", "mark"]
+PegText = Literal["none", "primary", "market"]
+ContingencyText = Literal["oco", "oto", "otoco"]
+ListStatusText = Literal["executing", "all_done"]
+CancelReplaceModeText = Literal["stop_on_failure", "allow_failure"]
+TradingStatusText = Literal["open", "post_only", "cancel_only", "halted", "auction", "pre_open", "closed"]
+StatusReasonText = Literal["requested", "schedule", "price_band", "trigger_cascade", "limit_state", "auction_end"]
 ExecTypeText = Literal["new", "trade", "canceled", "replaced", "restated", "triggered", "expired"]
 CancelReasonText = Literal[
     "requested",

@@ -163,6 +163,11 @@ pub fn line(event: &Event) -> String {
         Event::TradingStatusSet(set) => format!("status {} {}", set.status.as_str(), set.reason.as_str()),
         Event::MassCanceled(done) => format!("mass canceled {}", done.count),
         Event::TimeAdvanced(done) => format!("time advanced {}", done.count),
+        Event::KillSwitchSet(set) => format!("kill {} {}", if set.engaged { "on" } else { "off" }, set.count),
+        Event::SettingChanged(set) => format!("set {}", set.setting.as_str()),
+        Event::Posted(posted) => format!("posted {} {} {}", posted.account_id, posted.asset_id, posted.amount.0),
+        Event::TradeCorrected(trade) => format!("corrected {} to {}", trade.trade_id, trade.new_price.0),
+        Event::Administered(by) => format!("administered by {} for {}", by.actor, by.reason.as_str()),
         other => format!("{other:?}"),
     }
 }

@@ -47,10 +47,11 @@ const state = {
   bookSequence: 0,
   trades: [],
   ticker: null,
+  status: null,
   sequence: 0,
   newTrades: 0,
   changed: new Set(),
-  dirty: { book: false, trades: false, ticker: false },
+  dirty: { book: false, trades: false, ticker: false, status: false },
   frame: 0,
 };
 
@@ -96,6 +97,7 @@ function subscribe(op, symbol) {
   send({ op, channel: "depth", symbol, depth: DEPTH });
   send({ op, channel: "trades", symbol });
   send({ op, channel: "ticker", symbol });
+  send({ op, channel: "status", symbol });
 }
 
 window.setInterval(() => {
@@ -149,6 +151,9 @@ function receive(message) {
   } else if (message.channel === "ticker") {
     state.ticker = message;
     draw("ticker");
+  } else if (message.channel === "status") {
+    state.status = message;
+    draw("status");
   }
 }
 
@@ -180,7 +185,8 @@ function render() {
   if (dirty.book) renderBook();
   if (dirty.trades) renderTrades();
   if (dirty.ticker || dirty.trades) renderTicker();
-  dirty.book = dirty.trades = dirty.ticker = false;
+  if (dirty.status) renderStatus();
+  dirty.book = dirty.trades = dirty.ticker = dirty.status = false;
   $("sequence").textContent = pretty(String(state.sequence));
 }
 
@@ -249,10 +255,11 @@ function renderTrades() {
   state.trades.forEach((trade, index) => {
     const row = list[index];
     const [price, quantity, time] = row.cells;
-    const buy = trade.aggressor_side === "buy";
-    put(price, `${buy ? "▲" : "▼"} ${pretty(trade.price, tickDecimals)}`);
-    price.className = trade.aggressor_side;
-    price.title = `Trade ${trade.trade_id}, the ${buy ? "buyer" : "seller"} crossed`;
+    const side = trade.aggressor_side; // null: both orders were in the book, in an auction
+    put(price, `${side === null ? "◆" : side === "buy" ? "▲" : "▼"} ${pretty(trade.price, tickDecimals)}`);
+    price.className = side || "";
+    const who = side === null ? "in an auction" : `the ${side === "buy" ? "buyer" : "seller"} crossed`;
+    price.title = `Trade ${trade.trade_id}, ${who}`;
     put(quantity, pretty(trade.quantity, lotDecimals));
     put(time, new Date(trade.timestamp).toLocaleTimeString([], { hour12: false }));
     row.classList.toggle("new", index < fresh);
@@ -266,7 +273,8 @@ function renderTicker() {
   const last = trades.length ? trades[0] : null;
   const lastPrice = last ? last.price : ticker && ticker.last_price;
   $("last").textContent = price(lastPrice);
-  $("last").className = `number ${last ? (last.aggressor_side === "buy" ? "up" : "down") : ""}`;
+  const crossed = last && last.aggressor_side;
+  $("last").className = `number ${crossed ? (crossed === "buy" ? "up" : "down") : ""}`;
   document.title = lastPrice ? `${price(lastPrice)} · ${instrument.symbol} · beurs` : `${instrument.symbol} · beurs`;
   if (!ticker) return;
   const down = ticker.change !== null && ticker.change.startsWith("-");
@@ -279,6 +287,42 @@ function renderTicker() {
   $("low").textContent = price(ticker.low);
   $("volume").textContent = pretty(shorten(ticker.volume));
   $("notional").textContent = pretty(shorten(ticker.notional));
+}
+
+const STATUSES = {
+  open: "",
+  post_only: "Post-only orders",
+  cancel_only: "Cancels only",
+  halted: "Halted",
+  auction: "Auction",
+  pre_open: "Before the opening auction",
+  closed: "Closed",
+};
+const REASONS = {
+  price_band: "a price band was reached",
+  trigger_cascade: "too many stop orders triggered one another",
+  limit_state: "the best price stood at a price band",
+};
+
+function renderStatus() {
+  const { status, instrument } = state;
+  if (!status) return;
+  const parts = [STATUSES[status.status] ?? status.status];
+  if (status.status !== "open") {
+    if (REASONS[status.reason]) parts.push(REASONS[status.reason]);
+    if (status.auction_end_time) {
+      parts.push(`until ${new Date(status.auction_end_time).toLocaleTimeString([], { hour12: false })}`);
+    }
+    const { indication } = status;
+    if (indication) {
+      parts.push(indication.price === null
+        ? "nothing would trade now"
+        : `${pretty(indication.volume)} ${instrument.base} would trade at ${pretty(indication.price, instrument.tickDecimals)}`);
+    }
+  } else if (status.limit_state) {
+    parts[0] = `The best ${status.limit_state === "buy" ? "bid" : "ask"} stands at a price band`;
+  }
+  $("status").textContent = parts.join(", ");
 }
 
 /** At most so many digits as somebody wants to read; for totals only. */
@@ -300,12 +344,13 @@ function choose(symbol) {
   state.bookSequence = 0;
   state.trades = [];
   state.ticker = null;
+  state.status = null;
   for (const id of ["last", "change", "high", "low", "volume", "notional"]) $(id).textContent = "–";
   for (const span of document.querySelectorAll("[data-unit]")) span.textContent = `(${next[span.dataset.unit]})`;
   $("volume-unit").textContent = next.base;
   $("notional-unit").textContent = next.quote;
   $("instrument").value = next.symbol;
-  $("status").textContent = next.status === "open" ? "" : `Trading status: ${next.status}`;
+  $("status").textContent = "";
   history.replaceState(null, "", `#${next.symbol}`);
   subscribe("subscribe", next.symbol);
   draw("book");

@@ -1,0 +1,238 @@
+//! Account modes, kill switches, positions, fees, risk limits and corrections, by worked examples.
+
+mod common;
+
+use beurs_engine::command::{Administer, CancelOrder, Command, KillScope, KillSwitch, MassCancel, Note, ReplaceOrder};
+use beurs_engine::command::{SetAccountGroup, SetAccountMode, SetFees, SetMarkPrice};
+use beurs_engine::types::{
+    AccountId, AccountMode, AssetId, ClientOrderId, GroupId, InstrumentId, KeyId, Lots, OrderId, OrderType, PriceTicks,
+    ShortText, Side,
+};
+use common::{conditional, limit, Venue};
+
+const ONE: InstrumentId = InstrumentId(1);
+
+fn cancel(account: u32, order: u64) -> Command {
+    Command::CancelOrder(CancelOrder {
+        account_id: AccountId(account),
+        order_id: OrderId(order),
+        client_order_id: ClientOrderId::EMPTY,
+    })
+}
+
+fn replace(account: u32, order: u64, price: i64, quantity: i64) -> Command {
+    Command::ReplaceOrder(ReplaceOrder {
+        account_id: AccountId(account),
+        order_id: OrderId(order),
+        original_client_order_id: ClientOrderId::EMPTY,
+        client_order_id: ClientOrderId::EMPTY,
+        price: PriceTicks(price),
+        quantity: Lots(quantity),
+        trigger_price: PriceTicks(0),
+        display_quantity: Lots(0),
+    })
+}
+
+fn mass_cancel(account: u32) -> Command {
+    Command::MassCancel(MassCancel { account_id: AccountId(account), instrument_id: InstrumentId::NONE, side: None })
+}
+
+fn mode(account: u32, mode: AccountMode) -> Command {
+    Command::SetAccountMode(SetAccountMode { account_id: AccountId(account), mode })
+}
+
+fn kill(scope: KillScope, engaged: bool) -> Command {
+    Command::KillSwitch(KillSwitch { scope, engaged })
+}
+
+fn group(account: u32, group: u16) -> Command {
+    Command::SetAccountGroup(SetAccountGroup { account_id: AccountId(account), group_id: GroupId(group) })
+}
+
+fn buy(account: u32, price: i64, quantity: i64) -> Command {
+    Command::NewOrder(limit(account, Side::Buy, price, quantity))
+}
+
+fn sell(account: u32, price: i64, quantity: i64) -> Command {
+    Command::NewOrder(limit(account, Side::Sell, price, quantity))
+}
+
+fn with_key(command: Command, key: u16) -> Command {
+    match command {
+        Command::NewOrder(mut order) => {
+            order.key_id = KeyId(key);
+            Command::NewOrder(order)
+        }
+        other => other,
+    }
+}
+
+fn administer(command: Command) -> Command {
+    Command::Administer(Box::new(Administer {
+        actor: ShortText::new(b"alice").expect("a short text"),
+        reason: Note::new(b"by the book").expect("a note"),
+        command,
+    }))
+}
+
+#[test]
+fn a_mode_forbids_orders_then_cancels_too() {
+    let mut venue = Venue::new();
+    venue.accept(buy(2, 10, 5));
+    assert_eq!(venue.say(mode(2, AccountMode::CancelOnly)), ["set account_mode"]);
+    assert_eq!(venue.say(buy(2, 11, 1)), ["rejected account_cancel_only"]);
+    assert_eq!(venue.say(replace(2, 1, 11, 0)), ["rejected account_cancel_only"]);
+    venue.check_snapshot();
+    venue.accept(mode(2, AccountMode::RejectOnly));
+    assert_eq!(venue.say(buy(2, 11, 1)), ["rejected account_reject_only"]);
+    assert_eq!(venue.say(cancel(2, 1)), ["rejected account_reject_only"]);
+    assert_eq!(venue.say(mass_cancel(2)), ["rejected account_reject_only"]);
+    venue.check_snapshot();
+    venue.accept(sell(3, 10, 2));
+    venue.accept(mode(2, AccountMode::CancelOnly));
+    assert_eq!(venue.say(cancel(2, 1)), ["canceled 1 requested"]);
+    venue.accept(mode(2, AccountMode::Normal));
+    venue.accept(buy(2, 10, 1));
+    assert_eq!(venue.say(mode(99, AccountMode::Normal)), ["rejected unknown_account"]);
+    venue.check_snapshot();
+}
+
+#[test]
+fn a_mode_is_looked_at_after_the_account_and_the_status() {
+    let mut venue = Venue::new();
+    venue.accept(mode(2, AccountMode::RejectOnly));
+    let of_unknown = MassCancel { account_id: AccountId(2), instrument_id: InstrumentId(7), side: None };
+    assert_eq!(venue.say(Command::MassCancel(of_unknown)), ["rejected unknown_instrument"]);
+    // The venue itself may always cancel.
+    assert_eq!(venue.say(mass_cancel(0)), ["mass canceled 0"]);
+}
+
+#[test]
+fn a_kill_switch_cancels_its_scope_and_refuses_orders_until_released() {
+    let mut venue = Venue::new();
+    venue.accept(group(3, 4));
+    venue.accept(buy(2, 10, 5));
+    venue.accept(with_key(buy(3, 9, 5), 8));
+    venue.accept(Command::NewOrder(conditional(OrderType::StopLimit, 3, Side::Buy, 50, 60, 5)));
+    venue.accept(buy(4, 8, 5));
+
+    assert_eq!(venue.say(kill(KillScope::Key(AccountId(3), KeyId(8)), true)), ["canceled 2 kill_switch", "kill on 1"]);
+    assert_eq!(venue.say(with_key(buy(3, 9, 5), 8)), ["rejected kill_switch_engaged"]);
+    venue.accept(with_key(buy(3, 9, 5), 9));
+    venue.check_snapshot();
+    let lines = venue.say(kill(KillScope::Group(GroupId(4)), true));
+    assert_eq!(lines, ["canceled 3 kill_switch", "canceled 5 kill_switch", "kill on 2"]);
+    assert_eq!(venue.say(buy(3, 9, 5)), ["rejected kill_switch_engaged"]);
+    venue.check_snapshot();
+    assert_eq!(venue.say(kill(KillScope::Account(AccountId(4)), true)), ["canceled 4 kill_switch", "kill on 1"]);
+    assert_eq!(venue.say(buy(4, 9, 5)), ["rejected kill_switch_engaged"]);
+    venue.accept(buy(5, 9, 5));
+    let lines = venue.say(kill(KillScope::Instrument(ONE), true));
+    assert_eq!(lines, ["canceled 1 kill_switch", "canceled 6 kill_switch", "kill on 2"]);
+    assert_eq!(venue.say(buy(2, 9, 5)), ["rejected kill_switch_engaged"]);
+    assert_eq!(venue.say(kill(KillScope::All, true)), ["kill on 0"]);
+    venue.check_snapshot();
+
+    let scopes = [
+        KillScope::Key(AccountId(3), KeyId(8)),
+        KillScope::Group(GroupId(4)),
+        KillScope::Account(AccountId(4)),
+        KillScope::Instrument(ONE),
+        KillScope::All,
+    ];
+    for scope in scopes {
+        assert_eq!(venue.say(buy(2, 9, 5)), ["rejected kill_switch_engaged"]);
+        assert_eq!(venue.say(kill(scope, false)), ["kill off 0"]);
+    }
+    venue.accept(buy(2, 9, 5));
+    venue.accept(with_key(buy(3, 9, 5), 8));
+    assert_eq!(venue.say(kill(KillScope::Account(AccountId(0)), true)), ["rejected unknown_account"]);
+    assert_eq!(venue.say(kill(KillScope::Instrument(InstrumentId(2)), true)), ["rejected unknown_instrument"]);
+    assert_eq!(venue.say(kill(KillScope::Key(AccountId(3), KeyId(4_096)), true)), ["rejected invalid_key"]);
+    venue.check_snapshot();
+}
+
+#[test]
+fn orders_without_a_key_are_no_key_s() {
+    let mut venue = Venue::new();
+    venue.accept(buy(2, 10, 5));
+    assert_eq!(venue.say(kill(KillScope::Key(AccountId(2), KeyId(0)), true)), ["kill on 0"]);
+    venue.accept(buy(2, 10, 5));
+    venue.check_snapshot();
+}
+
+#[test]
+fn a_mode_comes_before_a_kill_switch() {
+    let mut venue = Venue::new();
+    venue.accept(kill(KillScope::All, true));
+    venue.accept(mode(2, AccountMode::CancelOnly));
+    assert_eq!(venue.say(buy(2, 9, 5)), ["rejected account_cancel_only"]);
+    assert_eq!(venue.say(buy(3, 9, 5)), ["rejected kill_switch_engaged"]);
+}
+
+#[test]
+fn what_the_staff_do_is_told_with_who_and_why() {
+    let mut venue = Venue::new();
+    let lines = venue.say(administer(buy(2, 10, 5)));
+    assert_eq!(lines, ["administered by alice for by the book", "new 1 5@10"]);
+    let lines = venue.say(administer(kill(KillScope::All, true)));
+    assert_eq!(lines, ["administered by alice for by the book", "canceled 1 kill_switch", "kill on 1"]);
+    assert_eq!(venue.say(administer(buy(2, 10, 5))), ["rejected kill_switch_engaged"]);
+    assert_eq!(venue.say(administer(administer(mass_cancel(0)))), ["rejected nested_administer"]);
+    venue.check_snapshot();
+}
+
+fn position(venue: &Venue, account: u32) -> (i128, i128, i128, i128, i128) {
+    let view = venue.engine.position(AccountId(account), ONE).expect("it has traded");
+    (view.position.quantity, view.cost.0, view.realised.0, view.unrealised.0, view.position.fees)
+}
+
+fn set_fees(group: u16, maker_ppm: i32, taker_ppm: i32) -> Command {
+    Command::SetFees(SetFees { instrument_id: ONE, group_id: GroupId(group), maker_ppm, taker_ppm })
+}
+
+#[test]
+fn a_position_is_what_was_traded_at_average_cost() {
+    let mut venue = Venue::new();
+    venue.accept(set_fees(0, -10_000, 20_000));
+    assert!(venue.engine.position(AccountId(2), ONE).is_none());
+    for (price, quantity) in [(100, 10), (200, 10)] {
+        venue.accept(sell(3, price, quantity));
+        venue.accept(buy(2, price, quantity));
+    }
+    // 10 at 100 and 10 at 200, with 2 % of 3,000 in fees; the maker gets 1 %.
+    assert_eq!(position(&venue, 2), (20, 3_000, 0, 1_000, 60));
+    assert_eq!(position(&venue, 3), (-20, 3_000, 0, -1_000, -30));
+    let view = venue.engine.position(AccountId(2), ONE).expect("it has traded");
+    assert_eq!(view.position.average_price(), Some((3_000, 20)));
+    // Selling 5 at 300 closes them at 150.
+    venue.accept(buy(3, 300, 5));
+    venue.accept(sell(2, 300, 5));
+    assert_eq!(position(&venue, 2), (15, 2_250, 750, 2_250, 90));
+    // The mark price values it from now on.
+    venue.accept(Command::SetMarkPrice(SetMarkPrice { instrument_id: ONE, price: PriceTicks(100) }));
+    assert_eq!(position(&venue, 2), (15, 2_250, 750, -750, 90));
+    // Selling more than there is opens the other way.
+    venue.accept(buy(3, 100, 25));
+    venue.accept(sell(2, 100, 25));
+    assert_eq!(position(&venue, 2), (-10, 1_000, 0, 0, 140));
+    assert_eq!(venue.engine.positions(AccountId(2)).count(), 1);
+    assert_eq!(venue.engine.volume(AccountId(2), AssetId(2)).0, 3_000 + 1_500 + 2_500);
+    assert_eq!(venue.engine.volume(AccountId(2), AssetId(1)).0, 0);
+    venue.check_snapshot();
+    // Thirty midnights later nothing of that counts.
+    venue.now_ns = 30 * 86_400_000_000_000;
+    venue.accept(mass_cancel(2));
+    assert_eq!(venue.engine.volume(AccountId(2), AssetId(2)).0, 0);
+    venue.check_snapshot();
+}
+
+#[test]
+fn an_account_that_trades_with_itself_has_both_sides() {
+    let mut venue = Venue::new();
+    venue.accept(sell(2, 100, 10));
+    venue.accept(buy(2, 100, 10));
+    assert_eq!(position(&venue, 2), (0, 0, 0, 0, 0));
+    assert_eq!(venue.engine.volume(AccountId(2), AssetId(2)).0, 2_000);
+    venue.check_snapshot();
+}
