@@ -240,10 +240,10 @@ impl Naive {
 
     /// A waiting order's condition is met: it is told, and the order is executed.
     fn trigger(&mut self, order_id: u64, events: &mut Vec<Event>) {
-        let hold = self.hold(self.order(order_id));
         let mut order = self.take_out(order_id);
-        order.waits = Waits::No;
         self.slide(&mut order);
+        let hold = self.hold(&order);
+        order.waits = Waits::No;
         events.push(Event::Execution(report(&order, ExecType::Triggered, hold)));
         order.tell_terms(events);
         self.pair_acts(&order, events);
