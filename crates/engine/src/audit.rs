@@ -104,6 +104,7 @@ impl Engine {
             hold!(order.order_id > last, "an account's list ascends");
             hold!(self.arena.orders.find(order.order_id) == Some(slot), "an open order is found by its id");
             hold!(order.fee_carry() < 1_000_000, "a carry is less than one unit");
+            hold!(self.fees.of(order).most >= 0, "an order has not paid more than its cap");
             last = order.order_id;
             count += 1;
             held[listing.instrument.hold_index(side)] += listing.hold_of(&self.arena, &self.fees, slot);

@@ -30,7 +30,7 @@ use std::collections::VecDeque;
 pub(crate) struct Floor<'a, S> {
     pub ledger: &'a mut Ledger,
     pub remembered: &'a mut Remembered,
-    pub fees: &'a FeeTable,
+    pub fees: &'a mut FeeTable,
     pub listing: &'a mut Listing,
     pub lists: &'a mut Lists,
     pub timers: &'a mut Timers,
@@ -92,13 +92,7 @@ impl Listing {
         let order = arena.orders.get(slot);
         let Some(extra) = arena.orders.some_extra(slot) else {
             let level = arena.level_of(slot);
-            return self.instrument.hold(
-                level.side(),
-                level.price,
-                order.leaves,
-                fees.get(order.fees),
-                order.fee_carry(),
-            );
+            return self.instrument.hold(level.side(), level.price, order.leaves, fees.of(order), order.fee_carry());
         };
         match extra.stand {
             Stand::List => 0,
@@ -112,10 +106,10 @@ impl Listing {
             }
             Stand::Working if extra.terms.peg == Peg::None && order.level != NIL => {
                 let level = arena.level_of(slot);
-                let schedule = fees.get(order.fees);
+                let schedule = fees.of(order);
                 self.instrument.hold(level.side(), level.price, order.leaves, schedule, order.fee_carry())
             }
-            _ => self.hold_outside(extra, order.leaves, fees.get(order.fees), order.fee_carry()),
+            _ => self.hold_outside(extra, order.leaves, fees.of(order), order.fee_carry()),
         }
     }
 
@@ -145,7 +139,7 @@ impl Listing {
             (Side::Buy, 0) => 0,
             (Side::Buy, limit) => {
                 let notional = instrument.notional(PriceTicks(limit), command.quantity);
-                worst_cost(notional.ok_or(RejectReason::NotionalOverflow)?, schedule.worst_ppm(), 0)
+                worst_cost(notional.ok_or(RejectReason::NotionalOverflow)?, schedule, 0)
             }
         })
     }
@@ -154,7 +148,7 @@ impl Listing {
     pub(crate) fn released_hold(&self, arena: &Arena, fees: &FeeTable, slot: u32) -> i128 {
         let (order, extra) = (arena.orders.get(slot), arena.orders.extra(slot));
         if extra.order_type.is_conditional() || rests::<false>(extra.order_type, order.flags.time_in_force()) {
-            self.hold_outside(extra, order.leaves, fees.get(order.fees), order.fee_carry())
+            self.hold_outside(extra, order.leaves, fees.of(order), order.fee_carry())
         } else {
             0
         }
@@ -224,7 +218,7 @@ impl Engine {
         let floor = Floor {
             ledger: &mut self.ledger,
             remembered: &mut self.remembered,
-            fees: &self.fees,
+            fees: &mut self.fees,
             listing: &mut self.listings[at],
             lists: &mut self.lists,
             timers: &mut self.timers,
@@ -419,7 +413,7 @@ impl Engine {
         let hold_asset = self.listings[at].instrument.hold_index(side);
         if taker.rests {
             let listing = &self.listings[at];
-            let schedule = self.fees.get(taker.order.fees);
+            let schedule = self.fees.of(&taker.order);
             let limit = listing.hold_limit(&self.arena, slot, taker.price);
             taker.hold = listing.instrument.hold(side, limit, taker.order.leaves, schedule, taker.order.fee_carry());
         }
@@ -523,15 +517,15 @@ impl Engine {
         if taker.rests {
             return Ok(());
         }
-        let schedule = self.fees.get(taker.order.fees);
+        let schedule = self.fees.of(&taker.order);
         let lot_units = i128::from(instrument.lot_units);
         let carry = taker.order.fee_carry();
         let needed = match taker.side {
-            Side::Buy if by_quote => worst_cost(taker.quote_left, schedule.worst_ppm(), carry),
+            Side::Buy if by_quote => worst_cost(taker.quote_left, schedule, carry),
             Side::Buy if taker.market => market_cost(instrument, walked, schedule),
             Side::Buy => {
                 let notional = instrument.known_notional(taker.price.0, taker.order.leaves);
-                worst_cost(notional, schedule.worst_ppm(), carry)
+                worst_cost(notional, schedule, carry)
             }
             Side::Sell if by_quote => i128::from(walked.quantity) * lot_units,
             Side::Sell => i128::from(taker.order.leaves) * lot_units,
@@ -808,7 +802,7 @@ impl Engine {
         let mut new = extra.clone();
         new.limit = if has_limit || extra.stand == Stand::AuctionMarket { price.0 } else { 0 };
         let leaves = if by_quote { order.leaves } else { quantity.0 - order.filled };
-        let schedule = self.fees.get(order.fees);
+        let schedule = self.fees.of(&order);
         let old_hold = listing.hold_of(&self.arena, &self.fees, slot);
         let hold = listing.hold_outside(&new, leaves, schedule, order.fee_carry());
         let hold_asset = instrument.hold_index(side);

@@ -12,7 +12,7 @@ use crate::event::{
     AccountGroupSet, AccountOpened, AssetAdded, Event, EventSink, FeesSet, InstrumentListed, MarkPriceSet, OrderTerms,
     Posted, Rejected, SettingChanged,
 };
-use crate::fees::{worst_cost, FeeSchedule, FeeTable};
+use crate::fees::{worst_cost, FeeRules, FeeSchedule, FeeTable};
 use crate::ledger::{Account, Ledger};
 use crate::levels::PagedLevels;
 use crate::lists::Lists;
@@ -222,7 +222,7 @@ impl Instrument {
     #[inline]
     pub(crate) fn hold(&self, side: Side, price: i64, leaves: i64, fees: FeeSchedule, carry: u32) -> i128 {
         // Both are computed, because which one it will be cannot be predicted.
-        let cost = worst_cost(self.known_notional(price, leaves), fees.worst_ppm(), carry);
+        let cost = worst_cost(self.known_notional(price, leaves), fees, carry);
         let units = i128::from(leaves) * i128::from(self.lot_units);
         [cost, units][side.index()]
     }
@@ -260,6 +260,8 @@ pub(crate) struct Listing {
     pub active: u8,
     /// By group: what was set for it, as numbers of the fee table.
     pub fees: Vec<(u16, u16)>,
+    /// What changes them: tiers, promotions and caps; `None` without any.
+    pub fee_rules: Option<Box<FeeRules>>,
     /// Bits of [`crate::command::feature`].
     pub features: u32,
     /// How many conditional orders may trigger in one command.
@@ -441,6 +443,9 @@ impl Engine {
             Command::SetMatching(set) => self.set_matching(set, events),
             Command::SetLeadMarketMaker(set) => self.set_lead_market_maker(set, events),
             Command::SetTradeGroup(set) => self.set_trade_group(set, events),
+            Command::SetFeeTier(set) => self.set_fee_tier(set, events),
+            Command::SetFeePromotion(set) => self.set_fee_promotion(set, events),
+            Command::SetFeeCap(set) => self.set_fee_cap(set, events),
             Command::SetAccountMode(set) => self.set_account_mode(set, events),
             Command::KillSwitch(switch) => self.kill_switch(switch, events),
             Command::Administer(both) => self.administer(both, events),
@@ -605,6 +610,7 @@ impl Engine {
             instrument,
             active: 0,
             fees,
+            fee_rules: None,
             features: feature::ALL,
             max_triggers: DEFAULT_MAX_TRIGGERS,
             mark_price: 0,
@@ -730,11 +736,15 @@ impl Engine {
     fn set_fees<S: EventSink>(&mut self, command: &SetFees, events: &mut S) -> Result<(), RejectReason> {
         let at = self.instrument_index(command.instrument_id)?;
         let SetFees { instrument_id, group_id, maker_ppm, taker_ppm } = *command;
-        let most = PPM as i32;
-        if !(0..=most).contains(&taker_ppm) || !(-taker_ppm..=most).contains(&maker_ppm) {
-            return Err(RejectReason::InvalidFee);
+        let schedule = FeeSchedule::uncapped(maker_ppm, taker_ppm)?;
+        if self.listings[at].fee_rules.is_some() {
+            let mut base = self.base_fees(at);
+            base.insert(group_id.0, schedule);
+            let rules = self.fee_rules(at);
+            self.change_fees(at, &base, rules)?;
+            events.emit(Event::FeesSet(FeesSet { instrument_id, group_id, maker_ppm, taker_ppm }));
+            return Ok(());
         }
-        let schedule = FeeSchedule { maker_ppm, taker_ppm };
         let number = match self.fees.intern(schedule) {
             Some(number) => number,
             None => {
@@ -751,15 +761,18 @@ impl Engine {
     /// Makes room in a full fee table. What is in use depends on the state alone, so every engine in this state agrees on
     /// whether there is room.
     #[cold]
-    fn drop_unused_fees(&mut self) {
-        let mut table = FeeTable::new();
+    pub(crate) fn drop_unused_fees(&mut self) {
+        let mut table = self.fees.emptied();
         let mut renumber = |old: u16| {
             // A table that held them all holds those of them that are in use.
-            table.intern(self.fees.get(old)).unwrap_or(0)
+            table.intern(self.fees.schedule(old)).unwrap_or(0)
         };
         for listing in &mut self.listings {
             for (_, number) in &mut listing.fees {
                 *number = renumber(*number);
+            }
+            if let Some(rules) = &mut listing.fee_rules {
+                rules.renumber(&mut renumber);
             }
         }
         let slots: Vec<u32> = self.arena.orders.slots().collect();

@@ -183,12 +183,12 @@ impl Engine {
         if command.post_only && !waits && !collects && would_match(entry.price) {
             return Err(RejectReason::PostOnlyWouldMatch);
         }
-        let schedule = self.fees.get(fees);
+        let schedule = self.fees.schedule(fees);
         let lot_units = i128::from(instrument.lot_units);
         let needed = if waits || collects {
             listing.waiting_hold(command, schedule)?
         } else if !PLAIN && command.order_type == OrderType::MarketToLimit {
-            [worst_cost(notional, schedule.worst_ppm(), 0), i128::from(command.quantity.0) * lot_units]
+            [worst_cost(notional, schedule, 0), i128::from(command.quantity.0) * lot_units]
                 [command.side.index()]
         } else {
             let fill_or_kill = command.time_in_force == TimeInForce::Fok;
@@ -207,10 +207,10 @@ impl Engine {
             match (command.order_type, command.side) {
                 // Both sides are computed, because which one it will be cannot be predicted.
                 (OrderType::Limit, side) => {
-                    let cost = worst_cost(notional, schedule.worst_ppm(), 0);
+                    let cost = worst_cost(notional, schedule, 0);
                     [cost, i128::from(command.quantity.0) * lot_units][side.index()]
                 }
-                (_, Side::Buy) if by_quote => worst_cost(notional, schedule.worst_ppm(), 0),
+                (_, Side::Buy) if by_quote => worst_cost(notional, schedule, 0),
                 (_, Side::Buy) if entry.killed => 0,
                 (_, Side::Buy) => market_cost(instrument, walked, schedule),
                 (_, Side::Sell) if by_quote => i128::from(walked.quantity) * lot_units,
@@ -352,7 +352,7 @@ impl Engine {
         if post_only && !keeps_place && !collects && self.books[at].would_match(&self.arena, side, price) {
             return Err(RejectReason::PostOnlyWouldMatch);
         }
-        let schedule = self.fees.get(order.fees);
+        let schedule = self.fees.of(&order);
         let leaves = quantity.0 - order.filled;
         let old_hold = instrument.hold(side, level.price, order.leaves, schedule, order.fee_carry());
         let hold = instrument.hold(side, price.0, leaves, schedule, order.fee_carry());
@@ -515,7 +515,7 @@ impl Engine {
         let floor = Floor {
             ledger: &mut self.ledger,
             remembered: &mut self.remembered,
-            fees: &self.fees,
+            fees: &mut self.fees,
             listing: &mut self.listings[at],
             lists: &mut self.lists,
             timers: &mut self.timers,
@@ -813,7 +813,7 @@ pub(crate) fn market_cost(instrument: &Instrument, walked: Walk, schedule: FeeSc
             let parts = notional / PPM;
             let rest = notional % PPM;
             let rate = i128::from(schedule.taker_ppm);
-            notional + parts * rate + crate::fees::ceil_millionths(rest * rate)
+            notional + (parts * rate + crate::fees::ceil_millionths(rest * rate)).min(schedule.most)
         }
         _ => i128::MAX,
     }

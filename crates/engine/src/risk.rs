@@ -6,6 +6,7 @@
 use crate::command::{KillScope, KillSwitch, NewOrder, SetAccountMode};
 use crate::engine::{Engine, Listing};
 use crate::event::{Event, EventSink, KillSwitchSet, SettingChanged};
+use crate::fees::FeeRules;
 use crate::reject::RejectReason;
 use crate::types::{
     AccountId, AccountMode, Amount, CancelReason, GroupId, InstrumentId, KeyId, Lots, OrderType, PriceTicks, Setting,
@@ -186,15 +187,29 @@ impl Engine {
 
     /// Counts an accepted new order.
     #[inline]
-    pub(crate) fn note_order(&mut self, _account: usize, _at: usize, _command: &NewOrder) {}
+    pub(crate) fn note_order(&mut self, _account: usize, _at: usize, _command: &NewOrder) {
+        if self.fees.is_crowded() {
+            self.fees.forget_ended(|order_id| self.arena.orders.find(order_id).is_some());
+        }
+    }
 
     /// Counts an accepted replace.
     #[inline]
     pub(crate) fn note_replace(&mut self, _account: usize, _at: usize, _key_id: KeyId) {}
 
+    #[cold]
+    fn look_up_fees(&self, listing: &Listing, rules: &FeeRules, account: usize) -> u16 {
+        let info = &self.ledger.accounts[account];
+        let quote = listing.instrument.quote_index() as u32;
+        rules.number(info.group, self.event_time_ns, || info.volumes.sum_at(quote, self.event_time_ns))
+    }
+
     /// The number of the fee schedule that an order entered now is charged by.
     #[inline(always)] // A few instructions.
     pub(crate) fn fees_for(&self, listing: &Listing, account: usize) -> u16 {
-        listing.fees_of(self.ledger.accounts[account].group)
+        match &listing.fee_rules {
+            None => listing.fees_of(self.ledger.accounts[account].group),
+            Some(rules) => self.look_up_fees(listing, rules, account),
+        }
     }
 }

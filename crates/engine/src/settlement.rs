@@ -5,7 +5,7 @@ use crate::conditional::Floor;
 use crate::engine::{Instrument, REMEMBERED_CLIENT_ORDER_IDS};
 use crate::event::{Event, EventSink, ExecutionReport};
 use crate::extra::Stand;
-use crate::fees::{fill_fee, FeeSchedule, FeeTable};
+use crate::fees::{fill_fee, FeeSchedule, FeeTable, UNCAPPED};
 use crate::ledger::{Ledger, Settlement};
 use crate::levels::PriceIndex;
 use crate::matching::{Ended, Incoming, Venue};
@@ -231,16 +231,27 @@ impl<S: EventSink> Floor<'_, S> {
         let instrument = &self.listing.instrument;
         let before = order.leaves + fill.quantity;
         let old_carry = order.fee_carry();
-        let (mut fee, carry) = fill_fee(fill.notional, rate_ppm, old_carry);
-        order.set_fee_carry(carry);
+        let (mut fee, mut carry) = fill_fee(fill.notional, rate_ppm, old_carry);
         order.filled += fill.quantity;
         if fee < 0 {
-            fee = self.payable_rebate(fee);
+            let payable = self.payable_rebate(fee);
+            if payable != fee {
+                // Or a buy would hold a unit more than it has.
+                carry = carry.max(old_carry);
+            }
+            fee = payable;
+        }
+        order.set_fee_carry(carry);
+        let mut left = schedule;
+        if schedule.most != UNCAPPED {
+            fee = fee.min(schedule.most);
+            left.most -= fee;
+            self.fees.pay(order.order_id, fee);
         }
         let (hold, release) = if holds {
             let hold = match order.leaves {
                 0 => 0,
-                leaves => instrument.hold(side, limit.0, leaves, schedule, carry),
+                leaves => instrument.hold(side, limit.0, leaves, left, carry),
             };
             (hold, instrument.hold(side, limit.0, before, schedule, old_carry) - hold)
         } else {
@@ -315,7 +326,7 @@ impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
 
         let mut taker = self.taker.order;
         taker.leaves = incoming.leaves;
-        let schedule = self.floor.fees.get(taker.fees);
+        let schedule = self.floor.fees.of(&taker);
         let taker_ppm = schedule.taker_ppm;
         let (side, limit, rests) = (self.taker.side, self.taker.price, self.taker.rests);
         let (fee, hold) = self.floor.settle(&mut taker, side, limit, rests, schedule, taker_ppm, fill);
@@ -330,7 +341,7 @@ impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
         self.floor.events.emit(Event::Execution(report));
 
         let mut order = *arena.orders.get(maker);
-        let schedule = self.floor.fees.get(order.fees);
+        let schedule = self.floor.fees.of(&order);
         // A rebate never exceeds what the taker pays in the same trade.
         let maker_ppm = schedule.maker_ppm.max(-taker_ppm);
         let limit = if special { self.floor.listing.held_at(arena, maker, price) } else { price };
@@ -357,7 +368,7 @@ impl<S: EventSink, P: PriceIndex> Venue<P> for Desk<'_, S> {
     fn maker_canceled(&mut self, arena: &mut Arena, maker: u32, decremented: i64) {
         let other = self.floor.dissolve_pair(arena, maker);
         let instrument = &self.floor.listing.instrument;
-        let fees = self.floor.fees;
+        let fees = &*self.floor.fees;
         let mut report =
             self.floor.ledger.cancel_maker(arena, instrument, fees, maker, CancelReason::SelfTrade, decremented);
         self::dress(arena, maker, &mut report);
@@ -441,7 +452,7 @@ impl<S: EventSink> Floor<'_, S> {
                 }
                 _ => arena.level_of(slot).price,
             };
-            let schedule = self.fees.get(order.fees);
+            let schedule = self.fees.of(&order);
             let taker_ppm = schedule.taker_ppm;
             let (fee, hold) = self.settle(&mut order, side, PriceTicks(limit), true, schedule, taker_ppm, fill);
             let place = arena.orders.get_mut(slot);
@@ -469,7 +480,7 @@ impl<S: EventSink> Desk<'_, S> {
     /// Shrinks the hold of an order that was just reduced by `quantity` without a trade. Returns what it holds now.
     fn restate(&mut self, order: &Order, side: Side, price: PriceTicks, quantity: i64) -> i128 {
         let instrument = &self.floor.listing.instrument;
-        let schedule = self.floor.fees.get(order.fees);
+        let schedule = self.floor.fees.of(order);
         let hold = instrument.hold(side, price.0, order.leaves, schedule, order.fee_carry());
         let before = instrument.hold(side, price.0, order.leaves + quantity, schedule, order.fee_carry());
         let balance = self.floor.ledger.balance_mut(order.account as usize, instrument.hold_index(side));
@@ -498,7 +509,7 @@ impl Ledger {
             Some(extra) if extra.terms.peg != Peg::None => extra.limit,
             _ => level.price,
         };
-        let hold = instrument.hold(level.side(), limit, order.leaves, fees.get(order.fees), order.fee_carry());
+        let hold = instrument.hold(level.side(), limit, order.leaves, fees.of(&order), order.fee_carry());
         self.balance_mut(order.account as usize, instrument.hold_index(level.side())).held -= hold;
         let client_order_id = arena.orders.client_order_id(slot);
         let price = PriceTicks(level.price);

@@ -8,7 +8,7 @@ use crate::book::Sharing;
 use crate::command::{KillScope, Terms};
 use crate::engine::{active, Asset, Engine, EngineConfig, Instrument, LiveBook, MAX_LEAD_SHARE};
 use crate::extra::{Extra, Stand};
-use crate::fees::FeeSchedule;
+use crate::fees::{FeeRules, FeeSchedule, MAX_TIER, UNCAPPED};
 use crate::lists::List;
 use crate::pool::{Flags, Order, NIL};
 use crate::positions::Position;
@@ -20,7 +20,7 @@ use crate::timers::Due;
 use crate::types::{
     AccountId, AccountMode, Amount, AssetId, BandAction, ClientOrderId, Contingency, GroupId, InstrumentId, KeyId,
     ListId, Lots, OrderType, Peg, PriceTicks, SelfTradePrevention, ShortText, Side, Step, TimeInForce, TradingStatus,
-    TriggerBy, MAX_TICKS_OR_LOTS,
+    TriggerBy, MAX_NOTIONAL, MAX_TICKS_OR_LOTS,
 };
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -95,7 +95,7 @@ impl Engine {
             put!(out, it.min_notional.0, it.status as u8, it.last_price.0);
             put_count(out, listing.fees.len());
             for &(group, number) in &listing.fees {
-                let schedule = self.fees.get(number);
+                let schedule = self.fees.schedule(number);
                 put!(out, group, schedule.maker_ppm, schedule.taker_ppm);
             }
             put!(out, listing.features, listing.max_triggers, listing.mark_price);
@@ -146,6 +146,7 @@ impl Engine {
         put!(out, self.random);
         self.put_guards(out);
         self.put_positions(out);
+        self.put_fee_rules(out);
     }
 
     fn put_guards(&self, out: &mut Vec<u8>) {
@@ -187,6 +188,27 @@ impl Engine {
         }
     }
 
+    fn put_fee_rules(&self, out: &mut Vec<u8>) {
+        let rules =
+            || (1_u32..).zip(&self.listings).filter_map(|(id, listing)| Some((id, listing.fee_rules.as_ref()?)));
+        put_count(out, rules().count());
+        for (instrument_id, rules) in rules() {
+            put!(out, instrument_id);
+            put_count(out, rules.tiers.len());
+            for ((group, tier), (volume, schedule)) in &rules.tiers {
+                put!(out, group, tier, volume, schedule.maker_ppm, schedule.taker_ppm);
+            }
+            put_count(out, rules.promotions.len());
+            for (group, (from_ns, until_ns, schedule)) in &rules.promotions {
+                put!(out, group, from_ns, until_ns, schedule.maker_ppm, schedule.taker_ppm);
+            }
+            put_count(out, rules.caps.len());
+            for (group, cap) in &rules.caps {
+                put!(out, group, cap);
+            }
+        }
+    }
+
     fn put_sharing(&self, out: &mut Vec<u8>, book: &LiveBook) {
         let nothing = Sharing::default();
         let sharing = book.sharing.as_deref().unwrap_or(&nothing);
@@ -221,12 +243,17 @@ impl Engine {
 
     fn put_order(&self, out: &mut Vec<u8>, slot: u32) {
         let order = self.arena.orders.get(slot);
-        let schedule = self.fees.get(order.fees);
+        let schedule = self.fees.of(order);
         put!(out, order.order_id, (order.account + 1), order.flags.time_in_force() as u8);
         put!(out, order.flags.self_trade_prevention() as u8, u8::from(order.flags.post_only()));
         let price = if order.level == NIL { 0 } else { self.arena.level(order.level).price };
         put!(out, price, order.filled, order.leaves);
         put!(out, schedule.maker_ppm, schedule.taker_ppm, order.fee_carry());
+        let cap = self.fees.schedule(order.fees).most;
+        put!(out, u8::from(cap != UNCAPPED));
+        if cap != UNCAPPED {
+            put!(out, cap, (cap - schedule.most));
+        }
         put_text(out, &self.arena.orders.client_order_id(slot));
         put!(out, order.key_id().0, u8::from(order.flags.special()));
         if let Some(extra) = self.arena.orders.some_extra(slot) {
@@ -302,6 +329,7 @@ impl Engine {
         engine.random = reader.u64()?;
         reader.guards(&mut engine)?;
         reader.positions(&mut engine)?;
+        reader.fee_rules(&mut engine)?;
         if reader.at != snapshot.len() {
             return reader.fail("there are bytes after the end");
         }
@@ -418,7 +446,7 @@ impl Reader<'_> {
         let mut fees = Vec::new();
         for _ in 0..self.u32()? {
             let group = self.u16()?;
-            let schedule = FeeSchedule { maker_ppm: self.i32()?, taker_ppm: self.i32()? };
+            let schedule = self.schedule()?;
             let Some(number) = engine.fees.intern(schedule) else {
                 return self.fail("there are too many fee schedules");
             };
@@ -571,8 +599,16 @@ impl Reader<'_> {
         let (time_in_force, mode, post_only) = (self.u8()?, self.u8()?, self.u8()?);
         let price = PriceTicks(self.i64()?);
         let (filled, leaves) = (self.i64()?, self.i64()?);
-        let schedule = FeeSchedule { maker_ppm: self.i32()?, taker_ppm: self.i32()? };
+        let mut schedule = self.schedule()?;
         let fee_carry = self.u32()?;
+        if self.flag()? {
+            let (cap, paid) = (self.i128()?, self.i128()?);
+            if !(1..=MAX_NOTIONAL).contains(&cap) || !(-MAX_NOTIONAL..=cap).contains(&paid) {
+                return self.fail("an order has paid more than its fee cap");
+            }
+            schedule.most = cap;
+            engine.fees.pay(order_id, paid);
+        }
         let client_order_id: ClientOrderId = self.text()?;
         let modes = (TimeInForce::from_u8(time_in_force), SelfTradePrevention::from_u8(mode));
         let (Some(time_in_force), Some(mode)) = modes else {
@@ -747,6 +783,60 @@ impl Reader<'_> {
                 return self.fail("a volume is impossible, or they do not ascend");
             }
             last = account;
+        }
+        Ok(())
+    }
+
+    fn schedule(&mut self) -> Result<FeeSchedule, SnapshotError> {
+        let (maker_ppm, taker_ppm) = (self.i32()?, self.i32()?);
+        match FeeSchedule::uncapped(maker_ppm, taker_ppm) {
+            Ok(schedule) => Ok(schedule),
+            Err(_) => self.fail("a fee is out of range"),
+        }
+    }
+
+    fn fee_rules(&mut self, engine: &mut Engine) -> Result<(), SnapshotError> {
+        let mut last = 0;
+        for _ in 0..self.u32()? {
+            let instrument_id = self.instrument_id(engine)?.0;
+            let mut rules = FeeRules::default();
+            let counted = self.at;
+            let mut count = 0;
+            for _ in 0..self.u32()? {
+                let (group, tier, volume) = (self.u16()?, self.u8()?, self.i128()?);
+                if !(1..=MAX_TIER).contains(&tier) || volume < 1 {
+                    return self.fail("there is no such fee tier");
+                }
+                rules.tiers.insert((group, tier), (volume, self.schedule()?));
+                count += 1;
+            }
+            for _ in 0..self.u32()? {
+                let (group, from_ns, until_ns) = (self.u16()?, self.i64()?, self.i64()?);
+                if until_ns <= from_ns {
+                    return self.fail("a promotion ends before it begins");
+                }
+                rules.promotions.insert(group, (from_ns, until_ns, self.schedule()?));
+                count += 1;
+            }
+            for _ in 0..self.u32()? {
+                let (group, cap) = (self.u16()?, self.i128()?);
+                if !(1..=MAX_NOTIONAL).contains(&cap) {
+                    return self.fail("a fee cap is out of range");
+                }
+                rules.caps.insert(group, cap);
+                count += 1;
+            }
+            let kept = rules.tiers.len() + rules.promotions.len() + rules.caps.len();
+            if instrument_id <= last || count != kept || count == 0 {
+                self.at = counted;
+                return self.fail("fee rules occur twice or do not ascend");
+            }
+            last = instrument_id;
+            let at = instrument_id as usize - 1;
+            let base = engine.base_fees(at);
+            if engine.change_fees(at, &base, rules).is_err() {
+                return self.fail("there are too many fee schedules");
+            }
         }
         Ok(())
     }

@@ -45,7 +45,7 @@ impl Engine {
 
     /// The fees of an account group on an instrument, as (maker, taker) in parts per million.
     pub fn fees(&self, instrument_id: InstrumentId, group_id: GroupId) -> Option<(i32, i32)> {
-        let schedule = self.fees.get(self.listings.get(instrument_id.index()?)?.fees_of(group_id.0));
+        let schedule = self.fees.schedule(self.listings.get(instrument_id.index()?)?.fees_of(group_id.0));
         Some((schedule.maker_ppm, schedule.taker_ppm))
     }
 
@@ -177,7 +177,7 @@ impl Engine {
         let (at, side) = self.arena.half_of(slot);
         let listing = &self.listings[at];
         let report = open_report(&self.arena, &listing.instrument, slot, ExecType::New);
-        let schedule = self.fees.get(order.fees);
+        let schedule = self.fees.of(order);
         OpenOrder {
             order_id: OrderId(order.order_id),
             client_order_id: self.arena.orders.client_order_id(slot),

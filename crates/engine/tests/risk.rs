@@ -3,12 +3,15 @@
 mod common;
 
 use beurs_engine::command::{Administer, CancelOrder, Command, KillScope, KillSwitch, MassCancel, Note, ReplaceOrder};
-use beurs_engine::command::{SetAccountGroup, SetAccountMode, SetFees, SetMarkPrice};
-use beurs_engine::types::{
-    AccountId, AccountMode, AssetId, ClientOrderId, GroupId, InstrumentId, KeyId, Lots, OrderId, OrderType, PriceTicks,
-    ShortText, Side,
+use beurs_engine::command::{
+    SetAccountGroup, SetAccountMode, SetFeeCap, SetFeePromotion, SetFeeTier, SetFees, SetMarkPrice, Withdraw,
 };
-use common::{conditional, limit, Venue};
+use beurs_engine::event::Event;
+use beurs_engine::types::{
+    AccountId, AccountMode, Amount, AssetId, ClientOrderId, ExecType, GroupId, InstrumentId, KeyId, Lots, OrderId,
+    OrderType, PriceTicks, ShortText, Side,
+};
+use common::{conditional, limit, market, Venue};
 
 const ONE: InstrumentId = InstrumentId(1);
 
@@ -235,4 +238,170 @@ fn an_account_that_trades_with_itself_has_both_sides() {
     assert_eq!(position(&venue, 2), (0, 0, 0, 0, 0));
     assert_eq!(venue.engine.volume(AccountId(2), AssetId(2)).0, 2_000);
     venue.check_snapshot();
+}
+
+fn tier(group: u16, tier: u8, volume: i128, maker_ppm: i32, taker_ppm: i32) -> Command {
+    Command::SetFeeTier(SetFeeTier {
+        instrument_id: ONE,
+        group_id: GroupId(group),
+        tier,
+        min_volume: Amount(volume),
+        maker_ppm,
+        taker_ppm,
+    })
+}
+
+fn promotion(group: u16, from_ns: i64, until_ns: i64, maker_ppm: i32, taker_ppm: i32) -> Command {
+    Command::SetFeePromotion(SetFeePromotion {
+        instrument_id: ONE,
+        group_id: GroupId(group),
+        from_ns,
+        until_ns,
+        maker_ppm,
+        taker_ppm,
+    })
+}
+
+fn cap(group: u16, max_fee: i128) -> Command {
+    Command::SetFeeCap(SetFeeCap { instrument_id: ONE, group_id: GroupId(group), max_fee: Amount(max_fee) })
+}
+
+/// The fees of the trades that a command makes, in their order.
+fn fees_of(venue: &mut Venue, command: Command) -> Vec<i128> {
+    let fees = venue.events(command).into_iter().filter_map(|event| match event {
+        Event::Execution(report) if report.exec_type == ExecType::Trade => Some(report.fee.0),
+        _ => None,
+    });
+    let fees = fees.collect();
+    venue.check_snapshot();
+    fees
+}
+
+#[test]
+fn tiers_and_promotions_decide_what_a_new_order_pays() {
+    let mut venue = Venue::new();
+    venue.accept(set_fees(0, 0, 10_000));
+    assert_eq!(venue.say(tier(0, 2, 2_000, 0, 5_000)), ["set fee_tier"]);
+    venue.accept(tier(0, 15, 3_000, 0, 2_000));
+    venue.accept(sell(3, 100, 1_000));
+    assert_eq!(fees_of(&mut venue, buy(2, 100, 19)), [19, 0]); // 1 % of 1,900; its volume was 0.
+    assert_eq!(fees_of(&mut venue, buy(2, 100, 1)), [1, 0]); // 1,900 is not 2,000.
+    assert_eq!(fees_of(&mut venue, buy(2, 100, 10)), [5, 0]); // 0.5 % of 1,000.
+    assert_eq!(fees_of(&mut venue, buy(2, 100, 10)), [2, 0]); // 0.2 % of 1,000 from 3,000 on.
+                                                              // A group with tiers of its own does not look at those of group 0; without fees of its own it pays those.
+    venue.accept(group(2, 7));
+    venue.accept(tier(7, 1, 1_000_000, 0, 1_000));
+    assert_eq!(fees_of(&mut venue, buy(2, 100, 10)), [10, 0]);
+    venue.accept(set_fees(7, 0, 20_000));
+    assert_eq!(fees_of(&mut venue, buy(2, 100, 10)), [20, 0]);
+    // A promotion comes before tiers, while it is on; it is told and kept before it begins.
+    assert_eq!(venue.say(promotion(0, 2_000, 3_000, 0, 0)), ["set fee_promotion"]);
+    assert_eq!(fees_of(&mut venue, buy(2, 100, 10)), [20, 0]);
+    venue.now_ns = 2_000;
+    assert_eq!(fees_of(&mut venue, buy(2, 100, 10)), [0, 0]);
+    // One of its own that is not on hides the one of group 0.
+    venue.accept(promotion(7, 5_000, 6_000, 0, 3_000));
+    assert_eq!(fees_of(&mut venue, buy(2, 100, 10)), [20, 0]);
+    venue.accept(promotion(7, 5_000, 5_000, 0, 3_000));
+    assert_eq!(fees_of(&mut venue, buy(2, 100, 10)), [0, 0]);
+    venue.now_ns = 3_000;
+    venue.accept(tier(7, 1, 0, 0, 0));
+    // Group 0's tiers hold again.
+    assert_eq!(fees_of(&mut venue, buy(2, 100, 10)), [2, 0]);
+    // What is not traded by then counts no more.
+    venue.now_ns = 40 * 86_400_000_000_000;
+    assert_eq!(fees_of(&mut venue, buy(2, 100, 10)), [20, 0]);
+}
+
+#[test]
+fn fee_rules_are_refused_for_one_reason() {
+    let mut venue = Venue::new();
+    assert_eq!(venue.say(tier(0, 1, 1, 0, 1_000_001)), ["rejected invalid_fee"]);
+    assert_eq!(venue.say(tier(0, 0, 1, 0, 0)), ["rejected invalid_fee_tier"]);
+    assert_eq!(venue.say(tier(0, 16, 1, 0, 0)), ["rejected invalid_fee_tier"]);
+    assert_eq!(venue.say(tier(0, 1, -1, 0, 0)), ["rejected invalid_fee_tier"]);
+    assert_eq!(venue.say(promotion(0, 1, 2, -2, 1)), ["rejected invalid_fee"]);
+    assert_eq!(venue.say(cap(0, -1)), ["rejected invalid_fee_cap"]);
+    assert_eq!(venue.say(cap(0, 10_i128.pow(30) + 1)), ["rejected invalid_fee_cap"]);
+    venue.accept(promotion(0, i64::MIN, i64::MAX, 0, 0));
+    venue.accept(tier(0, 15, i128::MAX, 0, 0));
+    venue.accept(cap(0, 10_i128.pow(30)));
+    venue.check_snapshot();
+    venue.accept(promotion(0, 0, 0, 0, 0));
+    venue.accept(tier(0, 15, 0, 0, 0));
+    venue.accept(cap(0, 0));
+    let other = SetFeeCap { instrument_id: InstrumentId(2), group_id: GroupId(0), max_fee: Amount(1) };
+    assert_eq!(venue.say(Command::SetFeeCap(other)), ["rejected unknown_instrument"]);
+    venue.check_snapshot();
+}
+
+#[test]
+fn a_cap_bounds_what_one_order_pays_and_holds() {
+    let mut venue = Venue::new();
+    venue.accept(set_fees(0, 5_000, 10_000));
+    assert_eq!(venue.say(cap(0, 15)), ["set fee_cap"]);
+    venue.accept(sell(3, 100, 10));
+    // 1 % of 1,000 is 10; what rests holds 2,000 and the 5 that are left of the cap.
+    assert_eq!(fees_of(&mut venue, buy(2, 100, 30)), [10, 5]);
+    assert_eq!(venue.held(2), (0, 2_005));
+    // 0.5 % of 1,000 is 5, then there is nothing more to pay.
+    assert_eq!(fees_of(&mut venue, sell(4, 100, 10)), [10, 5]);
+    assert_eq!(venue.held(2), (0, 1_000));
+    assert_eq!(fees_of(&mut venue, sell(4, 100, 10)), [10, 0]);
+    assert_eq!(venue.held(2), (0, 0));
+    // An order keeps its cap; another one has none.
+    venue.accept(buy(2, 100, 30));
+    assert_eq!(venue.held(2), (0, 3_015));
+    venue.accept(cap(0, 0));
+    assert_eq!(fees_of(&mut venue, sell(4, 100, 30)), [30, 15]);
+    // A market buy needs what it will pay, and not a unit more.
+    venue.accept(cap(0, 15));
+    venue.accept(sell(3, 100, 100));
+    let (_, quote) = venue.available(5);
+    venue.deposit(5, 2, 10_015 - quote + 1_000_000_000_000); // A deposit is at least 1.
+    let away = Withdraw { account_id: AccountId(5), asset_id: AssetId(2), amount: Amount(1_000_000_000_000) };
+    venue.accept(Command::Withdraw(away));
+    assert_eq!(venue.available(5).1, 10_015);
+    assert_eq!(fees_of(&mut venue, Command::NewOrder(market(5, Side::Buy, 100))), [15, 15]);
+    assert_eq!(venue.available(5).1, 0);
+}
+
+#[test]
+fn a_rebate_makes_room_below_a_cap() {
+    let mut venue = Venue::new();
+    venue.accept(set_fees(0, -10_000, 10_000));
+    venue.accept(cap(0, 4));
+    venue.accept(sell(3, 100, 10));
+    assert_eq!(fees_of(&mut venue, buy(2, 100, 30)), [4, -4]); // The venue has no more to pay rebates of.
+    assert_eq!(venue.held(2), (0, 2_000));
+    assert_eq!(fees_of(&mut venue, sell(4, 100, 10)), [4, -4]);
+    // It has paid 0 by now, so that it could pay 4 again.
+    assert_eq!(venue.held(2), (0, 1_004));
+}
+
+fn withdraw_all(venue: &mut Venue, account: u32) {
+    let away =
+        Withdraw { account_id: AccountId(account), asset_id: AssetId(2), amount: Amount(venue.available(account).1) };
+    venue.accept(Command::Withdraw(away));
+}
+
+#[test]
+fn a_rebate_that_the_venue_cannot_pay_leaves_the_hold_covered() {
+    let mut venue = Venue::new();
+    venue.accept(set_fees(0, -5_000, 5_000));
+    venue.accept(cap(4, 1));
+    venue.accept(group(4, 4));
+    venue.accept(buy(2, 1, 420));
+    assert_eq!(venue.held(2), (0, 423));
+    // The maker is owed 0.6, which is its carry.
+    assert_eq!(fees_of(&mut venue, sell(5, 1, 120)), [1, 0]);
+    assert_eq!(venue.held(2), (0, 301));
+    venue.accept(buy(3, 5, 1));
+    assert_eq!(fees_of(&mut venue, sell(4, 5, 1_000)), [1, 0]);
+    withdraw_all(&mut venue, 1);
+    withdraw_all(&mut venue, 2);
+    // The taker has reached its cap, so there is nothing to pay the maker's unit with.
+    assert_eq!(fees_of(&mut venue, replace(4, 4, 1, 81)), [0, 0]);
+    assert_eq!(venue.held(2), (0, 221));
+    assert_eq!(venue.available(2), (1_000_000_000_200, 0));
 }
