@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-use beurs_engine::command::{CancelOrder, Command, ReplaceOrder};
-use beurs_engine::event::{Event, ExecutionReport};
-use beurs_engine::types::{ExecType, Liquidity, OrderId, SelfTradePrevention, Side};
+use beurs_engine::command::{CancelOrder, Command, KillScope, ReplaceOrder};
+use beurs_engine::event::{Event, ExecutionReport, OrderTerms};
+use beurs_engine::types::{CancelReason, ExecType, Liquidity, OrderId, SelfTradePrevention, Side};
 use beurs_engine::{Engine, EngineConfig};
 use sha2::{Digest, Sha256};
 
@@ -107,8 +107,11 @@ impl Coverage {
                 Event::AccountOpened(_) => self.saw("event", "account_opened"),
                 Event::AccountGroupSet(_) => self.saw("event", "account_group_set"),
                 Event::FeesSet(_) => self.saw("event", "fees_set"),
-                Event::Terms(_) => self.saw("event", "terms"),
-                Event::OrderListStatus(list) => self.saw("order_list", list.status.as_str()),
+                Event::Terms(told) => self.note_terms(told),
+                Event::OrderListStatus(list) => {
+                    self.saw("order_list", list.status.as_str());
+                    self.saw("contingency", list.contingency.as_str());
+                }
                 Event::AuctionIndication(indication) => {
                     self.saw("auction_indication", if indication.price.0 == 0 { "none" } else { "some" });
                 }
@@ -119,13 +122,35 @@ impl Coverage {
                 Event::CancelAllAfterSet(_) => self.saw("event", "cancel_all_after_set"),
                 Event::TimeAdvanced(done) => self.saw("time_advanced", if done.count == 0 { "none" } else { "some" }),
                 Event::MarkPriceSet(_) => self.saw("event", "mark_price_set"),
-                Event::KillSwitchSet(set) => self.saw("kill_switch", if set.engaged { "engaged" } else { "released" }),
+                Event::KillSwitchSet(set) => {
+                    self.saw("kill_switch", if set.engaged { "engaged" } else { "released" });
+                    let scope = match set.scope {
+                        KillScope::All => "all",
+                        KillScope::Instrument(_) => "instrument",
+                        KillScope::Group(_) => "group",
+                        KillScope::Account(_) => "account",
+                        KillScope::Key(..) => "key",
+                    };
+                    self.saw("kill_scope", scope);
+                    self.saw("kill_count", if set.count == 0 { "none" } else { "some" });
+                }
                 Event::SettingChanged(changed) => self.saw("setting", changed.setting.as_str()),
                 Event::TradeCorrected(corrected) => {
                     self.saw("trade_corrected", if corrected.new_price.0 == 0 { "busted" } else { "adjusted" });
                 }
                 Event::Administered(_) => self.saw("event", "administered"),
             }
+        }
+        if let Command::CancelReplace(_) = command {
+            let canceled = reports().any(|report| report.cancel_reason == CancelReason::Requested);
+            let entered = reports().any(|report| report.exec_type == ExecType::New);
+            let outcome = match (canceled, entered) {
+                (true, true) => "both",
+                (true, false) => "cancel",
+                (false, true) => "new_order",
+                (false, false) => "none",
+            };
+            self.saw("cancel_replace", outcome);
         }
         if let Some(taker) = reports().next() {
             let traded = reports().any(|report| report.exec_type == ExecType::Trade);
@@ -140,8 +165,37 @@ impl Coverage {
         }
     }
 
+    fn note_terms(&mut self, told: &OrderTerms) {
+        let terms = &told.terms;
+        for (has, which) in [
+            (told.waits, "waits"),
+            (told.list_id.0 != 0, "list"),
+            (terms.trail_bps != 0 && terms.trigger_price.0 != 0, "trail_from_a_price"),
+            (terms.trail_bps != 0, "trail"),
+            (terms.display_quantity.0 != 0, "iceberg"),
+            (terms.hidden, "hidden"),
+            (terms.min_quantity.0 != 0, "min_quantity"),
+            (terms.slide, "slide"),
+            (terms.auction_only, "auction_only"),
+        ] {
+            if has {
+                self.saw("terms", which);
+            }
+        }
+        self.saw("trigger_by", terms.trigger_by.as_str());
+        self.saw("peg", terms.peg.as_str());
+    }
+
     fn note_report(&mut self, report: &ExecutionReport, taker: Option<&ExecutionReport>) {
         self.saw("exec_type", report.exec_type.as_str());
+        if report.exec_type == ExecType::New {
+            self.saw("order_type", report.order_type.as_str());
+            self.saw("lifetime", report.time_in_force.as_str());
+            self.saw("key", if report.key_id.0 == 0 { "none" } else { "some" });
+        }
+        if report.exec_type == ExecType::Trade && report.leaves_quantity > report.displayed_quantity {
+            self.saw("maker", if report.displayed_quantity.0 > 0 { "iceberg" } else { "not_shown" });
+        }
         self.saw("status", report.status.as_str());
         self.saw("cancel_reason", report.cancel_reason.as_str());
         self.saw("liquidity", report.liquidity.as_str());
@@ -157,7 +211,7 @@ impl Coverage {
         if own_trade {
             assert_eq!(taker.self_trade_prevention, SelfTradePrevention::None, "a prevented self-trade happened");
         }
-        if own_trade || report.cancel_reason == beurs_engine::types::CancelReason::SelfTrade {
+        if own_trade || report.cancel_reason == CancelReason::SelfTrade {
             self.saw("self_trade", taker.self_trade_prevention.as_str());
         }
     }

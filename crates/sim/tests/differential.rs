@@ -9,8 +9,9 @@ use std::sync::Mutex;
 use beurs_engine::command::{AddAsset, Command, Deposit, ListInstrument, NewOrder, OpenAccount};
 use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{
-    AccountId, Amount, AssetId, CancelReason, ClientOrderId, ExecType, GroupId, InstrumentId, KeyId, Liquidity, Lots,
-    OrderStatus, OrderType, PriceTicks, SelfTradePrevention, ShortText, Side, Step, TimeInForce, TradingStatus,
+    AccountId, Amount, AssetId, CancelReason, ClientOrderId, Contingency, ExecType, GroupId, InstrumentId, KeyId,
+    Liquidity, ListStatus, Lots, OrderStatus, OrderType, Peg, PriceTicks, SelfTradePrevention, Setting, ShortText,
+    Side, StatusReason, Step, TimeInForce, TradingStatus, TriggerBy,
 };
 use beurs_sim::differential::{replay, run, Coverage, Pair};
 use beurs_sim::naive::{Defect, REMEMBERED_IDS};
@@ -86,7 +87,28 @@ fn assert_every_rule_was_reached(coverage: &Coverage, least: u64) {
     wanted.extend(SelfTradePrevention::ALL.iter().map(|mode| ("self_trade", mode.as_str())));
     wanted.extend(TradingStatus::ALL.iter().map(|status| ("trading_status", status.as_str())));
     wanted.extend(TimeInForce::ALL.iter().map(|lifetime| ("limit", lifetime.as_str())));
-    wanted.extend([("market", "ioc"), ("market", "fok")]);
+    wanted.extend([("market", "ioc"), ("market", "fok"), ("market", "gtc")]);
+    wanted.extend(OrderType::ALL.iter().map(|order_type| ("order_type", order_type.as_str())));
+    wanted.extend(TimeInForce::ALL.iter().map(|lifetime| ("lifetime", lifetime.as_str())));
+    wanted.extend(TriggerBy::ALL.iter().map(|by| ("trigger_by", by.as_str())));
+    wanted.extend(Peg::ALL.iter().map(|peg| ("peg", peg.as_str())));
+    wanted.extend(Contingency::ALL.iter().map(|contingency| ("contingency", contingency.as_str())));
+    wanted.extend(ListStatus::ALL.iter().map(|status| ("order_list", status.as_str())));
+    wanted.extend(StatusReason::ALL.iter().map(|reason| ("status_reason", reason.as_str())));
+    wanted.extend(Setting::ALL.iter().map(|setting| ("setting", setting.as_str())));
+    let terms =
+        ["waits", "list", "trail", "trail_from_a_price", "iceberg", "hidden", "min_quantity", "slide", "auction_only"];
+    wanted.extend(terms.map(|which| ("terms", which)));
+    wanted.extend([("maker", "iceberg"), ("maker", "not_shown"), ("key", "some")]);
+    wanted.extend(["both", "cancel", "new_order", "none"].map(|outcome| ("cancel_replace", outcome)));
+    for which in ["none", "some"] {
+        wanted.extend(["auction_indication", "auction_ended", "time_advanced", "kill_count"].map(|what| (what, which)));
+    }
+    wanted.extend(["none", "buy", "sell"].map(|side| ("limit_state", side)));
+    wanted.extend(["engaged", "released"].map(|which| ("kill_switch", which)));
+    wanted.extend(["all", "instrument", "group", "account", "key"].map(|scope| ("kill_scope", scope)));
+    wanted.extend(["busted", "adjusted"].map(|which| ("trade_corrected", which)));
+    wanted.extend(["cancel_all_after_set", "mark_price_set", "administered"].map(|event| ("event", event)));
     wanted.extend([("new_order", "quote_quantity"), ("new_order", "post_only")]);
     wanted.extend([("replace", "trades"), ("replace", "does_not_trade")]);
     wanted.extend([("mass_cancel", "some"), ("mass_cancel", "none"), ("fee", "paid"), ("fee", "rebate")]);
@@ -127,6 +149,26 @@ fn comparison_notices_fees_rounded_down() {
 #[test]
 fn comparison_notices_a_reduction_that_loses_priority() {
     defect_is_noticed(Defect::ReduceLosesPriority);
+}
+
+#[test]
+fn comparison_notices_hidden_orders_before_displayed_ones() {
+    defect_is_noticed(Defect::HiddenFirst);
+}
+
+#[test]
+fn comparison_notices_an_order_of_a_pair_that_lives_on() {
+    defect_is_noticed(Defect::PairSurvives);
+}
+
+#[test]
+fn comparison_notices_an_auction_a_tick_off() {
+    defect_is_noticed(Defect::AuctionOneTickOff);
+}
+
+#[test]
+fn comparison_notices_a_trigger_that_needs_more() {
+    defect_is_noticed(Defect::TriggersBeyond);
 }
 
 fn text<const N: usize>(text: &str) -> ShortText<N> {

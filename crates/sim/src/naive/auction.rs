@@ -9,7 +9,7 @@ use beurs_engine::types::{
 };
 
 use super::corrections::TradeRecord;
-use super::{report, Instrument, Naive, Order};
+use super::{report, Defect, Instrument, Naive, Order};
 
 /// What an auction gives; the default if nothing trades.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -108,7 +108,11 @@ impl Instrument {
 impl Naive {
     /// Trades what crosses at one price.
     pub(super) fn uncross(&mut self, instrument: u32, events: &mut Vec<Event>) {
-        let result = self.instrument(instrument).uncrossing();
+        let mut result = self.instrument(instrument).uncrossing();
+        if self.defect == Some(Defect::AuctionOneTickOff) && result.price > 1 {
+            let below = self.instrument(instrument).uncrossing_at(result.price - 1);
+            result = if below.volume == result.volume { below } else { result };
+        }
         let was_auction = self.instrument(instrument).collects();
         let mut left = result.volume;
         while left > 0 {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use beurs_engine::event::Event;
 use beurs_engine::types::{CancelReason, ExecType, OrderType, Side, StatusReason, TradingStatus, TriggerBy};
 
-use super::{ceil_div, report, Instrument, Naive, Order};
+use super::{ceil_div, report, Defect, Instrument, Naive, Order};
 
 /// What an order waits for before it is executed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -204,7 +204,11 @@ impl Naive {
             order.trail(seen.price);
         }
         let (mut rises, mut falls) = (Vec::new(), Vec::new());
-        for order in self.waiting.iter().filter(|order| concerned(order) && order.triggers_at(seen.price)) {
+        let exactly = |order: &Order| order.condition().is_some_and(|(trigger, _)| trigger == seen.price);
+        let meets = |order: &Order| {
+            order.triggers_at(seen.price) && !(self.defect == Some(Defect::TriggersBeyond) && exactly(order))
+        };
+        for order in self.waiting.iter().filter(|order| concerned(order) && meets(order)) {
             match order.condition() {
                 Some((trigger, true)) => rises.push((trigger, order.order_id)),
                 Some((trigger, false)) => falls.push((-trigger, order.order_id)),
@@ -236,10 +240,10 @@ impl Naive {
 
     /// A waiting order's condition is met: it is told, and the order is executed.
     fn trigger(&mut self, order_id: u64, events: &mut Vec<Event>) {
-        let hold = self.hold(self.order(order_id));
         let mut order = self.take_out(order_id);
-        order.waits = Waits::No;
         self.slide(&mut order);
+        let hold = self.hold(&order);
+        order.waits = Waits::No;
         events.push(Event::Execution(report(&order, ExecType::Triggered, hold)));
         order.tell_terms(events);
         self.pair_acts(&order, events);

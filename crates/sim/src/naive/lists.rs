@@ -8,7 +8,7 @@ use beurs_engine::types::{
     Peg, TimeInForce,
 };
 
-use super::{cancel_rejected, new_order_rejected, refuse, report, Naive, Order, Waits};
+use super::{cancel_rejected, new_order_rejected, refuse, report, Defect, Naive, Order, Waits};
 
 /// Orders that depend on each other, from their entry until the last of them ends.
 #[derive(Clone, Debug)]
@@ -180,7 +180,7 @@ impl Naive {
 
     /// One of a pair has traded, triggered or been reduced: the other is over.
     pub(crate) fn pair_acts(&mut self, order: &Order, events: &mut Vec<Event>) {
-        if let Some(partner) = self.partner(order) {
+        if let Some(partner) = self.partner(order).filter(|_| self.defect != Some(Defect::PairSurvives)) {
             for list in self.lists.iter_mut().filter(|list| list.list_id == order.list) {
                 list.decided = true;
             }

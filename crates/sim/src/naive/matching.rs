@@ -135,14 +135,15 @@ fn place_of(half: &[Order], order_id: u64) -> usize {
 }
 
 /// Puts an order at the back of the displayed or of the hidden orders of its price level.
-fn insert(half: &mut Vec<Order>, order: Order, newest_first: bool) {
+fn insert(half: &mut Vec<Order>, order: Order, defect: Option<Defect>) {
+    let newest_first = defect == Some(Defect::NewestFirst);
     let rank = |order: &Order| {
         let price = match order.side {
             _ if order.is_auction_market() => i128::from(order.order_id),
             Side::Buy => -order.price,
             Side::Sell => order.price,
         };
-        (!order.is_auction_market(), price, order.terms.hidden)
+        (!order.is_auction_market(), price, order.terms.hidden != (defect == Some(Defect::HiddenFirst)))
     };
     let own = rank(&order);
     let stands_before = |other: &Order| if newest_first { rank(other) < own } else { rank(other) <= own };
@@ -152,7 +153,7 @@ fn insert(half: &mut Vec<Order>, order: Order, newest_first: bool) {
 
 /// Takes a trade's quantity from a maker: it keeps its place, shows its next peak at the back, or is gone. Gives it as
 /// it is then.
-fn take_from(half: &mut Vec<Order>, order_id: u64, quantity: i128, newest_first: bool) -> Order {
+fn take_from(half: &mut Vec<Order>, order_id: u64, quantity: i128, defect: Option<Defect>) -> Order {
     let place = place_of(half, order_id);
     let maker = &mut half[place];
     assert!(quantity <= maker.at_hand(), "a visit trades at most what is there to see");
@@ -167,7 +168,7 @@ fn take_from(half: &mut Vec<Order>, order_id: u64, quantity: i128, newest_first:
     if !maker.terms.hidden && maker.displayed == 0 {
         maker.displayed = maker.peak();
         let maker = half.remove(place);
-        insert(half, maker.clone(), newest_first);
+        insert(half, maker.clone(), defect);
         return maker;
     }
     half[place].clone()
@@ -191,7 +192,7 @@ struct Walk {
     taker: Order,
     makers: Vec<Order>,
     tick_lot_units: i128,
-    newest_first: bool,
+    defect: Option<Defect>,
     plan: Vec<Meeting>,
 }
 
@@ -212,7 +213,7 @@ impl Walk {
         } else {
             self.taker.leaves -= quantity;
         }
-        take_from(&mut self.makers, maker, quantity, self.newest_first);
+        take_from(&mut self.makers, maker, quantity, self.defect);
     }
 
     /// Meets an own order in the taker's mode. Gives false if that ends the taker.
@@ -253,7 +254,7 @@ impl Naive {
             taker: taker.clone(),
             makers: instrument.half(taker.side.opposite()).clone(),
             tick_lot_units: instrument.tick_lot_units,
-            newest_first: self.defect == Some(Defect::NewestFirst),
+            defect: self.defect,
             plan: Vec::new(),
         };
         let prevents = taker.self_trade_prevention != SelfTradePrevention::None;
@@ -374,11 +375,11 @@ impl Naive {
     }
 
     fn carry_out(&mut self, mut taker: Order, plan: &[Meeting], range: &Range, events: &mut Vec<Event>) {
-        let newest_first = self.defect == Some(Defect::NewestFirst);
+        let defect = self.defect;
         for meeting in plan {
             match *meeting {
                 Meeting::Trade { maker, quantity, .. } => {
-                    self.trade(&mut taker, maker, quantity, newest_first, events);
+                    self.trade(&mut taker, maker, quantity, defect, events);
                 }
                 Meeting::CancelMaker { maker } => {
                     let maker = self.take_out(maker);
@@ -431,7 +432,7 @@ impl Naive {
 
     /// At the back of its price level.
     pub(crate) fn rest(&mut self, mut order: Order) {
-        let newest_first = self.defect == Some(Defect::NewestFirst);
+        let defect = self.defect;
         let half = self.instrument_mut(order.instrument).half_mut(order.side);
         let best = half.iter().find(|other| !other.is_auction_market()).map(|other| other.price);
         let sets_the_best_price = best.is_none_or(|best| match order.side {
@@ -444,11 +445,18 @@ impl Naive {
             self.instrument_mut(order.instrument).tops[usize::from(order.side == Side::Sell)] = top;
         }
         let half = self.instrument_mut(order.instrument).half_mut(order.side);
-        insert(half, order, newest_first);
+        insert(half, order, defect);
     }
 
     /// One trade at the maker's price.
-    fn trade(&mut self, taker: &mut Order, maker: u64, quantity: i128, newest_first: bool, events: &mut Vec<Event>) {
+    fn trade(
+        &mut self,
+        taker: &mut Order,
+        maker: u64,
+        quantity: i128,
+        defect: Option<Defect>,
+        events: &mut Vec<Event>,
+    ) {
         self.last_trade_id += 1;
         let instrument = self.instrument_mut(taker.instrument);
         let half = instrument.half(taker.side.opposite());
@@ -480,7 +488,7 @@ impl Naive {
         let half = self.instrument_mut(taker.instrument).half_mut(taker.side.opposite());
         half[place].carry = charged.carry;
         half[place].fees_paid = charged.fees_paid + maker_fee - maker_due;
-        let maker = take_from(half, maker, quantity, newest_first);
+        let maker = take_from(half, maker, quantity, defect);
         self.exchange(&maker, base_units, notional, maker_fee);
 
         let buys = taker.side == Side::Buy;

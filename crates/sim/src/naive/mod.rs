@@ -72,6 +72,14 @@ pub enum Defect {
     FeesRoundDown,
     /// A replace that only reduces the quantity loses its place.
     ReduceLosesPriority,
+    /// Hidden orders trade before the displayed ones of their price.
+    HiddenFirst,
+    /// An order of an OCO pair lives on when the other one trades or triggers.
+    PairSurvives,
+    /// An auction is a tick below its price, where that gives the same volume.
+    AuctionOneTickOff,
+    /// A price that is exactly the trigger price triggers nothing.
+    TriggersBeyond,
 }
 
 /// The state of the venue.
@@ -684,8 +692,10 @@ impl Naive {
         let keeps_place = price == limit && same_peak && quantity <= old.quantity;
         if order.is_pegged() {
             order.worst_price = price;
-            // Without a price to follow, and in an auction, it stays where it is, as far as its new limit allows.
-            order.price = instrument.peg_price(&order).filter(|_| matches).unwrap_or(match order.side {
+            // Without a price to follow it goes by the one that it has; in an auction it stays where it is, as far as its
+            // new limit allows.
+            let followed = instrument.peg_price(&order).or_else(|| instrument.pegged_to(&order, old.price, 0));
+            order.price = followed.filter(|_| matches).unwrap_or(match order.side {
                 Side::Buy => old.price.min(price),
                 Side::Sell => old.price.max(price),
             });

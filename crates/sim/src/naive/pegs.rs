@@ -22,8 +22,13 @@ impl Instrument {
     pub(crate) fn peg_price(&self, order: &Order) -> Option<i128> {
         let (side, offset) = (order.side, i128::from(order.terms.peg_offset));
         let followed = if order.terms.peg == Peg::Primary { side } else { side.opposite() };
-        let reference =
-            self.half(followed).iter().find(|other| !other.is_pegged() && !other.is_auction_market())?.price;
+        let reference = self.half(followed).iter().find(|other| !other.is_pegged() && !other.is_auction_market())?;
+        self.pegged_to(order, reference.price, offset)
+    }
+
+    /// The price that it gets from a reference.
+    pub(crate) fn pegged_to(&self, order: &Order, reference: i128, offset: i128) -> Option<i128> {
+        let side = order.side;
         let opposite = self.best(side.opposite());
         let price = match side {
             Side::Buy => {
@@ -89,7 +94,7 @@ impl Naive {
     /// Prices all pegged orders of an instrument anew, oldest first.
     pub(crate) fn price_pegs(&mut self, instrument: u32, events: &mut Vec<Event>) {
         let status = self.instrument(instrument).status;
-        if matches!(status, TradingStatus::PreOpen | TradingStatus::Auction | TradingStatus::Halted) {
+        if matches!(status, TradingStatus::PreOpen | TradingStatus::Auction) {
             return;
         }
         for order_id in self.instrument(instrument).pegged() {

@@ -44,8 +44,7 @@ impl Naive {
         refuse(!self.has_instrument(c.instrument_id), R::UnknownInstrument)?;
         let (top_max, min_allocation) = (i128::from(c.top_max.0), i128::from(c.min_allocation.0));
         refuse(c.lead_percent > 100 || c.fifo_percent > 100, R::InvalidMatching)?;
-        refuse(!(0..=MAX_TICKS_OR_LOTS).contains(&top_max), R::InvalidMatching)?;
-        refuse(!(1..=MAX_TICKS_OR_LOTS).contains(&min_allocation), R::InvalidMatching)?;
+        refuse(top_max < 0 || min_allocation < 1, R::InvalidMatching)?;
         let open = self.open_orders().any(|order| order.instrument == c.instrument_id.0);
         refuse(open, R::BookNotEmpty)?;
         self.instrument_mut(c.instrument_id.0).tops = [0, 0];
