@@ -188,8 +188,7 @@ impl Engine {
         let needed = if waits || collects {
             listing.waiting_hold(command, schedule)?
         } else if !PLAIN && command.order_type == OrderType::MarketToLimit {
-            [worst_cost(notional, schedule, 0), i128::from(command.quantity.0) * lot_units]
-                [command.side.index()]
+            [worst_cost(notional, schedule, 0), i128::from(command.quantity.0) * lot_units][command.side.index()]
         } else {
             let fill_or_kill = command.time_in_force == TimeInForce::Fok;
             let market = command.order_type == OrderType::Market;
