@@ -73,6 +73,7 @@ impl Engine {
         self.audit_waiting()?;
         self.audit_special()?;
         self.audit_positions()?;
+        self.audit_limits()?;
         let guards = !self.risk.modes.is_empty() || !self.risk.engaged.is_empty();
         hold!(self.risk.guarded == guards, "modes and kill switches are looked at while there are any");
         let mut orders = 0;

@@ -15,6 +15,7 @@ use crate::event::{
 use crate::fees::{worst_cost, FeeRules, FeeSchedule, FeeTable};
 use crate::ledger::{Account, Ledger};
 use crate::levels::PagedLevels;
+use crate::limits::Limits;
 use crate::lists::Lists;
 use crate::orders::{check_price, rejected_cancel, rejected_new_order};
 use crate::pool::Identity;
@@ -339,6 +340,7 @@ pub struct Engine {
     /// Instruments to be looked at when the command is done. Empty between commands.
     pub(crate) touched: Vec<u32>,
     pub(crate) risk: Risk,
+    pub(crate) limits: Limits,
 }
 
 impl Default for Engine {
@@ -378,6 +380,7 @@ impl Engine {
             random: 0,
             touched: Vec::new(),
             risk: Risk::default(),
+            limits: Limits::default(),
         }
     }
 
@@ -398,7 +401,11 @@ impl Engine {
         self.sequence = sequence;
         self.event_time_ns = event_time_ns;
         self.ledger.now_ns = event_time_ns;
-        let result = self.execute_command(command, events);
+        let result = if self.limits.bounds.is_empty() {
+            self.execute_command(command, events)
+        } else {
+            self.execute_counted(command, events)
+        };
         if !self.touched.is_empty() {
             self.end_command(events);
         }
@@ -446,6 +453,7 @@ impl Engine {
             Command::SetFeeTier(set) => self.set_fee_tier(set, events),
             Command::SetFeePromotion(set) => self.set_fee_promotion(set, events),
             Command::SetFeeCap(set) => self.set_fee_cap(set, events),
+            Command::SetRiskLimits(set) => self.set_risk_limits(set, events),
             Command::SetAccountMode(set) => self.set_account_mode(set, events),
             Command::KillSwitch(switch) => self.kill_switch(switch, events),
             Command::Administer(both) => self.administer(both, events),
@@ -628,6 +636,7 @@ impl Engine {
         }
         // After this point the account must be opened.
         let account_id = self.add_account(command.code, command.group_id.0);
+        self.track(account_id.0 as usize - 1);
         events.emit(Event::AccountOpened(AccountOpened { account_id, code: command.code, group_id: command.group_id }));
         Ok(())
     }
@@ -668,7 +677,9 @@ impl Engine {
     ) -> Result<(), RejectReason> {
         let account = self.account_index(command.account_id)?;
         // After this point the group must be set.
+        self.untrack(account);
         self.ledger.accounts[account].group = command.group_id.0;
+        self.track(account);
         events.emit(Event::AccountGroupSet(AccountGroupSet {
             account_id: command.account_id,
             group_id: command.group_id,

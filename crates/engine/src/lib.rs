@@ -27,6 +27,7 @@ mod fees;
 mod index;
 mod ledger;
 pub mod levels;
+mod limits;
 mod lists;
 mod matching;
 pub mod order_book;

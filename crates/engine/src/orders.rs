@@ -440,6 +440,7 @@ impl Engine {
         if let (Err(reason), CancelReplaceMode::StopOnFailure) = (cancel, command.mode) {
             return Err(reason);
         }
+        self.recount_after(&canceled);
         let mut entered = Vec::new();
         let new_order = self.new_order(&command.new_order, &mut entered);
         if let (Err(_), Err(reason)) = (cancel, new_order) {

@@ -8,8 +8,6 @@
 //! Invariant: what a window admits depends on nothing but its own commands, so an engine restored from
 //! [`RateWindow::used`] goes on as the one that wrote it.
 
-#![allow(dead_code)] // The engine does not limit rates yet.
-
 /// A limit and how much of it is used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct RateWindow {

@@ -181,13 +181,19 @@ impl Engine {
 
     /// Whether the risk limits allow an order.
     #[inline]
-    pub(crate) fn check_risk(&self, _account: usize, _at: usize, _asked: &Asked) -> Result<(), RejectReason> {
+    pub(crate) fn check_risk(&self, account: usize, at: usize, asked: &Asked) -> Result<(), RejectReason> {
+        if self.limits.is_bounded(account) {
+            return self.check_limits(account, at, asked);
+        }
         Ok(())
     }
 
     /// Counts an accepted new order.
     #[inline]
-    pub(crate) fn note_order(&mut self, _account: usize, _at: usize, _command: &NewOrder) {
+    pub(crate) fn note_order(&mut self, account: usize, at: usize, command: &NewOrder) {
+        if self.limits.is_bounded(account) {
+            self.note_accepted(account, at, command.key_id, Some(command));
+        }
         if self.fees.is_crowded() {
             self.fees.forget_ended(|order_id| self.arena.orders.find(order_id).is_some());
         }
@@ -195,7 +201,11 @@ impl Engine {
 
     /// Counts an accepted replace.
     #[inline]
-    pub(crate) fn note_replace(&mut self, _account: usize, _at: usize, _key_id: KeyId) {}
+    pub(crate) fn note_replace(&mut self, account: usize, at: usize, key_id: KeyId) {
+        if self.limits.is_bounded(account) {
+            self.note_accepted(account, at, key_id, None);
+        }
+    }
 
     #[cold]
     fn look_up_fees(&self, listing: &Listing, rules: &FeeRules, account: usize) -> u16 {

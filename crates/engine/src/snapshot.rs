@@ -5,14 +5,16 @@
 
 use crate::bands::{Bands, Limit};
 use crate::book::Sharing;
-use crate::command::{KillScope, Terms};
+use crate::command::{KillScope, RiskLimits, RiskScope, Terms};
 use crate::engine::{active, Asset, Engine, EngineConfig, Instrument, LiveBook, MAX_LEAD_SHARE};
 use crate::extra::{Extra, Stand};
 use crate::fees::{FeeRules, FeeSchedule, MAX_TIER, UNCAPPED};
+use crate::limits::{are_valid, Bound, Last};
 use crate::lists::List;
 use crate::pool::{Flags, Order, NIL};
 use crate::positions::Position;
 use crate::pro_rata::ProRata;
+use crate::rates::RateWindow;
 use crate::schedule::Entry;
 use crate::status::Session;
 use crate::terms::MAX_TRAIL_BPS;
@@ -147,6 +149,7 @@ impl Engine {
         self.put_guards(out);
         self.put_positions(out);
         self.put_fee_rules(out);
+        self.put_limits(out);
     }
 
     fn put_guards(&self, out: &mut Vec<u8>) {
@@ -206,6 +209,28 @@ impl Engine {
             for (group, cap) in &rules.caps {
                 put!(out, group, cap);
             }
+        }
+    }
+
+    fn put_limits(&self, out: &mut Vec<u8>) {
+        put_count(out, self.limits.bounds.len());
+        for ((scope, instrument_id), bound) in &self.limits.bounds {
+            let (kind, id, key) = match *scope {
+                RiskScope::Account(account_id) => (0_u8, account_id.0, 0),
+                RiskScope::Group(group_id) => (1, u32::from(group_id.0), 0),
+                RiskScope::Key(account_id, key_id) => (2, account_id.0, key_id.0),
+            };
+            put!(out, kind, id, key, instrument_id.0);
+            let limits = &bound.limits;
+            put!(out, limits.max_order_quantity.0, limits.max_order_notional.0, limits.max_open_orders);
+            put!(out, limits.max_open_conditional_orders, limits.max_position.0, limits.max_exposure.0);
+            put!(out, limits.max_order_rate, limits.rate_window_ns, limits.fat_finger_bps, limits.duplicate_window_ns);
+            put!(out, bound.rate.map_or(0, |rate| rate.used(self.event_time_ns)));
+        }
+        put_count(out, self.limits.last.len());
+        for ((account, instrument), last) in &self.limits.last {
+            put!(out, (account + 1), (instrument + 1), last.side as u8, last.order_type as u8);
+            put!(out, last.price.0, last.quantity.0, last.quote_quantity.0, last.time_ns);
         }
     }
 
@@ -330,6 +355,7 @@ impl Engine {
         reader.guards(&mut engine)?;
         reader.positions(&mut engine)?;
         reader.fee_rules(&mut engine)?;
+        reader.limits(&mut engine)?;
         if reader.at != snapshot.len() {
             return reader.fail("there are bytes after the end");
         }
@@ -341,6 +367,9 @@ impl Engine {
             if engine.arena.orders.get(slot).flags.special() {
                 engine.note_terms(slot);
             }
+        }
+        for account in 0..engine.ledger.accounts.len() {
+            engine.track(account);
         }
         for at in 0..engine.listings.len() {
             engine.resume_session(at);
@@ -837,6 +866,64 @@ impl Reader<'_> {
             if engine.change_fees(at, &base, rules).is_err() {
                 return self.fail("there are too many fee schedules");
             }
+        }
+        Ok(())
+    }
+
+    fn limits(&mut self, engine: &mut Engine) -> Result<(), SnapshotError> {
+        for _ in 0..self.u32()? {
+            let (kind, id, key_id) = (self.u8()?, self.u32()?, self.key_id()?);
+            let account_id = AccountId(id);
+            let scope = match (kind, u16::try_from(id)) {
+                (0, _) if key_id == KeyId::NONE => RiskScope::Account(account_id),
+                (1, Ok(group)) if key_id == KeyId::NONE => RiskScope::Group(GroupId(group)),
+                (2, _) => RiskScope::Key(account_id, key_id),
+                _ => return self.fail("there is no such scope of risk limits"),
+            };
+            let on = InstrumentId(self.u32()?);
+            let limits = RiskLimits {
+                max_order_quantity: Lots(self.i64()?),
+                max_order_notional: Amount(self.i128()?),
+                max_open_orders: self.u32()?,
+                max_open_conditional_orders: self.u32()?,
+                max_position: Lots(self.i64()?),
+                max_exposure: Amount(self.i128()?),
+                max_order_rate: self.u32()?,
+                rate_window_ns: self.i64()?,
+                fat_finger_bps: self.u32()?,
+                duplicate_window_ns: self.i64()?,
+            };
+            let used = self.u32()?;
+            let exists = (on.is_none() || engine.instrument_index(on).is_ok())
+                && (kind == 1 || engine.account_index(account_id).is_ok());
+            let possible = limits != RiskLimits::default() && are_valid(scope, on, &limits);
+            let ascends = engine.limits.bounds.last_key_value().is_none_or(|(&last, _)| last < (scope, on));
+            if !exists || !possible || !ascends || limits.max_order_rate == 0 && used != 0 {
+                return self.fail("risk limits are impossible, or they do not ascend");
+            }
+            let rate = RateWindow::restore(limits.max_order_rate, limits.rate_window_ns, engine.event_time_ns, used);
+            let bound = Bound::new(limits, rate.filter(|_| limits.max_order_rate != 0));
+            engine.limits.bounds.insert((scope, on), bound);
+        }
+        let count = self.u32()?;
+        for _ in 0..count {
+            let key = (self.account_id(engine)?.0 - 1, self.instrument_id(engine)?.0 - 1);
+            let (side, order_type) = (Side::from_u8(self.u8()?), OrderType::from_u8(self.u8()?));
+            let (Some(side), Some(order_type)) = (side, order_type) else {
+                return self.fail("there is no such side or order type");
+            };
+            let last = Last {
+                side,
+                order_type,
+                price: PriceTicks(self.i64()?),
+                quantity: Lots(self.i64()?),
+                quote_quantity: Amount(self.i128()?),
+                time_ns: self.i64()?,
+            };
+            engine.limits.last.insert(key, last);
+        }
+        if engine.limits.last.len() != count as usize {
+            return self.fail("an account's last order on an instrument occurs twice");
         }
         Ok(())
     }

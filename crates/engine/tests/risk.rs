@@ -4,12 +4,13 @@ mod common;
 
 use beurs_engine::command::{Administer, CancelOrder, Command, KillScope, KillSwitch, MassCancel, Note, ReplaceOrder};
 use beurs_engine::command::{
-    SetAccountGroup, SetAccountMode, SetFeeCap, SetFeePromotion, SetFeeTier, SetFees, SetMarkPrice, Withdraw,
+    CancelReplace, OpenAccount, RiskLimits, RiskScope, SetAccountGroup, SetAccountMode, SetFeeCap, SetFeePromotion,
+    SetFeeTier, SetFees, SetMarkPrice, SetRiskLimits, Withdraw,
 };
 use beurs_engine::event::Event;
 use beurs_engine::types::{
-    AccountId, AccountMode, Amount, AssetId, ClientOrderId, ExecType, GroupId, InstrumentId, KeyId, Lots, OrderId,
-    OrderType, PriceTicks, ShortText, Side,
+    AccountCode, AccountId, AccountMode, Amount, AssetId, CancelReplaceMode, ClientOrderId, ExecType, GroupId,
+    InstrumentId, KeyId, Lots, OrderId, OrderType, PriceTicks, ShortText, Side,
 };
 use common::{conditional, limit, market, Venue};
 
@@ -404,4 +405,218 @@ fn a_rebate_that_the_venue_cannot_pay_leaves_the_hold_covered() {
     assert_eq!(fees_of(&mut venue, replace(4, 4, 1, 81)), [0, 0]);
     assert_eq!(venue.held(2), (0, 221));
     assert_eq!(venue.available(2), (1_000_000_000_200, 0));
+}
+
+const ACCOUNT_2: RiskScope = RiskScope::Account(AccountId(2));
+
+fn limits(scope: RiskScope, instrument_id: InstrumentId, change: impl FnOnce(&mut RiskLimits)) -> Command {
+    let mut limits = RiskLimits::default();
+    change(&mut limits);
+    Command::SetRiskLimits(Box::new(SetRiskLimits { scope, instrument_id, limits }))
+}
+
+/// The reason of a refusal, or nothing.
+fn reason(venue: &mut Venue, command: Command) -> String {
+    let lines = venue.say(command);
+    venue.check_snapshot();
+    lines[0].strip_prefix("rejected ").unwrap_or("").to_string()
+}
+
+#[test]
+fn an_order_is_bounded_in_price_quantity_and_notional() {
+    let mut venue = Venue::new();
+    let set = limits(ACCOUNT_2, ONE, |limits| {
+        limits.fat_finger_bps = 1_000;
+        limits.max_order_quantity = Lots(10);
+        limits.max_order_notional = Amount(1_000);
+    });
+    assert_eq!(venue.say(set), ["set risk_limits"]);
+    // Without a reference price there is nothing to be far from.
+    assert_eq!(reason(&mut venue, buy(2, 300, 1)), "");
+    venue.accept(mass_cancel(2));
+    venue.accept(sell(3, 101, 1));
+    venue.accept(buy(4, 101, 1));
+    // 10 % of 101 is 10.1.
+    assert_eq!(reason(&mut venue, buy(2, 112, 11)), "fat_finger");
+    assert_eq!(reason(&mut venue, buy(2, 111, 11)), "order_quantity_limit");
+    assert_eq!(reason(&mut venue, buy(2, 111, 10)), "order_notional_limit");
+    assert_eq!(reason(&mut venue, buy(2, 111, 9)), "");
+    assert_eq!(reason(&mut venue, sell(2, 90, 11)), "fat_finger");
+    assert_eq!(reason(&mut venue, sell(2, 91, 11)), "order_quantity_limit");
+    // Others are not bounded, market orders in quantity only.
+    assert_eq!(reason(&mut venue, buy(3, 1_000, 1)), "");
+    assert_eq!(reason(&mut venue, Command::NewOrder(market(2, Side::Sell, 11))), "order_quantity_limit");
+    assert_eq!(reason(&mut venue, Command::NewOrder(market(2, Side::Sell, 10))), "");
+    // A replace is checked with its total quantity.
+    venue.accept(mass_cancel(0));
+    venue.accept(buy(2, 90, 9));
+    let id = venue.engine.open_orders(AccountId(2)).next().expect("it is open").order_id.0;
+    assert_eq!(reason(&mut venue, replace(2, id, 100_000, 0)), "fat_finger");
+    assert_eq!(reason(&mut venue, replace(2, id, 0, 11)), "order_quantity_limit");
+    assert_eq!(reason(&mut venue, replace(2, id, 99, 11)), "order_quantity_limit");
+    venue.accept(limits(ACCOUNT_2, ONE, |_| {}));
+    assert_eq!(reason(&mut venue, buy(2, 900, 1_000)), "");
+}
+
+#[test]
+fn open_orders_are_counted_by_account_group_and_key() {
+    let mut venue = Venue::new();
+    venue.accept(buy(2, 10, 1));
+    venue.accept(limits(ACCOUNT_2, InstrumentId::NONE, |limits| limits.max_open_orders = 2));
+    venue.accept(limits(RiskScope::Group(GroupId(5)), ONE, |limits| limits.max_open_orders = 3));
+    venue.accept(limits(RiskScope::Key(AccountId(3), KeyId(1)), ONE, |limits| limits.max_open_orders = 1));
+    venue.accept(limits(ACCOUNT_2, ONE, |limits| limits.max_open_conditional_orders = 1));
+    let stop = || Command::NewOrder(conditional(OrderType::StopLimit, 2, Side::Buy, 50, 60, 5));
+    assert_eq!(reason(&mut venue, stop()), "");
+    assert_eq!(reason(&mut venue, stop()), "open_orders_limit");
+    assert_eq!(reason(&mut venue, buy(2, 10, 1)), "open_orders_limit");
+    assert_eq!(reason(&mut venue, replace(2, 1, 11, 2)), "");
+    // The cancel of a cancel-replace makes room for its new order.
+    let Command::CancelOrder(first) = cancel(2, 1) else { unreachable!() };
+    let both =
+        CancelReplace { cancel: first, mode: CancelReplaceMode::StopOnFailure, new_order: limit(2, Side::Buy, 12, 1) };
+    assert_eq!(reason(&mut venue, Command::CancelReplace(Box::new(both))), "");
+    venue.accept(cancel(2, 3));
+    assert_eq!(reason(&mut venue, stop()), "open_conditional_orders_limit");
+    // Triggered, it is no conditional order any more.
+    venue.accept(sell(4, 50, 1));
+    venue.accept(buy(4, 50, 1));
+    assert_eq!(reason(&mut venue, stop()), "");
+    venue.accept(mass_cancel(0));
+
+    assert_eq!(reason(&mut venue, with_key(buy(3, 10, 1), 1)), "");
+    assert_eq!(reason(&mut venue, with_key(buy(3, 10, 1), 1)), "open_orders_limit");
+    assert_eq!(reason(&mut venue, with_key(buy(3, 10, 1), 2)), "");
+    // A group has the orders of its accounts, from when they join until they leave.
+    venue.accept(group(3, 5));
+    venue.accept(group(4, 5));
+    assert_eq!(reason(&mut venue, buy(4, 10, 1)), "");
+    assert_eq!(reason(&mut venue, buy(4, 10, 1)), "open_orders_limit");
+    venue.accept(group(3, 0));
+    assert_eq!(reason(&mut venue, buy(4, 10, 1)), "");
+    let code = AccountCode::new(b"late").expect("a code");
+    venue.accept(Command::OpenAccount(OpenAccount { code, group_id: GroupId(5) }));
+    venue.deposit(10, 2, 1_000);
+    assert_eq!(reason(&mut venue, buy(10, 10, 1)), "");
+    assert_eq!(reason(&mut venue, buy(10, 10, 1)), "open_orders_limit");
+}
+
+#[test]
+fn a_position_is_bounded_with_what_is_open() {
+    let mut venue = Venue::new();
+    venue.accept(limits(ACCOUNT_2, ONE, |limits| limits.max_position = Lots(10)));
+    venue.accept(limits(RiskScope::Group(GroupId(0)), ONE, |limits| limits.max_position = Lots(15)));
+    venue.accept(sell(3, 10, 10));
+    assert_eq!(reason(&mut venue, buy(2, 10, 11)), "position_limit");
+    venue.accept(buy(2, 10, 4));
+    // 4 are bought, 5 are open.
+    venue.accept(buy(2, 9, 5));
+    assert_eq!(reason(&mut venue, buy(2, 9, 2)), "position_limit");
+    assert_eq!(reason(&mut venue, replace(2, 3, 9, 7)), "position_limit");
+    assert_eq!(reason(&mut venue, replace(2, 3, 9, 6)), "");
+    assert_eq!(reason(&mut venue, buy(2, 9, 1)), "position_limit");
+    // It is bounded on the short side too, and selling what one has does not count.
+    assert_eq!(reason(&mut venue, sell(2, 20, 15)), "position_limit"); // 11 short.
+    assert_eq!(reason(&mut venue, sell(2, 20, 14)), "position_limit"); // The group has 6 + 14 to sell.
+    assert_eq!(reason(&mut venue, sell(2, 20, 9)), "");
+    // The accounts of a group offset each other.
+    let view = venue.engine.position(AccountId(3), ONE).expect("it has traded");
+    assert_eq!(view.position.quantity, -4);
+    venue.accept(mass_cancel(0));
+    assert_eq!(reason(&mut venue, sell(3, 20, 16)), "position_limit");
+    assert_eq!(reason(&mut venue, sell(3, 20, 15)), "");
+    venue.accept(mass_cancel(0));
+    venue.accept(group(2, 1));
+    assert_eq!(reason(&mut venue, sell(3, 20, 12)), "position_limit");
+    assert_eq!(reason(&mut venue, sell(3, 20, 11)), "");
+}
+
+#[test]
+fn an_exposure_is_open_orders_and_the_position_at_the_last_price() {
+    let mut venue = Venue::new();
+    venue.accept(limits(ACCOUNT_2, ONE, |limits| limits.max_exposure = Amount(1_000)));
+    venue.accept(sell(3, 100, 4));
+    venue.accept(buy(2, 100, 4)); // 400
+    venue.accept(sell(2, 150, 2)); // 300
+    assert_eq!(reason(&mut venue, buy(2, 50, 7)), "exposure_limit");
+    assert_eq!(reason(&mut venue, buy(2, 50, 6)), "");
+    assert_eq!(reason(&mut venue, replace(2, 4, 51, 6)), "exposure_limit");
+    assert_eq!(reason(&mut venue, replace(2, 4, 49, 6)), "");
+    venue.accept(cancel(2, 3));
+    // At another last price the position is worth something else.
+    venue.accept(sell(3, 200, 1));
+    venue.accept(buy(4, 200, 1));
+    assert_eq!(reason(&mut venue, buy(2, 1, 1)), "exposure_limit"); // 4 at 200 and 294.
+}
+
+#[test]
+fn a_rate_counts_orders_and_replaces_in_a_window() {
+    let mut venue = Venue::new();
+    venue.now_ns = 10_000_000;
+    venue.accept(limits(ACCOUNT_2, InstrumentId::NONE, |limits| {
+        limits.max_order_rate = 3;
+        limits.rate_window_ns = 1_000_000;
+    }));
+    venue.accept(buy(2, 10, 1));
+    venue.accept(replace(2, 1, 11, 1));
+    assert_eq!(reason(&mut venue, buy(2, 10, i64::MAX)), "invalid_quantity"); // Refused, so not counted.
+    venue.accept(buy(2, 10, 1));
+    venue.now_ns = 10_999_999;
+    assert_eq!(reason(&mut venue, buy(2, 10, 1)), "order_rate_limit");
+    assert_eq!(reason(&mut venue, replace(2, 1, 12, 1)), "order_rate_limit");
+    venue.now_ns = 11_000_000;
+    assert_eq!(reason(&mut venue, replace(2, 1, 12, 1)), "");
+}
+
+#[test]
+fn an_order_like_the_last_one_is_a_duplicate_for_a_while() {
+    let mut venue = Venue::new();
+    venue.accept(limits(ACCOUNT_2, ONE, |limits| limits.duplicate_window_ns = 1_000));
+    venue.accept(buy(2, 10, 1));
+    venue.now_ns += 999;
+    assert_eq!(reason(&mut venue, buy(2, 10, 1)), "duplicate_order");
+    assert_eq!(reason(&mut venue, buy(3, 10, 1)), "");
+    assert_eq!(reason(&mut venue, replace(2, 1, 10, 1)), "");
+    venue.now_ns += 1;
+    assert_eq!(reason(&mut venue, buy(2, 10, 1)), "");
+    assert_eq!(reason(&mut venue, buy(2, 10, 2)), "");
+    assert_eq!(reason(&mut venue, buy(2, 10, 1)), "");
+    assert_eq!(reason(&mut venue, buy(2, 10, 1)), "duplicate_order");
+}
+
+#[test]
+fn limits_are_refused_for_one_reason() {
+    let mut venue = Venue::new();
+    let group = RiskScope::Group(GroupId(1));
+    let key = |key| RiskScope::Key(AccountId(2), KeyId(key));
+    let refused: [(&str, Command); 14] = [
+        ("unknown_account", limits(RiskScope::Account(AccountId(0)), ONE, |_| {})),
+        ("unknown_account", limits(RiskScope::Key(AccountId(99), KeyId(9_999)), ONE, |_| {})),
+        ("unknown_instrument", limits(key(9_999), InstrumentId(2), |_| {})),
+        ("invalid_key", limits(key(4_096), ONE, |limits| limits.max_position = Lots(-1))),
+        ("invalid_risk_limits", limits(key(1), ONE, |limits| limits.max_position = Lots(1))),
+        ("invalid_risk_limits", limits(key(1), ONE, |limits| limits.max_exposure = Amount(1))),
+        ("invalid_risk_limits", limits(group, ONE, |limits| limits.max_exposure = Amount(-1))),
+        ("invalid_risk_limits", limits(group, ONE, |limits| limits.max_order_rate = 1)),
+        ("invalid_risk_limits", limits(group, ONE, |limits| limits.rate_window_ns = 1_000_000)),
+        ("invalid_risk_limits", limits(group, ONE, |limits| limits.duplicate_window_ns = 3_600_000_000_001)),
+        ("invalid_risk_limits", limits(group, InstrumentId::NONE, |limits| limits.duplicate_window_ns = 1)),
+        ("invalid_risk_limits", limits(group, InstrumentId::NONE, |limits| limits.fat_finger_bps = 1)),
+        ("invalid_risk_limits", limits(group, InstrumentId::NONE, |limits| limits.max_order_quantity = Lots(1))),
+        ("invalid_risk_limits", limits(group, InstrumentId::NONE, |limits| limits.max_position = Lots(1))),
+    ];
+    for (expected, command) in refused {
+        assert_eq!(reason(&mut venue, command), expected);
+    }
+    let most = limits(group, ONE, |limits| {
+        limits.max_exposure = Amount(i128::MAX);
+        limits.max_order_notional = Amount(i128::MAX);
+        limits.max_position = Lots(i64::MAX);
+        limits.max_order_quantity = Lots(i64::MAX);
+        limits.fat_finger_bps = u32::MAX;
+    });
+    venue.accept(most);
+    venue.accept(self::group(2, 1));
+    assert_eq!(reason(&mut venue, buy(2, 10, 1)), "");
+    assert_eq!(reason(&mut venue, sell(2, 1, 1)), "");
 }
