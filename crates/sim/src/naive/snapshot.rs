@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use beurs_engine::command::KillScope;
+use beurs_engine::command::{KillScope, RiskScope};
 use beurs_engine::types::{AccountMode, MatchingAlgorithm, Side};
 use sha2::{Digest, Sha256};
 
@@ -191,6 +191,7 @@ impl Naive {
             out.u32(id);
             instrument.fee_rules.encode(out);
         });
+        self.encode_limits(&mut out);
         out.0
     }
 
@@ -208,6 +209,29 @@ impl Naive {
                 KillScope::Key(account_id, key_id) => (4, account_id.0, key_id.0),
             };
             out.u8(kind).u32(id).u16(key);
+        });
+    }
+
+    fn encode_limits(&self, out: &mut Encoder) {
+        out.list(self.risk.limits.iter(), |out, ((scope, instrument_id), bound)| {
+            let (kind, id, key) = match *scope {
+                RiskScope::Account(account_id) => (0, account_id.0, 0),
+                RiskScope::Group(group_id) => (1, u32::from(group_id.0), 0),
+                RiskScope::Key(account_id, key_id) => (2, account_id.0, key_id.0),
+            };
+            let limits = &bound.limits;
+            out.u8(kind).u32(id).u16(key).u32(instrument_id.0);
+            out.i64(limits.max_order_quantity.0).i128(limits.max_order_notional.0);
+            out.u32(limits.max_open_orders).u32(limits.max_open_conditional_orders);
+            out.i64(limits.max_position.0).i128(limits.max_exposure.0);
+            out.u32(limits.max_order_rate).i64(limits.rate_window_ns);
+            out.u32(limits.fat_finger_bps).i64(limits.duplicate_window_ns);
+            out.u32(if limits.max_order_rate == 0 { 0 } else { bound.used(self.event_time_ns) as u32 });
+        });
+        out.list(self.risk.last_new.iter(), |out, ((account, instrument), (likeness, time_ns))| {
+            let (side, order_type, price, quantity, quote_quantity) = likeness;
+            out.u32(*account).u32(*instrument).u8(*side as u8).u8(*order_type as u8);
+            out.i64(*price as i64).i64(*quantity as i64).i128(*quote_quantity).i64(*time_ns as i64);
         });
     }
 
