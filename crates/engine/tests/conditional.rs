@@ -217,7 +217,7 @@ fn an_oco_pair_holds_the_larger_and_one_cancels_the_other() {
 fn an_oco_needs_only_the_larger_hold() {
     let mut venue = Venue::new();
     print(&mut venue, 100);
-    venue.accept(order(limit(4, Buy, 1, 1_000_000_000_000 - 1_150 + 0).with_large()));
+    venue.accept(order(limit(4, Buy, 1, 1_000_000_000_000 - 1_150).with_large()));
     let pair = vec![limit(4, Buy, 90, 10), conditional(OrderType::StopLimit, 4, Buy, 110, 115, 10)];
     venue.accept(list(Contingency::Oco, pair));
     assert_eq!(venue.available(4).1, 0);
