@@ -1,7 +1,7 @@
 //! `beurs-sim`: compares the engine with the naive model over as many commands as you like.
 //!
 //! `beurs-sim [--seed N] [--commands N] [--per-seed N] [--threads N] [--failures N]
-//! [--areas orders,book,auctions,risk]`. Seeds are counted up from the first one; each is a run of its own with `--per-seed`
+//! [--areas orders,book,auctions,risk,corrections]`. Seeds are counted up from the first one; each is a run of its own with `--per-seed`
 //! commands. A difference is printed, reduced, and after the last of `--failures` (1) the program ends with status 1.
 
 use std::io::Write as _;
@@ -22,7 +22,7 @@ struct Options {
 }
 
 const USAGE: &str = "usage: beurs-sim [--seed N] [--commands N] [--per-seed N] [--threads N] [--failures N] \
-                     [--areas orders,book,auctions,risk]";
+                     [--areas orders,book,auctions,risk,corrections]";
 
 fn options() -> Result<Options, String> {
     let mut options =

@@ -1,7 +1,7 @@
 //! The engine against the naive model, command by command: answers, whole event lists, snapshots and digests.
 //!
 //! `BEURS_SEED` chooses the first seed and `BEURS_COMMANDS` the number of commands; both are printed. `BEURS_AREAS` leaves
-//! out parts of the rulebook: it names those to keep (`orders,book,auctions,risk`). A failure prints the seed, the index of the command and a reduced list of commands.
+//! out parts of the rulebook: it names those to keep (`orders,book,auctions,risk,corrections`). A failure prints the seed, the index of the command and a reduced list of commands.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
@@ -33,7 +33,8 @@ fn engine_and_model_agree_after_every_command() {
     let seed = number_from_environment("BEURS_SEED", 1);
     let commands = number_from_environment("BEURS_COMMANDS", COMMANDS);
     let areas = std::env::var("BEURS_AREAS").map_or(Areas::ALL, |names| {
-        Areas::parse(&names).unwrap_or_else(|| panic!("areas are orders, book, auctions, risk, all; not {names}"))
+        Areas::parse(&names)
+            .unwrap_or_else(|| panic!("areas are orders, book, auctions, risk, corrections, all; not {names}"))
     });
     let per_seed = COMMANDS_PER_SEED.min(commands.max(1));
     let runs = commands.div_ceil(per_seed);

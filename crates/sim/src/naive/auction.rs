@@ -166,6 +166,7 @@ impl Naive {
             quantity,
             buyer_fee,
             seller_fee,
+            seller_first: false,
         });
         for (order, counter, fee) in [(&buy, &sell, buyer_fee), (&sell, &buy, seller_fee)] {
             events.push(Event::Execution(ExecutionReport {

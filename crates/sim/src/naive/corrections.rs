@@ -21,6 +21,8 @@ pub(crate) struct TradeRecord {
     pub(crate) quantity: i128,
     pub(crate) buyer_fee: i128,
     pub(crate) seller_fee: i128,
+    /// The seller took. One that trades with itself is booked as the taker first.
+    pub(crate) seller_first: bool,
 }
 
 /// What trades there were, and which do not hold.
@@ -80,6 +82,7 @@ impl Naive {
             quantity: i128::from(c.quantity.0),
             buyer_fee: c.buyer_fee.0,
             seller_fee: c.seller_fee.0,
+            seller_first: false,
         };
         self.check_correction(&trade)?;
         let bounded = |fee: i128| (-MAX_NOTIONAL..=MAX_NOTIONAL).contains(&fee);
@@ -117,6 +120,7 @@ impl Naive {
             quantity: i128::from(c.quantity.0),
             buyer_fee: 0,
             seller_fee: 0,
+            seller_first: false,
         };
         self.check_correction(&trade)?;
         let adjusted = TradeRecord { price: i128::from(c.new_price.0), ..trade };

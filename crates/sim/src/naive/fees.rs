@@ -14,11 +14,17 @@ use super::{refuse, Instrument, Naive, MAX_NOTIONAL, MILLION};
 #[derive(Clone, Default, Debug)]
 pub(crate) struct FeeRules {
     /// By group and tier: from which volume on, and (maker_ppm, taker_ppm).
-    tiers: BTreeMap<(u16, u8), (i128, (i128, i128))>,
+    pub(super) tiers: BTreeMap<(u16, u8), (i128, (i128, i128))>,
     /// By group: from when until when, and (maker_ppm, taker_ppm).
-    promotions: BTreeMap<u16, (i64, i64, (i128, i128))>,
+    pub(super) promotions: BTreeMap<u16, (i64, i64, (i128, i128))>,
     /// By group.
-    caps: BTreeMap<u16, i128>,
+    pub(super) caps: BTreeMap<u16, i128>,
+}
+
+impl FeeRules {
+    pub(super) fn is_empty(&self) -> bool {
+        self.tiers.is_empty() && self.promotions.is_empty() && self.caps.is_empty()
+    }
 }
 
 /// What an order is charged all its life.

@@ -322,7 +322,7 @@ impl Naive {
     /// What a new order must find available, in the asset that it pays with.
     pub(crate) fn needed_for(&self, order: &Order) -> i128 {
         let instrument = self.instrument(order.instrument);
-        let worst_fee = |notional: i128| ceil_div(order.worst_ppm() * notional, MILLION);
+        let worst_fee = |notional: i128| order.worst_fee(notional);
         if order.has_price() || order.is_auction_market() {
             return instrument.rested_hold(order);
         }
@@ -486,7 +486,9 @@ impl Naive {
         let maker_due = self.charge(&mut charged, notional, maker_ppm);
         let maker_fee = maker_due.max(-venue_available);
         let half = self.instrument_mut(taker.instrument).half_mut(taker.side.opposite());
-        half[place].carry = charged.carry;
+        // A rebate that is lost does not make the carry smaller.
+        let lost = maker_fee != maker_due;
+        half[place].carry = if lost { charged.carry.max(half[place].carry) } else { charged.carry };
         half[place].fees_paid = charged.fees_paid + maker_fee - maker_due;
         let maker = take_from(half, maker, quantity, defect);
         self.exchange(&maker, base_units, notional, maker_fee);
@@ -501,6 +503,7 @@ impl Naive {
             quantity,
             buyer_fee: if buys { taker_fee } else { maker_fee },
             seller_fee: if buys { maker_fee } else { taker_fee },
+            seller_first: !buys,
         });
         let sides = [(&*taker, &maker, taker_fee, Liquidity::Taker), (&maker, &*taker, maker_fee, Liquidity::Maker)];
         for (order, counter, fee, liquidity) in sides {
@@ -562,6 +565,14 @@ impl Naive {
     }
 }
 
+impl Order {
+    /// The most that it may still pay in fees for trades of this notional.
+    fn worst_fee(&self, notional: i128) -> i128 {
+        let fee = ceil_div(self.worst_ppm() * notional - self.carry, MILLION).max(0);
+        fees::capped(fee, self.fee_cap, self.fees_paid)
+    }
+}
+
 impl Instrument {
     /// What the displayed orders of a level claim. The weight of a lead market maker goes with its first order.
     fn claims(&self, shown: &[Order]) -> Vec<Claim> {
@@ -592,7 +603,7 @@ impl Instrument {
                     _ => order.price,
                 };
                 let notional = self.notional(price, order.leaves);
-                notional + ceil_div(order.worst_ppm() * notional - order.carry, MILLION).max(0)
+                notional + order.worst_fee(notional)
             }
             Side::Sell => order.leaves * self.lot_units,
         }

@@ -188,6 +188,8 @@ pub(crate) struct Order {
     pub(crate) post_only: bool,
     pub(crate) self_trade_prevention: SelfTradePrevention,
     pub(crate) key_id: KeyId,
+    /// The limit that was asked for; 0 for none.
+    pub(crate) asked_price: i128,
     /// The present limit; 0 for orders without one.
     pub(crate) price: i128,
     /// Pegged orders: the worst price that they may have; 0 for others.
@@ -685,6 +687,7 @@ impl Naive {
         if order.has_price() {
             instrument.check_bands(price)?;
         }
+        order.asked_price = if order.has_price() { price } else { 0 };
         self.check_risk(&order, Some(&old))?;
         let status = instrument.status;
         let matches = !matches!(status, TradingStatus::PreOpen | TradingStatus::Auction);
@@ -886,6 +889,7 @@ impl Naive {
     fn set_account_group(&mut self, c: &SetAccountGroup, events: &mut Vec<Event>) -> Result<(), RejectReason> {
         refuse(!self.has_account(c.account_id), RejectReason::UnknownAccount)?;
         self.accounts[c.account_id.0 as usize - 1].group = c.group_id.0;
+        self.forget_duplicates();
         events.push(Event::AccountGroupSet(AccountGroupSet { account_id: c.account_id, group_id: c.group_id }));
         Ok(())
     }

@@ -15,29 +15,35 @@ use super::{Naive, DAY_NS};
 pub(crate) struct Position {
     /// Bought less sold.
     pub(crate) lots: i128,
-    /// What the open lots were bought for, or if they are below 0, sold for.
+    /// What the open lots were bought for, or if they are below 0, sold for, in ticks times lots.
     pub(crate) cost: i128,
-    /// The profit of what was opened and closed.
+    /// The profit of what was opened and closed, in ticks times lots.
     pub(crate) realised: i128,
     /// Paid in fees, rebates taken off.
     pub(crate) fees: i128,
+    /// Bought in all.
+    pub(crate) bought: i128,
+    /// Sold in all.
+    pub(crate) sold: i128,
 }
 
 impl Position {
-    /// `lots` were bought (sold below 0), each for `lot_notional`.
-    pub(super) fn trade(&mut self, lots: i128, lot_notional: i128) {
+    /// `lots` were bought (sold below 0), each for `price`.
+    pub(super) fn trade(&mut self, lots: i128, price: i128) {
         let opposite = self.lots.signum() == -lots.signum();
         let closed = if opposite { lots.abs().min(self.lots.abs()) } else { 0 };
         if closed > 0 {
             // cost × closed / lots, rounded down, without the product, which may be too large.
             let (whole, rest) = (self.cost / self.lots.abs(), self.cost % self.lots.abs());
             let cost = whole * closed + rest * closed / self.lots.abs();
-            let sold = if lots < 0 { closed * lot_notional - cost } else { cost - closed * lot_notional };
+            let sold = if lots < 0 { closed * price - cost } else { cost - closed * price };
             self.realised += sold;
             self.cost -= cost;
         }
-        self.cost += (lots.abs() - closed) * lot_notional;
+        self.cost += (lots.abs() - closed) * price;
         self.lots += lots;
+        self.bought += lots.max(0);
+        self.sold += (-lots).max(0);
     }
 
     /// What came in less what went out, without fees.
@@ -55,9 +61,9 @@ impl Naive {
     pub fn position_of(&self, account_id: AccountId, instrument_id: InstrumentId) -> (i128, i128, i128, i128, i128) {
         let position = self.position(account_id.0, instrument_id.0);
         let instrument = &self.instruments[instrument_id.0 as usize - 1];
-        let worth = position.lots * instrument.notional(instrument.last_price, 1);
-        let unrealised = worth - position.lots.signum() * position.cost;
-        (position.lots, position.cost, position.realised, unrealised, position.fees)
+        let unrealised = position.lots * instrument.last_price - position.lots.signum() * position.cost;
+        let money = |tick_lots| tick_lots * instrument.tick_lot_units;
+        (position.lots, money(position.cost), money(position.realised), money(unrealised), position.fees)
     }
 
     /// A position; nothing if there never was a trade.
@@ -86,16 +92,20 @@ impl Naive {
 
     /// Adds a trade to the positions of its sides, or with `sign` -1 its opposite.
     pub(super) fn change_positions(&mut self, trade: &TradeRecord, sign: i128) {
-        let lot_notional = self.instruments[trade.instrument as usize - 1].notional(trade.price, 1);
-        let sides = [(trade.buyer, trade.quantity, trade.buyer_fee), (trade.seller, -trade.quantity, trade.seller_fee)];
+        let price = trade.price;
+        let mut sides =
+            [(trade.buyer, trade.quantity, trade.buyer_fee), (trade.seller, -trade.quantity, trade.seller_fee)];
+        if trade.seller_first {
+            sides.reverse();
+        }
         for (account, lots, fee) in sides {
             let (lots, fee) = (sign * lots, sign * fee);
             let position = self.accounts[account as usize - 1].positions.entry(trade.instrument).or_default();
-            position.trade(lots, lot_notional);
+            position.trade(lots, price);
             position.fees += fee;
             let sums = self.corrections.sums.entry((account, trade.instrument)).or_default();
             sums.0 += lots;
-            sums.1 -= lots * lot_notional;
+            sums.1 -= lots * price;
             sums.2 += fee;
         }
     }

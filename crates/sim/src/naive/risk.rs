@@ -11,7 +11,7 @@ use beurs_engine::types::{
 };
 
 use super::status::setting;
-use super::{ceil_div, refuse, Instrument, Naive, Order, DAY_NS};
+use super::{ceil_div, refuse, Instrument, Naive, Order, Waits, DAY_NS};
 
 const LEAST_NS: i64 = 1_000_000; // 1 ms.
 const HOUR_NS: i64 = 3_600_000_000_000;
@@ -20,24 +20,30 @@ const WHOLE: i128 = 10_000; // Basis points.
 /// What was set, and what was accepted lately.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Risk {
-    pub(crate) limits: BTreeMap<(RiskScope, InstrumentId), RiskLimits>,
+    pub(crate) limits: BTreeMap<(RiskScope, InstrumentId), Bound>,
     pub(crate) kills: BTreeSet<KillScope>,
-    /// New orders and replaces, oldest first; those of the last 24 hours at least.
-    accepted: Vec<Accepted>,
-    /// The last new order of an account on an instrument.
-    last_new: BTreeMap<(u32, u32), (Likeness, i128)>,
+    /// The last new order of an account on an instrument, where duplicates are looked for.
+    pub(super) last_new: BTreeMap<(u32, u32), (Likeness, i128)>,
 }
 
+/// Limits, and when which of its orders and replaces were accepted since the window was set.
 #[derive(Clone, Debug)]
-struct Accepted {
-    time_ns: i128,
-    account: u32,
-    key_id: KeyId,
-    instrument: u32,
+pub(crate) struct Bound {
+    pub(crate) limits: RiskLimits,
+    accepted: Vec<i128>,
+}
+
+impl Bound {
+    /// How many were accepted in the present window.
+    pub(super) fn used(&self, now_ns: i64) -> usize {
+        let window = i128::from(self.limits.rate_window_ns.max(1));
+        let present = i128::from(now_ns).div_euclid(window);
+        self.accepted.iter().filter(|time| time.div_euclid(window) == present).count()
+    }
 }
 
 /// What two equal orders have in common: side, type, price, quantity, quote quantity.
-type Likeness = (Side, OrderType, i128, i128, i128);
+pub(super) type Likeness = (Side, OrderType, i128, i128, i128);
 
 /// Whether 0, which is no bound, or at most the bound.
 fn keeps(bound: i128, value: i128) -> bool {
@@ -70,17 +76,17 @@ impl Naive {
 
     /// Checks the risk limits of the account, its group and the key, on the instrument and on all.
     pub(super) fn check_risk(&self, asked: &Order, replaces: Option<&Order>) -> Result<(), RejectReason> {
-        let applying: Vec<(RiskScope, InstrumentId, &RiskLimits)> = self
+        let applying: Vec<(RiskScope, InstrumentId, &Bound)> = self
             .risk
             .limits
             .iter()
             .filter(|((scope, _), _)| self.in_scope(*scope, asked.account, asked.key_id))
             .filter(|((_, instrument), _)| instrument.is_none() || instrument.0 == asked.instrument)
-            .map(|((scope, instrument), limits)| (*scope, *instrument, limits))
+            .map(|((scope, instrument), bound)| (*scope, *instrument, bound))
             .collect();
         let broken = applying
             .iter()
-            .filter_map(|(scope, instrument, limits)| self.broken_limit(asked, replaces, *scope, *instrument, limits))
+            .filter_map(|(scope, instrument, bound)| self.broken_limit(asked, replaces, *scope, *instrument, bound))
             .min();
         broken.map_or(Ok(()), Err)
     }
@@ -92,13 +98,14 @@ impl Naive {
         replaces: Option<&Order>,
         scope: RiskScope,
         on: InstrumentId,
-        limits: &RiskLimits,
+        bound: &Bound,
     ) -> Option<RejectReason> {
         use RejectReason as R;
+        let limits = &bound.limits;
         let now = i128::from(self.event_time_ns);
         let instrument = &self.instruments[asked.instrument as usize - 1];
         let new = replaces.is_none();
-        let notional = if asked.has_limit() { instrument.notional(asked.price, asked.quantity) } else { 0 };
+        let notional = instrument.notional(asked.asked_price, asked.quantity);
         let reference = instrument.risk_price();
 
         let open: Vec<&Order> = self
@@ -106,28 +113,29 @@ impl Naive {
             .filter(|order| on.is_none() || order.instrument == on.0)
             .filter(|order| self.in_scope(scope, order.account, order.key_id))
             .collect();
-        let waiting = open.iter().filter(|order| order.is_conditional()).count();
+        let waiting = open.iter().filter(|order| order.is_conditional() && order.waits != Waits::No).count();
         let on_it = |order: &&&Order| {
             order.instrument == asked.instrument && replaces.is_none_or(|old| old.order_id != order.order_id)
         };
         let others = || open.iter().filter(on_it);
         let own_side: i128 = others().filter(|order| order.side == asked.side).map(|order| order.leaves).sum();
         let open_notional: i128 = others()
-            .filter(|order| order.has_limit())
-            .map(|order| instrument.notional(order.price, order.leaves))
+            .map(|order| {
+                instrument.notional(if order.is_pegged() { order.worst_price } else { order.price }, order.leaves)
+            })
             .sum();
         let position: i128 = (1..=self.accounts.len() as u32)
             .filter(|account| self.in_scope(scope, *account, KeyId::NONE))
             .map(|account| self.position(account, asked.instrument).lots)
             .sum();
         let towards = if asked.side == Side::Buy { position } else { -position };
-        let this = if asked.has_limit() { instrument.notional(asked.price, asked.leaves) } else { 0 };
+        let this = instrument.notional(asked.asked_price, asked.leaves);
 
         let fat_finger = i128::from(limits.fat_finger_bps);
-        if fat_finger != 0 && reference != 0 && asked.has_limit() {
+        if fat_finger != 0 && reference != 0 && asked.asked_price != 0 {
             let too_far = match asked.side {
-                Side::Buy => asked.price > reference * (WHOLE + fat_finger) / WHOLE,
-                Side::Sell => asked.price < ceil_div(reference * (WHOLE - fat_finger), WHOLE),
+                Side::Buy => asked.asked_price > reference * (WHOLE + fat_finger) / WHOLE,
+                Side::Sell => asked.asked_price < ceil_div(reference * (WHOLE - fat_finger), WHOLE),
             };
             if too_far {
                 return Some(R::FatFinger);
@@ -158,25 +166,15 @@ impl Naive {
         }
         let last = self.risk.last_new.get(&(asked.account, asked.instrument));
         let again = last.is_some_and(|(likeness, time)| {
-            let same = (asked.side, asked.order_type, asked.price, asked.quantity, asked.quote_quantity) == *likeness;
+            let same =
+                (asked.side, asked.order_type, asked.asked_price, asked.quantity, asked.quote_quantity) == *likeness;
             same && now - time < i128::from(limits.duplicate_window_ns)
         });
         if new && again {
             return Some(R::DuplicateOrder);
         }
-        if limits.max_order_rate != 0 {
-            let window = i128::from(limits.rate_window_ns);
-            let count = self
-                .risk
-                .accepted
-                .iter()
-                .filter(|accepted| accepted.time_ns.div_euclid(window) == now.div_euclid(window))
-                .filter(|accepted| on.is_none() || accepted.instrument == on.0)
-                .filter(|accepted| self.in_scope(scope, accepted.account, accepted.key_id))
-                .count();
-            if count as i128 >= i128::from(limits.max_order_rate) {
-                return Some(R::OrderRateLimit);
-            }
+        if limits.max_order_rate != 0 && bound.used(self.event_time_ns) >= limits.max_order_rate as usize {
+            return Some(R::OrderRateLimit);
         }
         None
     }
@@ -185,11 +183,47 @@ impl Naive {
     pub(super) fn after_accepted(&mut self, order: &Order, new: bool) {
         let time_ns = i128::from(self.event_time_ns);
         let (account, instrument) = (order.account, order.instrument);
-        self.risk.accepted.retain(|accepted| accepted.time_ns > time_ns - 2 * DAY_NS);
-        self.risk.accepted.push(Accepted { time_ns, account, key_id: order.key_id, instrument });
-        if new {
-            let likeness = (order.side, order.order_type, order.price, order.quantity, order.quote_quantity);
+        let applying: Vec<(RiskScope, InstrumentId)> = self
+            .risk
+            .limits
+            .keys()
+            .filter(|(scope, on)| self.in_scope(*scope, account, order.key_id) && (on.is_none() || on.0 == instrument))
+            .copied()
+            .collect();
+        for place in applying {
+            if let Some(bound) = self.risk.limits.get_mut(&place).filter(|bound| bound.limits.max_order_rate != 0) {
+                bound.accepted.retain(|time| *time > time_ns - 2 * DAY_NS);
+                bound.accepted.push(time_ns);
+            }
+        }
+        if new && self.looks_for_duplicates(account, instrument) {
+            let likeness = (order.side, order.order_type, order.asked_price, order.quantity, order.quote_quantity);
             self.risk.last_new.insert((account, instrument), (likeness, time_ns));
+        }
+    }
+
+    /// Whether a limit of the account, its group or one of its keys looks for duplicates.
+    fn looks_for_duplicates(&self, account: u32, instrument: u32) -> bool {
+        self.risk.limits.iter().any(|((scope, on), bound)| {
+            let concerned = match scope {
+                RiskScope::Key(of, _) => of.0 == account,
+                scope => self.in_scope(*scope, account, KeyId::NONE),
+            };
+            concerned && on.0 == instrument && bound.limits.duplicate_window_ns != 0
+        })
+    }
+
+    /// Limits or groups have changed: forgets what nobody looks for any more.
+    pub(super) fn forget_duplicates(&mut self) {
+        let unwanted: Vec<(u32, u32)> = self
+            .risk
+            .last_new
+            .keys()
+            .filter(|(account, instrument)| !self.looks_for_duplicates(*account, *instrument))
+            .copied()
+            .collect();
+        for key in unwanted {
+            self.risk.last_new.remove(&key);
         }
     }
 
@@ -221,7 +255,14 @@ impl Naive {
             || (of_key && (l.max_position.0 != 0 || l.max_exposure.0 != 0));
         refuse(negative || !windows || wrong_scope, R::InvalidRiskLimits)?;
 
-        self.risk.limits.insert((c.scope, c.instrument_id), *l);
+        let old = self.risk.limits.remove(&(c.scope, c.instrument_id));
+        if *l != RiskLimits::default() {
+            // Counting goes on if only the limit changes.
+            let goes_on = |old: &Bound| old.limits.max_order_rate != 0 && old.limits.rate_window_ns == l.rate_window_ns;
+            let accepted = old.filter(goes_on).map_or(Vec::new(), |old| old.accepted);
+            self.risk.limits.insert((c.scope, c.instrument_id), Bound { limits: *l, accepted });
+        }
+        self.forget_duplicates();
         events.push(Event::SettingChanged(SettingChanged {
             instrument_id: c.instrument_id,
             account_id,

@@ -1,10 +1,14 @@
 //! The canonical encoding of the state, written from the table in `docs/concepts/engine.md`.
 
-use beurs_engine::types::{MatchingAlgorithm, Side};
+use std::collections::BTreeMap;
+
+use beurs_engine::command::{KillScope, RiskScope};
+use beurs_engine::types::{AccountMode, MatchingAlgorithm, Side};
 use sha2::{Digest, Sha256};
 
+use super::fees::FeeRules;
 use super::lists::OrderList;
-use super::{Account, Instrument, Naive, Order, Waits, MAX_TICKS_OR_LOTS};
+use super::{Account, Instrument, Naive, Order, Waits, DAY_NS, MAX_TICKS_OR_LOTS};
 
 impl Order {
     /// What it does now, as a number.
@@ -39,6 +43,10 @@ impl Order {
         out.i64(if self.in_queue() { self.price as i64 } else { 0 }).i64(self.filled as i64);
         out.i64(if self.by_quote() { i64::MAX } else { self.leaves as i64 });
         out.i32(self.maker_ppm as i32).i32(self.taker_ppm as i32).u32(self.carry as u32);
+        out.u8(u8::from(self.fee_cap != 0));
+        if self.fee_cap != 0 {
+            out.i128(self.fee_cap).i128(self.fees_paid);
+        }
         out.text(self.client_order_id.as_bytes()).u16(self.key_id.0).u8(u8::from(self.has_terms_report()));
         if !self.has_terms_report() {
             return;
@@ -132,6 +140,20 @@ impl OrderList {
     }
 }
 
+impl FeeRules {
+    fn encode(&self, out: &mut Encoder) {
+        out.list(self.tiers.iter(), |out, ((group, tier), (volume, (maker, taker)))| {
+            out.u16(*group).u8(*tier).i128(*volume).i32(*maker as i32).i32(*taker as i32);
+        });
+        out.list(self.promotions.iter(), |out, (group, (from, until, (maker, taker)))| {
+            out.u16(*group).i64(*from).i64(*until).i32(*maker as i32).i32(*taker as i32);
+        });
+        out.list(self.caps.iter(), |out, (group, cap)| {
+            out.u16(*group).i128(*cap);
+        });
+    }
+}
+
 impl Naive {
     /// The canonical encoding of the state.
     pub fn snapshot(&self) -> Vec<u8> {
@@ -162,7 +184,78 @@ impl Naive {
         out.u64(self.last_list_id);
         out.list(self.lists.iter(), |out, list| list.encode(out));
         out.u64(self.generator.state());
+        self.encode_guards(&mut out);
+        self.encode_positions(&mut out);
+        let with_rules = (1..).zip(&self.instruments).filter(|(_, instrument)| !instrument.fee_rules.is_empty());
+        out.list(with_rules, |out, (id, instrument)| {
+            out.u32(id);
+            instrument.fee_rules.encode(out);
+        });
+        self.encode_limits(&mut out);
         out.0
+    }
+
+    fn encode_guards(&self, out: &mut Encoder) {
+        let modes = (1..).zip(&self.accounts).filter(|(_, account)| account.mode != AccountMode::Normal);
+        out.list(modes, |out, (id, account)| {
+            out.u32(id).u8(account.mode as u8);
+        });
+        out.list(self.risk.kills.iter(), |out, scope| {
+            let (kind, id, key) = match *scope {
+                KillScope::All => (0, 0, 0),
+                KillScope::Instrument(instrument_id) => (1, instrument_id.0, 0),
+                KillScope::Group(group_id) => (2, u32::from(group_id.0), 0),
+                KillScope::Account(account_id) => (3, account_id.0, 0),
+                KillScope::Key(account_id, key_id) => (4, account_id.0, key_id.0),
+            };
+            out.u8(kind).u32(id).u16(key);
+        });
+    }
+
+    fn encode_limits(&self, out: &mut Encoder) {
+        out.list(self.risk.limits.iter(), |out, ((scope, instrument_id), bound)| {
+            let (kind, id, key) = match *scope {
+                RiskScope::Account(account_id) => (0, account_id.0, 0),
+                RiskScope::Group(group_id) => (1, u32::from(group_id.0), 0),
+                RiskScope::Key(account_id, key_id) => (2, account_id.0, key_id.0),
+            };
+            let limits = &bound.limits;
+            out.u8(kind).u32(id).u16(key).u32(instrument_id.0);
+            out.i64(limits.max_order_quantity.0).i128(limits.max_order_notional.0);
+            out.u32(limits.max_open_orders).u32(limits.max_open_conditional_orders);
+            out.i64(limits.max_position.0).i128(limits.max_exposure.0);
+            out.u32(limits.max_order_rate).i64(limits.rate_window_ns);
+            out.u32(limits.fat_finger_bps).i64(limits.duplicate_window_ns);
+            out.u32(if limits.max_order_rate == 0 { 0 } else { bound.used(self.event_time_ns) as u32 });
+        });
+        out.list(self.risk.last_new.iter(), |out, ((account, instrument), (likeness, time_ns))| {
+            let (side, order_type, price, quantity, quote_quantity) = likeness;
+            out.u32(*account).u32(*instrument).u8(*side as u8).u8(*order_type as u8);
+            out.i64(*price as i64).i64(*quantity as i64).i128(*quote_quantity).i64(*time_ns as i64);
+        });
+    }
+
+    fn encode_positions(&self, out: &mut Encoder) {
+        let accounts = || (1_u32..).zip(&self.accounts);
+        let positions =
+            accounts().flat_map(|(id, account)| account.positions.iter().map(move |position| (id, position)));
+        out.list(positions, |out, (id, (instrument, position))| {
+            out.u32(id).u32(*instrument).i128(position.bought).i128(position.sold);
+            out.i128(position.cost).i128(position.realised).i128(position.fees);
+        });
+        let today = i128::from(self.event_time_ns).div_euclid(DAY_NS);
+        let mut volumes: BTreeMap<(u32, u32), Vec<(i128, i128)>> = BTreeMap::new();
+        for (id, account) in accounts() {
+            for ((asset, day), notional) in account.volumes.iter().filter(|((_, day), _)| *day > today - 30) {
+                volumes.entry((id, *asset)).or_default().push((*day, *notional));
+            }
+        }
+        out.list(volumes.iter(), |out, ((id, asset), days)| {
+            out.u32(*id).u32(*asset);
+            out.list(days.iter(), |out, (day, notional)| {
+                out.i64(*day as i64).i128(*notional);
+            });
+        });
     }
 
     /// SHA-256 of the snapshot.

@@ -128,6 +128,7 @@ impl Naive {
             post_only: c.post_only,
             self_trade_prevention: c.self_trade_prevention,
             key_id: c.key_id,
+            asked_price: i128::from(c.price.0),
             price: i128::from(c.price.0),
             worst_price: 0,
             auction_bound: 0,

@@ -14,10 +14,12 @@ impl Areas {
     pub const BOOK: Self = Self(2);
     /// Statuses, schedules, auctions, price bands (10, 11, 12).
     pub const AUCTIONS: Self = Self(4);
-    /// Limits, modes, kill switches, fee rules, corrections (13, 14).
+    /// Limits, modes, kill switches, fee rules, what the staff does (13, 14).
     pub const RISK: Self = Self(8);
+    /// Trades that are busted and adjusted (14).
+    pub const CORRECTIONS: Self = Self(16);
     /// Everything.
-    pub const ALL: Self = Self(15);
+    pub const ALL: Self = Self(31);
     /// Plain orders only.
     pub const NONE: Self = Self(0);
 
@@ -29,6 +31,7 @@ impl Areas {
                 "book" => Self::BOOK,
                 "auctions" => Self::AUCTIONS,
                 "risk" => Self::RISK,
+                "corrections" => Self::CORRECTIONS,
                 "all" => Self::ALL,
                 _ => return None,
             }))
@@ -85,9 +88,8 @@ impl Areas {
             | Command::KillSwitch(_)
             | Command::SetFeeTier(_)
             | Command::SetFeePromotion(_)
-            | Command::SetFeeCap(_)
-            | Command::BustTrade(_)
-            | Command::AdjustTrade(_) => Self::RISK,
+            | Command::SetFeeCap(_) => Self::RISK,
+            Command::BustTrade(_) | Command::AdjustTrade(_) => Self::CORRECTIONS,
             Command::Administer(administer) => Self::RISK.and(Self::of_command(&administer.command)),
             _ => Self::NONE,
         }
