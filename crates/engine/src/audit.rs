@@ -167,7 +167,7 @@ impl Engine {
         }
         for (listing, pegs) in self.listings.iter().zip(pegs) {
             let priced = listing.active & active::PEGS != 0;
-            hold!(pegs == listing.pegs.open && priced == !pegs.is_empty(), "pegged orders are known");
+            hold!(pegs == listing.pegs.open && priced != pegs.is_empty(), "pegged orders are known");
         }
         let mut listed = 0;
         for list in self.lists.open.values() {

@@ -6,9 +6,8 @@
 use crate::bands::Stopped;
 use crate::command::{CancelOrder, CancelReplace, MassCancel, NewOrder, ReplaceOrder};
 use crate::conditional::Floor;
-use crate::engine::{active, Engine, Instrument, Listing};
+use crate::engine::{active, Engine, Instrument};
 use crate::event::{Event, EventSink, MassCanceled, Rejected};
-use crate::extra::Stand;
 use crate::fees::{worst_cost, FeeSchedule};
 use crate::matching::{self, Ended, Incoming, Walk};
 use crate::pool::{client_hash, Flags, Order, NIL};
@@ -17,9 +16,8 @@ use crate::risk::Asked;
 use crate::settlement::{cancel_reason, Desk, Taker};
 use crate::terms::check_terms;
 use crate::types::{
-    AccountId, Amount, AssetId, CancelReason, CancelReplaceMode, ClientOrderId, ExecType, InstrumentId, KeyId, ListId,
-    Lots, OrderId, OrderType, Peg, PriceTicks, Side, TimeInForce, TradingStatus, MAX_ISSUED, MAX_NOTIONAL,
-    MAX_TICKS_OR_LOTS, PPM,
+    AccountId, Amount, AssetId, CancelReason, CancelReplaceMode, ClientOrderId, ExecType, InstrumentId, KeyId, Lots,
+    OrderId, OrderType, PriceTicks, Side, TimeInForce, TradingStatus, MAX_ISSUED, MAX_NOTIONAL, MAX_TICKS_OR_LOTS, PPM,
 };
 
 /// When an order begins to work.

@@ -12,8 +12,8 @@ use crate::matching::{Ended, Incoming, Venue};
 use crate::pool::{Order, NIL};
 use crate::remembered::Remembered;
 use crate::types::{
-    AccountId, Amount, CancelReason, ClientOrderId, ExecType, InstrumentId, KeyId, Liquidity, Lots, OrderId,
-    OrderStatus, OrderType, Peg, PriceTicks, SelfTradePrevention, Side, TimeInForce, TradeId,
+    AccountId, Amount, CancelReason, ClientOrderId, ExecType, InstrumentId, Liquidity, Lots, OrderId, OrderStatus,
+    OrderType, Peg, PriceTicks, SelfTradePrevention, Side, TimeInForce, TradeId,
 };
 
 /// An order on its way in: what its record cannot hold while it has no level.
