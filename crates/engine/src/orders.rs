@@ -6,7 +6,7 @@
 use crate::bands::Stopped;
 use crate::command::{CancelOrder, CancelReplace, MassCancel, NewOrder, ReplaceOrder};
 use crate::conditional::Floor;
-use crate::engine::{active, Engine, Instrument};
+use crate::engine::{active, Engine, Instrument, Listing};
 use crate::event::{Event, EventSink, MassCanceled, Rejected};
 use crate::fees::{worst_cost, FeeSchedule};
 use crate::matching::{self, Ended, Incoming, Walk};
