@@ -54,11 +54,6 @@ impl Timers {
     pub fn has(&self, time_ns: i64, due: Due) -> bool {
         self.due.contains(&(time_ns, due))
     }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.due.len()
-    }
 }
 
 const TIMEOUT_NS: std::ops::RangeInclusive<i64> = 1_000_000..=86_400_000_000_000;
