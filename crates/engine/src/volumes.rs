@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn an_account_that_never_traded_holds_no_allocation() {
-        let mut volumes = Volumes::default();
+        let volumes = Volumes::default();
         assert_eq!(volumes.sum_at(0, 0), 0);
         assert_eq!(volumes.entries.capacity(), 0);
     }
