@@ -31,9 +31,9 @@ use crate::triggers::Triggers;
 use crate::types::{
     AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, Contingency, GroupId, InstrumentId, KeyId,
     ListId, Lots, MatchingAlgorithm, OrderId, OrderType, PriceTicks, SelfTradePrevention, Setting, Side, Step, Symbol,
-    TimeInForce, TradingStatus, MAX_ISSUED, MAX_NOTIONAL, MAX_TICKS_OR_LOTS, PPM,
+    TimeInForce, TradingStatus, MAX_ISSUED, MAX_NOTIONAL, MAX_TICKS_OR_LOTS,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 pub use crate::ledger::Balance;
 
@@ -341,6 +341,8 @@ pub struct Engine {
     pub(crate) touched: Vec<u32>,
     pub(crate) risk: Risk,
     pub(crate) limits: Limits,
+    /// The trades that were busted.
+    pub(crate) busted: BTreeSet<u64>,
 }
 
 impl Default for Engine {
@@ -381,6 +383,7 @@ impl Engine {
             touched: Vec::new(),
             risk: Risk::default(),
             limits: Limits::default(),
+            busted: BTreeSet::new(),
         }
     }
 
@@ -456,8 +459,9 @@ impl Engine {
             Command::SetRiskLimits(set) => self.set_risk_limits(set, events),
             Command::SetAccountMode(set) => self.set_account_mode(set, events),
             Command::KillSwitch(switch) => self.kill_switch(switch, events),
+            Command::BustTrade(bust) => self.bust_trade(bust, events),
+            Command::AdjustTrade(adjust) => self.adjust_trade(adjust, events),
             Command::Administer(both) => self.administer(both, events),
-            _ => Err(RejectReason::OrderTypeNotAllowed),
         }
     }
 

@@ -150,6 +150,10 @@ impl Engine {
         self.put_positions(out);
         self.put_fee_rules(out);
         self.put_limits(out);
+        put_count(out, self.busted.len());
+        for trade_id in &self.busted {
+            put!(out, trade_id);
+        }
     }
 
     fn put_guards(&self, out: &mut Vec<u8>) {
@@ -356,6 +360,14 @@ impl Engine {
         reader.positions(&mut engine)?;
         reader.fee_rules(&mut engine)?;
         reader.limits(&mut engine)?;
+        for _ in 0..reader.u32()? {
+            let trade_id = reader.u64()?;
+            let ascends = engine.busted.last().is_none_or(|&last| last < trade_id);
+            if !ascends || !(1..=engine.last_trade_id).contains(&trade_id) {
+                return reader.fail("there was no such trade, or they do not ascend");
+            }
+            engine.busted.insert(trade_id);
+        }
         if reader.at != snapshot.len() {
             return reader.fail("there are bytes after the end");
         }

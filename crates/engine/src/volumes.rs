@@ -84,21 +84,7 @@ impl Volumes {
         self.entries[at].add(day_of(event_time_ns), notional);
     }
 
-    /// What was traded today and on the 29 days before. O(1) amortised: days that have passed are dropped on the way,
-    /// which nothing but [`Self::add`] and this can tell.
-    #[inline]
-    pub fn sum(&mut self, asset: u32, event_time_ns: i64) -> i128 {
-        match self.find(asset) {
-            Ok(at) => {
-                let volume = &mut self.entries[at];
-                volume.expire(day_of(event_time_ns));
-                volume.sum
-            }
-            Err(_) => 0,
-        }
-    }
-
-    /// The same for those who may only look; it subtracts the days that have passed, at most 30, each time.
+    /// What was traded today and on the 29 days before. It subtracts the days that have passed, at most 30, each time.
     pub fn sum_at(&self, asset: u32, event_time_ns: i64) -> i128 {
         match self.find(asset) {
             Ok(at) => {
@@ -229,9 +215,6 @@ mod tests {
                     let expected = days.iter().filter(|entry| entry.0 == asset).flat_map(|entry| &entry.1);
                     let expected = expected.map(|(_, amount)| amount).sum::<i128>();
                     assert_eq!(volumes.sum_at(asset, time), expected, "{at}");
-                    if next(&mut seed) % 4 == 0 {
-                        assert_eq!(volumes.sum(asset, time), expected, "{at}");
-                    }
                 }
                 if next(&mut seed) % 16 == 0 {
                     volumes = restored(&days, time);
@@ -251,9 +234,9 @@ mod tests {
             assert_eq!(volumes.sum_at(1, midnight + 29 * DAY_NS), 7);
             assert_eq!(volumes.sum_at(1, midnight + 30 * DAY_NS - 1), 7);
             assert_eq!(volumes.sum_at(1, midnight + 30 * DAY_NS), 0);
-            assert_eq!(volumes.sum(1, midnight + 29 * DAY_NS), 7);
-            assert_eq!(volumes.sum(1, midnight + 30 * DAY_NS), 0);
-            assert_eq!(volumes.sum(2, midnight), 0);
+            assert_eq!(volumes.sum_at(1, midnight + 29 * DAY_NS), 7);
+            assert_eq!(volumes.sum_at(1, midnight + 30 * DAY_NS), 0);
+            assert_eq!(volumes.sum_at(2, midnight), 0);
         }
     }
 
@@ -277,7 +260,7 @@ mod tests {
                 volumes.add(0, day * DAY_NS, notional);
             }
             let days = i128::from(day + 1).min(30);
-            assert_eq!(volumes.sum(0, day * DAY_NS), days * MAX_OF_A_DAY);
+            assert_eq!(volumes.sum_at(0, day * DAY_NS), days * MAX_OF_A_DAY);
         }
     }
 
@@ -314,8 +297,8 @@ mod tests {
 
     #[test]
     fn an_account_that_never_traded_holds_no_allocation() {
-        let mut volumes = Volumes::default();
-        assert_eq!(volumes.sum(0, 0), 0);
+        let volumes = Volumes::default();
+        assert_eq!(volumes.sum_at(0, 0), 0);
         assert_eq!(volumes.entries.capacity(), 0);
     }
 }

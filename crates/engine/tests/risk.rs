@@ -2,12 +2,15 @@
 
 mod common;
 
-use beurs_engine::command::{Administer, CancelOrder, Command, KillScope, KillSwitch, MassCancel, Note, ReplaceOrder};
+use beurs_engine::command::{
+    AdjustTrade, Administer, BustTrade, CancelOrder, Command, KillScope, KillSwitch, MassCancel, Note, ReplaceOrder,
+};
 use beurs_engine::command::{
     CancelReplace, OpenAccount, RiskLimits, RiskScope, SetAccountGroup, SetAccountMode, SetFeeCap, SetFeePromotion,
     SetFeeTier, SetFees, SetMarkPrice, SetRiskLimits, Withdraw,
 };
 use beurs_engine::event::Event;
+use beurs_engine::types::TradeId;
 use beurs_engine::types::{
     AccountCode, AccountId, AccountMode, Amount, AssetId, CancelReplaceMode, ClientOrderId, ExecType, GroupId,
     InstrumentId, KeyId, Lots, OrderId, OrderType, PriceTicks, ShortText, Side,
@@ -619,4 +622,114 @@ fn limits_are_refused_for_one_reason() {
     venue.accept(self::group(2, 1));
     assert_eq!(reason(&mut venue, buy(2, 10, 1)), "");
     assert_eq!(reason(&mut venue, sell(2, 1, 1)), "");
+}
+
+fn bust(buyer_fee: i128, seller_fee: i128) -> BustTrade {
+    BustTrade {
+        trade_id: TradeId(1),
+        instrument_id: ONE,
+        buyer: AccountId(2),
+        seller: AccountId(3),
+        price: PriceTicks(100),
+        quantity: Lots(10),
+        buyer_fee: Amount(buyer_fee),
+        seller_fee: Amount(seller_fee),
+    }
+}
+
+fn adjust(price: i64, new_price: i64) -> AdjustTrade {
+    AdjustTrade {
+        trade_id: TradeId(1),
+        instrument_id: ONE,
+        buyer: AccountId(2),
+        seller: AccountId(3),
+        price: PriceTicks(price),
+        quantity: Lots(10),
+        new_price: PriceTicks(new_price),
+    }
+}
+
+#[test]
+fn a_busted_trade_s_money_moves_back() {
+    let mut venue = Venue::new();
+    venue.accept(set_fees(0, -10_000, 20_000));
+    let before = (venue.available(2), venue.available(3));
+    venue.accept(sell(3, 100, 10));
+    assert_eq!(fees_of(&mut venue, buy(2, 100, 10)), [20, -10]);
+    let lines = venue.say(administer(Command::BustTrade(bust(20, -10))));
+    assert_eq!(
+        lines,
+        [
+            "administered by alice for by the book",
+            "posted 2 1 -10",
+            "posted 2 2 1020",
+            "posted 3 1 10",
+            "posted 3 2 -1010",
+            "posted 1 2 -10",
+            "corrected 1 to 0",
+        ]
+    );
+    assert_eq!((venue.available(2), venue.available(3)), before);
+    assert_eq!(position(&venue, 2), (0, 0, 0, 0, 0));
+    assert_eq!(position(&venue, 3), (0, 0, 0, 0, 0));
+    assert_eq!(reason(&mut venue, Command::BustTrade(bust(20, -10))), "duplicate_trade_correction");
+    assert_eq!(reason(&mut venue, Command::AdjustTrade(adjust(100, 90))), "duplicate_trade_correction");
+}
+
+#[test]
+fn an_adjusted_trade_moves_the_difference() {
+    let mut venue = Venue::new();
+    venue.accept(sell(3, 100, 10));
+    venue.accept(buy(2, 100, 10));
+    let lines = venue.say(Command::AdjustTrade(adjust(100, 90)));
+    assert_eq!(lines, ["posted 2 2 100", "posted 3 2 -100", "corrected 1 to 90"]);
+    // The mark is 100, and 900 were paid.
+    assert_eq!(position(&venue, 2), (10, 900, 0, 100, 0));
+    let lines = venue.say(Command::AdjustTrade(adjust(90, 120)));
+    assert_eq!(lines, ["posted 2 2 -300", "posted 3 2 300", "corrected 1 to 120"]);
+    assert_eq!(venue.say(Command::AdjustTrade(adjust(120, 120))), ["corrected 1 to 120"]);
+    withdraw_all(&mut venue, 2);
+    assert_eq!(reason(&mut venue, Command::AdjustTrade(adjust(120, 121))), "insufficient_funds");
+    assert_eq!(reason(&mut venue, Command::AdjustTrade(adjust(120, 119))), "");
+}
+
+#[test]
+fn a_correction_is_refused_for_one_reason() {
+    let mut venue = Venue::new();
+    let mut refused = |bust: BustTrade| reason(&mut venue, Command::BustTrade(bust));
+    let most = (1_i64 << 53) - 1;
+    assert_eq!(refused(BustTrade { buyer: AccountId(99), price: PriceTicks(0), ..bust(0, 0) }), "unknown_account");
+    assert_eq!(refused(BustTrade { seller: AccountId(0), ..bust(0, 0) }), "unknown_account");
+    assert_eq!(refused(BustTrade { instrument_id: InstrumentId(9), ..bust(0, 0) }), "unknown_instrument");
+    assert_eq!(refused(BustTrade { price: PriceTicks(0), quantity: Lots(0), ..bust(0, 0) }), "invalid_price");
+    assert_eq!(refused(BustTrade { quantity: Lots(0), ..bust(0, 0) }), "invalid_quantity");
+    let huge = BustTrade { price: PriceTicks(most), quantity: Lots(most), ..bust(0, 0) };
+    assert_eq!(refused(huge), "notional_overflow");
+    assert_eq!(refused(bust(i128::MIN, 0)), "invalid_amount");
+    assert_eq!(refused(bust(0, i128::MAX)), "invalid_amount");
+    assert_eq!(refused(bust(0, 0)), "unknown_trade");
+    assert_eq!(reason(&mut venue, Command::AdjustTrade(adjust(100, 0))), "invalid_price");
+    assert_eq!(reason(&mut venue, Command::AdjustTrade(adjust(100, 90))), "unknown_trade");
+    venue.accept(sell(3, 100, 10));
+    venue.accept(buy(2, 100, 10));
+    // The venue has got no fees to give back.
+    assert_eq!(reason(&mut venue, Command::BustTrade(bust(1, 0))), "insufficient_funds");
+    // Nobody gives what is held.
+    venue.accept(sell(2, 1_000, 1_000_000_000));
+    let (base, _) = venue.available(2);
+    venue.accept(sell(2, 1_000, 1_000_000_000.min(base as i64)));
+    assert_eq!(reason(&mut venue, Command::BustTrade(bust(0, 0))), "");
+}
+
+#[test]
+fn a_trade_with_oneself_changes_nothing_when_it_is_busted() {
+    let mut venue = Venue::new();
+    venue.accept(set_fees(0, 10_000, 10_000));
+    venue.accept(sell(2, 100, 10));
+    venue.accept(buy(2, 100, 10));
+    let own = BustTrade { seller: AccountId(2), ..bust(10, 10) };
+    let lines = venue.say(Command::BustTrade(own));
+    assert_eq!(lines, ["posted 2 2 20", "posted 1 2 -20", "corrected 1 to 0"]);
+    assert_eq!(position(&venue, 2), (0, 0, 0, 0, 0));
+    venue.check_snapshot();
 }
