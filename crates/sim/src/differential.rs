@@ -671,6 +671,7 @@ impl Reader<'_> {
         let mut last = vec![("account", 4), ("instrument", 4), ("side", 1), ("type", 1), ("price", 8)];
         last.extend([("quantity", 8), ("quote quantity", 16), ("time", 8)]);
         self.list("last new orders", &last)?;
+        self.list("busted", &[("trade", 8)])?;
         Some(())
     }
 
