@@ -548,7 +548,12 @@ fn different_snapshots(engine: &[u8], naive: &[u8]) -> String {
             return format!("snapshots differ\n  engine: {a}\n  model:  {b}");
         }
     }
-    format!("snapshots differ in length: {} and {} parts", engine.len(), naive.len())
+    let (engine, naive) = (engine.last(), naive.last());
+    format!(
+        "snapshots differ\n  engine: {}\n  model:  {}",
+        engine.map_or("", String::as_str),
+        naive.map_or("", String::as_str)
+    )
 }
 
 /// A snapshot as lines of text, as far as it can be read.
@@ -606,61 +611,117 @@ impl Reader<'_> {
         }
         let instruments = self.count()?;
         for instrument in 1..=instruments {
-            let symbol = self.text()?;
-            let line = self.fields(&[
-                ("base", 4),
-                ("quote", 4),
-                ("tick", 8),
-                ("scale", 1),
-                ("lot", 8),
-                ("scale", 1),
-                ("min", 8),
-                ("max", 8),
-                ("min notional", 16),
-                ("status", 1),
-                ("last price", 8),
-            ])?;
-            self.lines.push(format!("instrument {instrument} {symbol}:{line}"));
-            for _ in 0..self.count()? {
-                let line = self.fields(&[("group", 2), ("maker", 4), ("taker", 4)])?;
-                self.lines.push(format!("instrument {instrument} {symbol} fees:{line}"));
+            let name = format!("instrument {instrument} {}", self.text()?);
+            self.line(&name, &[("base", 4), ("quote", 4), ("tick", 8), ("scale", 1), ("lot", 8), ("scale", 1)])?;
+            self.line(&name, &[("min", 8), ("max", 8), ("min notional", 16), ("status", 1), ("last price", 8)])?;
+            self.list(&format!("{name} fees"), &[("group", 2), ("maker", 4), ("taker", 4)])?;
+            self.line(&name, &[("features", 4), ("max triggers", 4), ("mark price", 8)])?;
+            self.session(&name)?;
+            if self.flag(&format!("{name} shares"))? {
+                let fields = [("top", 8), ("lead", 1), ("by time", 1), ("least", 8), ("leveling", 1)];
+                self.line(&format!("{name} matching"), &fields)?;
+                self.line(&format!("{name} tops"), &[("bid", 8), ("ask", 8)])?;
             }
+            self.list(&format!("{name} lead market makers"), &[("account", 4), ("share", 2)])?;
         }
         for account in 1..=self.count()? {
-            let code = self.text()?;
-            let line = self.fields(&[("group", 2)])?;
-            self.lines.push(format!("account {account} {code}:{line}"));
-            for _ in 0..self.count()? {
-                let line = self.fields(&[("asset", 4), ("total", 16), ("held", 16)])?;
-                self.lines.push(format!("account {account} {code} balance:{line}"));
-            }
-            let remembered = self.count()?;
-            for place in 0..remembered {
-                let hash = self.int(8)? as u64;
-                self.lines.push(format!("account {account} {code} remembered {place} of {remembered}: {hash:016x}"));
-            }
+            let name = format!("account {account} {}", self.text()?);
+            self.line(&name, &[("group", 2)])?;
+            self.list(&format!("{name} balances"), &[("asset", 4), ("total", 16), ("held", 16)])?;
+            self.list(&format!("{name} remembered"), &[("hash", 8)])?;
+            self.line(&name, &[("deadline", 8), ("trade group", 4)])?;
         }
         for instrument in 1..=instruments {
-            for half in ["bids", "asks"] {
-                let orders = self.count()?;
-                for place in 0..orders {
-                    let line = self.fields(&[
-                        ("order", 8),
-                        ("account", 4),
-                        ("time in force", 1),
-                        ("self trade", 1),
-                        ("post only", 1),
-                        ("price", 8),
-                        ("filled", 8),
-                        ("leaves", 8),
-                        ("maker", 4),
-                        ("taker", 4),
-                        ("carry", 4),
-                    ])?;
-                    let name = self.text()?;
-                    self.lines.push(format!("instrument {instrument} {half} {place} of {orders}:{line} {name}"));
+            for half in ["bids", "asks", "outside"] {
+                for place in 0..self.count()? {
+                    let name = format!("instrument {instrument} {half} {place}");
+                    if half == "outside" {
+                        self.line(&name, &[("side", 1), ("extreme", 8)])?;
+                    }
+                    self.order(&name)?;
                 }
             }
+        }
+        self.line("lists", &[("last", 8)])?;
+        let orders = [("first", 8), ("second", 8), ("third", 8)];
+        let of_list = [("id", 8), ("contingency", 1), ("account", 4), orders[0], orders[1], orders[2], ("live", 1)];
+        self.list("order lists", &of_list)?;
+        self.line("random", &[("state", 8)])?;
+        self.list("modes", &[("account", 4), ("mode", 1)])?;
+        self.list("kill switches", &[("kind", 1), ("id", 4), ("key", 2)])?;
+        let counts = [("bought", 16), ("sold", 16), ("cost", 16), ("realised", 16), ("fees", 16)];
+        let mut position = vec![("account", 4), ("instrument", 4)];
+        position.extend(counts);
+        self.list("positions", &position)?;
+        for _ in 0..self.count()? {
+            self.line("volume", &[("account", 4), ("asset", 4)])?;
+            self.list("volume", &[("day", 8), ("notional", 16)])?;
+        }
+        for _ in 0..self.count()? {
+            self.line("fee rules", &[("instrument", 4)])?;
+            let fees = [("maker", 4), ("taker", 4)];
+            self.list("fee tiers", &[("group", 2), ("tier", 1), ("volume", 16), fees[0], fees[1]])?;
+            self.list("fee promotions", &[("group", 2), ("from", 8), ("until", 8), fees[0], fees[1]])?;
+            self.list("fee caps", &[("group", 2), ("cap", 16)])?;
+        }
+        let mut limits = vec![("kind", 1), ("id", 4), ("key", 2), ("instrument", 4), ("quantity", 8), ("notional", 16)];
+        limits.extend([("open", 4), ("conditional", 4), ("position", 8), ("exposure", 16), ("rate", 4), ("window", 8)]);
+        limits.extend([("fat finger", 4), ("duplicates", 8), ("used", 4)]);
+        self.list("risk limits", &limits)?;
+        let mut last = vec![("account", 4), ("instrument", 4), ("side", 1), ("type", 1), ("price", 8)];
+        last.extend([("quantity", 8), ("quote quantity", 16), ("time", 8)]);
+        self.list("last new orders", &last)?;
+        self.list("busted", &[("trade", 8)])?;
+        Some(())
+    }
+
+    fn line(&mut self, name: &str, fields: &[(&str, usize)]) -> Option<()> {
+        let line = self.fields(fields)?;
+        self.lines.push(format!("{name}:{line}"));
+        Some(())
+    }
+
+    fn list(&mut self, name: &str, fields: &[(&str, usize)]) -> Option<()> {
+        for _ in 0..self.count()? {
+            self.line(name, fields)?;
+        }
+        Some(())
+    }
+
+    fn flag(&mut self, name: &str) -> Option<bool> {
+        let flag = self.int(1)? != 0;
+        self.lines.push(format!("{name}: {flag}"));
+        Some(flag)
+    }
+
+    fn session(&mut self, name: &str) -> Option<()> {
+        self.line(name, &[("group", 2), ("reference", 8), ("end", 8)])?;
+        if self.flag(&format!("{name} bands"))? {
+            let bps = [("up", 4), ("down", 4), ("dynamic", 4), ("collar", 4)];
+            self.line(name, &bps)?;
+            self.line(name, &[("action", 1), ("auction", 8), ("random", 8), ("limit state", 8)])?;
+        }
+        if self.flag(&format!("{name} limit state"))? {
+            self.line(name, &[("deadline", 8)])?;
+        }
+        let entry = [("slot", 1), ("weekdays", 1), ("time", 8), ("random", 8), ("status", 1), ("due", 8)];
+        self.list(&format!("{name} schedule"), &entry)
+    }
+
+    fn order(&mut self, name: &str) -> Option<()> {
+        self.line(name, &[("order", 8), ("account", 4), ("time in force", 1), ("self trade", 1), ("post only", 1)])?;
+        self.line(name, &[("price", 8), ("filled", 8), ("leaves", 8), ("maker", 4), ("taker", 4), ("carry", 4)])?;
+        if self.flag(&format!("{name} capped"))? {
+            self.line(name, &[("cap", 16), ("paid", 16)])?;
+        }
+        let id = self.text()?;
+        self.lines.push(format!("{name} client_order_id: {id}"));
+        self.line(name, &[("key", 2)])?;
+        if self.flag(&format!("{name} special"))? {
+            self.line(name, &[("type", 1), ("stand", 1), ("trigger", 8), ("by", 1), ("trail", 2), ("display", 8)])?;
+            self.line(name, &[("hidden", 1), ("min quantity", 8), ("expires", 8), ("auction only", 1), ("slide", 1)])?;
+            self.line(name, &[("peg", 1), ("offset", 8), ("limit", 8), ("quote", 16), ("list", 8), ("shows", 8)])?;
+            self.line(name, &[("entered", 1)])?;
         }
         Some(())
     }

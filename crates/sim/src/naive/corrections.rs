@@ -65,9 +65,13 @@ impl Naive {
         }
         let short = gains.iter().any(|((account, asset), gain)| -gain > 0 && -gain > self.available(*account, *asset));
         refuse(short, RejectReason::InsufficientFunds)?;
-        for (account, asset, amount) in legs.iter().filter(|(_, _, amount)| *amount != 0) {
-            self.add_to_total(*account, *asset, *amount);
-            self.posted(AccountId(*account), AssetId(*asset), *amount, events);
+        for (account, asset, _) in legs {
+            // Each balance once, with all that changes it.
+            let gain = gains.remove(&(*account, *asset)).filter(|gain| *gain != 0);
+            if let Some(gain) = gain {
+                self.add_to_total(*account, *asset, gain);
+                self.posted(AccountId(*account), AssetId(*asset), gain, events);
+            }
         }
         Ok(())
     }

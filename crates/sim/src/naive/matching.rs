@@ -518,12 +518,10 @@ impl Naive {
                 ..report(order, ExecType::Trade, self.hold(order))
             }));
         }
-        if maker.complete() {
-            self.remember(maker.account, &maker.client_order_id);
-        }
         self.pair_trades(taker, events);
         self.pair_trades(&maker, events);
         if maker.complete() {
+            self.remember(maker.account, &maker.client_order_id);
             self.list_end(&maker, events);
         }
     }

@@ -193,7 +193,10 @@ impl Naive {
         for place in applying {
             if let Some(bound) = self.risk.limits.get_mut(&place).filter(|bound| bound.limits.max_order_rate != 0) {
                 bound.accepted.retain(|time| *time > time_ns - 2 * DAY_NS);
-                bound.accepted.push(time_ns);
+                // It is counted up to the limit: a list may go beyond it.
+                if bound.used(self.event_time_ns) < bound.limits.max_order_rate as usize {
+                    bound.accepted.push(time_ns);
+                }
             }
         }
         if new && self.looks_for_duplicates(account, instrument) {

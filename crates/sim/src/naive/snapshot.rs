@@ -192,6 +192,9 @@ impl Naive {
             instrument.fee_rules.encode(out);
         });
         self.encode_limits(&mut out);
+        out.list(self.corrections.busted.iter(), |out, trade_id| {
+            out.u64(*trade_id);
+        });
         out.0
     }
 
