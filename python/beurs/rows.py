@@ -2,7 +2,20 @@
 
 from typing import TypedDict
 
-__all__ = ["AccountRow", "AssetRow", "InstrumentRow", "OrderRow", "TermsRow"]
+__all__ = [
+    "AccountRow",
+    "AssetRow",
+    "BandsRow",
+    "InstrumentRow",
+    "KillSwitchRow",
+    "MatchingRow",
+    "OrderRow",
+    "PositionRow",
+    "RiskLimitsRow",
+    "ScheduleRow",
+    "SettingsRow",
+    "TermsRow",
+]
 
 
 class AssetRow(TypedDict):
@@ -40,6 +53,107 @@ class AccountRow(TypedDict):
     account_id: int
     code: str
     group_id: int
+
+
+class PositionRow(TypedDict):
+    """A position. Quantities are in lots, `mark` in ticks; money in the quote asset's smallest unit, except
+    `cost_tick_lots`.
+    """
+
+    instrument_id: int
+    quantity: int
+    bought: int
+    sold: int
+    cost_tick_lots: int
+    cost: int
+    realised: int
+    unrealised: int
+    fees: int
+    mark: int
+
+
+class BandsRow(TypedDict):
+    """Price bands."""
+
+    static_up_bps: int
+    static_down_bps: int
+    dynamic_bps: int
+    collar_bps: int
+    action: str
+    auction_ns: int
+    auction_random_ns: int
+    limit_state_ns: int
+
+
+class MatchingRow(TypedDict):
+    """How orders at one price share. Quantities are in lots."""
+
+    algorithm: str
+    top_max: int
+    lead_percent: int
+    fifo_percent: int
+    min_allocation: int
+    leveling: bool
+
+
+class ScheduleRow(TypedDict):
+    """An entry of a schedule; `weekdays` is the sum of 1 for Monday to 64 for Sunday."""
+
+    slot: int
+    weekdays: int
+    time_of_day_ns: int
+    random_ns: int
+    status: str
+    due_ns: int
+
+
+class SettingsRow(TypedDict):
+    """What staff has set for an instrument. Prices are in ticks, 0 for none; `lead_market_makers` are the account_id
+    and the share of each.
+    """
+
+    instrument_group_id: int
+    reference: int
+    mark_price: int
+    end_time_ns: int
+    features: int
+    max_triggers: int
+    bands: BandsRow | None
+    matching: MatchingRow | None
+    lead_market_makers: list[tuple[int, int]]
+    schedule: list[ScheduleRow]
+
+
+class KillSwitchRow(TypedDict):
+    """A kill switch that is engaged; ids are 0 where they do not belong to its scope."""
+
+    scope: str
+    instrument_id: int
+    group_id: int
+    account_id: int
+    key_id: int
+
+
+class RiskLimitsRow(TypedDict):
+    """Risk limits; ids are 0 where they do not belong to the scope, limits where there is none. Quantities are in lots,
+    money in the quote asset's smallest unit.
+    """
+
+    scope: str
+    instrument_id: int
+    group_id: int
+    account_id: int
+    key_id: int
+    max_order_quantity: int
+    max_order_notional: int
+    max_open_orders: int
+    max_open_conditional_orders: int
+    max_position: int
+    max_exposure: int
+    max_order_rate: int
+    rate_window_ns: int
+    fat_finger_bps: int
+    duplicate_window_ns: int
 
 
 class TermsRow(TypedDict):

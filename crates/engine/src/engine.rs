@@ -6,7 +6,8 @@
 use crate::book::{Arena, Book};
 use crate::command::{
     feature, AddAsset, Command, Deposit, InstrumentScope, KillScope, ListInstrument, OpenAccount, RiskScope,
-    SetAccountGroup, SetFeatures, SetFees, SetLeadMarketMaker, SetMarkPrice, SetMatching, SetTradeGroup, Withdraw,
+    SetAccountGroup, SetFeatures, SetFees, SetLeadMarketMaker, SetMarkPrice, SetMatching, SetPriceBands, SetSchedule,
+    SetTradeGroup, Withdraw,
 };
 use crate::event::{
     AccountGroupSet, AccountOpened, AssetAdded, Event, EventSink, FeesSet, InstrumentListed, MarkPriceSet, OrderTerms,
@@ -29,9 +30,9 @@ use crate::terms::Pegs;
 use crate::timers::Timers;
 use crate::triggers::Triggers;
 use crate::types::{
-    AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, Contingency, GroupId, InstrumentId, KeyId,
-    ListId, Lots, MatchingAlgorithm, OrderId, OrderType, PriceTicks, SelfTradePrevention, Setting, Side, Step, Symbol,
-    TimeInForce, TradingStatus, MAX_ISSUED, MAX_NOTIONAL, MAX_TICKS_OR_LOTS,
+    AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, Contingency, GroupId, InstrumentGroupId,
+    InstrumentId, KeyId, ListId, Lots, MatchingAlgorithm, OrderId, OrderType, PriceTicks, SelfTradePrevention, Setting,
+    Side, Step, Symbol, TimeInForce, TradingStatus, MAX_ISSUED, MAX_NOTIONAL, MAX_TICKS_OR_LOTS,
 };
 use std::collections::{BTreeSet, HashMap};
 
@@ -155,6 +156,31 @@ pub struct PositionView {
     pub realised: Amount,
     /// What closing at `mark` would add to it.
     pub unrealised: Amount,
+}
+
+/// What staff has set for an instrument, and what belongs to its status.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InstrumentSettings {
+    /// The group with which it changes its status.
+    pub instrument_group_id: InstrumentGroupId,
+    /// The static reference price; 0 before there is one.
+    pub reference: PriceTicks,
+    /// The mark price; 0 before the first.
+    pub mark_price: PriceTicks,
+    /// When the auction that it is in ends; 0 for never.
+    pub end_time_ns: i64,
+    /// The sum of [`feature`] bits.
+    pub features: u32,
+    /// How many conditional orders may trigger in one command.
+    pub max_triggers: u32,
+    /// The command that would set its price bands as they are; `None` if none were ever set.
+    pub bands: Option<SetPriceBands>,
+    /// The command that would set how its orders share; `None` if they trade by price and time.
+    pub matching: Option<SetMatching>,
+    /// The shares of the lead market makers, by account.
+    pub lead_market_makers: Vec<(AccountId, u16)>,
+    /// By slot, the commands that would set the entries, and when each is due next; `i64::MAX` for never.
+    pub schedule: Vec<(SetSchedule, i64)>,
 }
 
 /// A listed instrument.

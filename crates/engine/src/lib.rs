@@ -52,8 +52,8 @@ mod view;
 mod volumes;
 
 pub use engine::{
-    AccountInfo, Asset, Balance, Engine, EngineConfig, Instrument, OpenList, OpenOrder, PositionView, PriceLevel,
-    REMEMBERED_CLIENT_ORDER_IDS, VENUE_ACCOUNT,
+    AccountInfo, Asset, Balance, Engine, EngineConfig, Instrument, InstrumentSettings, OpenList, OpenOrder,
+    PositionView, PriceLevel, REMEMBERED_CLIENT_ORDER_IDS, VENUE_ACCOUNT,
 };
 pub use positions::Position;
 pub use snapshot::SnapshotError;

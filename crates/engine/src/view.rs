@@ -1,11 +1,15 @@
 //! Looking at the state from outside. Nothing here changes it.
 
-use crate::engine::{AccountInfo, Asset, Balance, Engine, Instrument, OpenList, OpenOrder, PositionView, PriceLevel};
+use crate::command::{KillScope, SetMatching, SetPriceBands, SetRiskLimits, SetSchedule};
+use crate::engine::{
+    AccountInfo, Asset, Balance, Engine, Instrument, InstrumentSettings, OpenList, OpenOrder, PositionView, PriceLevel,
+};
 use crate::pool::{client_hash, NIL};
 use crate::positions::Position;
 use crate::settlement::open_report;
 use crate::types::{
-    AccountId, Amount, AssetId, ClientOrderId, ExecType, GroupId, InstrumentId, ListId, Lots, OrderId, PriceTicks, Side,
+    AccountId, Amount, AssetId, ClientOrderId, ExecType, GroupId, InstrumentGroupId, InstrumentId, ListId, Lots,
+    MatchingAlgorithm, OrderId, PriceTicks, Side,
 };
 
 impl Engine {
@@ -133,6 +137,74 @@ impl Engine {
             realised: units(position.realised),
             unrealised: units(position.unrealised(mark)),
         }
+    }
+
+    /// What staff has set for an instrument, and what belongs to its status.
+    pub fn settings(&self, instrument_id: InstrumentId) -> Option<InstrumentSettings> {
+        let at = instrument_id.index()?;
+        let listing = self.listings.get(at)?;
+        let session = &listing.session;
+        let sharing = self.books[at].sharing.as_deref();
+        Some(InstrumentSettings {
+            instrument_group_id: InstrumentGroupId(session.group),
+            reference: PriceTicks(session.reference),
+            mark_price: PriceTicks(listing.mark_price),
+            end_time_ns: session.end_time_ns,
+            features: listing.features,
+            max_triggers: listing.max_triggers,
+            bands: session.bands.map(|bands| SetPriceBands {
+                instrument_id,
+                reference: PriceTicks(session.reference),
+                static_up_bps: bands.static_up_bps,
+                static_down_bps: bands.static_down_bps,
+                dynamic_bps: bands.dynamic_bps,
+                collar_bps: bands.collar_bps,
+                action: bands.action,
+                auction_ns: bands.auction_ns,
+                auction_random_ns: bands.auction_random_ns,
+                limit_state_ns: bands.limit_state_ns,
+            }),
+            matching: sharing.and_then(|sharing| sharing.rule).map(|rule| SetMatching {
+                instrument_id,
+                algorithm: MatchingAlgorithm::ProRata,
+                top_max: Lots(rule.top_max),
+                lead_percent: rule.lead_percent,
+                fifo_percent: rule.fifo_percent,
+                min_allocation: Lots(rule.minimum),
+                leveling: rule.leveling,
+            }),
+            lead_market_makers: sharing
+                .into_iter()
+                .flat_map(|sharing| &sharing.leads)
+                .map(|(&account, &share)| (AccountId(account + 1), share))
+                .collect(),
+            schedule: session
+                .schedule
+                .iter()
+                .map(|entry| {
+                    let command = SetSchedule {
+                        instrument_id,
+                        slot: entry.slot,
+                        weekdays: entry.weekdays,
+                        time_of_day_ns: entry.time_of_day_ns,
+                        random_ns: entry.random_ns,
+                        status: entry.status,
+                    };
+                    (command, entry.due_ns)
+                })
+                .collect(),
+        })
+    }
+
+    /// The kill switches that are engaged: the venue's, then by instrument, group, account and key.
+    pub fn kill_switches(&self) -> impl Iterator<Item = KillScope> + '_ {
+        self.risk.engaged.iter().copied()
+    }
+
+    /// The risk limits that are set, as the commands that would set them: by account, group and key, each by instrument.
+    pub fn risk_limits(&self) -> impl Iterator<Item = SetRiskLimits> + '_ {
+        let bounds = self.limits.bounds.iter();
+        bounds.map(|(&(scope, instrument_id), bound)| SetRiskLimits { scope, instrument_id, limits: bound.limits })
     }
 
     /// What an account has traded in the last 30 UTC days, today included, in trades paid in this asset.

@@ -2,10 +2,10 @@
 //!
 //! Invariants: integers stay integers, words are those of the engine's enums; nothing is computed here.
 
-use beurs_engine::command::{Command, KillScope};
+use beurs_engine::command::{Command, KillScope, RiskScope, SetRiskLimits};
 use beurs_engine::event::{Event as EngineEvent, OrderTerms};
 use beurs_engine::types::ShortText;
-use beurs_engine::{AccountInfo, Asset, Instrument, OpenOrder};
+use beurs_engine::{AccountInfo, Asset, Instrument, InstrumentSettings, OpenOrder, PositionView};
 use beurs_node::wire::{encode_command_into, EventRecord, MAX_ENCODED_COMMAND};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString};
@@ -356,6 +356,115 @@ pub fn account_row<'py>(py: Python<'py>, account: &AccountInfo) -> PyResult<Boun
         account_id: account.account_id.0,
         code: account.code.as_str(),
         group_id: account.group_id.0,
+    })
+}
+
+/// `PositionRow` of `beurs.rows`.
+pub fn position_row<'py>(py: Python<'py>, view: &PositionView) -> PyResult<Bound<'py, PyDict>> {
+    row!(py, {
+        instrument_id: view.instrument_id.0,
+        quantity: Int(view.position.quantity),
+        bought: Int(view.position.bought),
+        sold: Int(view.position.sold),
+        cost_tick_lots: Int(view.position.cost),
+        cost: Int(view.cost.0),
+        realised: Int(view.realised.0),
+        unrealised: Int(view.unrealised.0),
+        fees: Int(view.position.fees),
+        mark: view.mark.0,
+    })
+}
+
+/// `SettingsRow` of `beurs.rows`.
+pub fn settings_row<'py>(py: Python<'py>, settings: &InstrumentSettings) -> PyResult<Bound<'py, PyDict>> {
+    let bands = settings.bands.as_ref().map(|bands| -> PyResult<Bound<'py, PyDict>> {
+        row!(py, {
+            static_up_bps: bands.static_up_bps,
+            static_down_bps: bands.static_down_bps,
+            dynamic_bps: bands.dynamic_bps,
+            collar_bps: bands.collar_bps,
+            action: bands.action.as_str(),
+            auction_ns: bands.auction_ns,
+            auction_random_ns: bands.auction_random_ns,
+            limit_state_ns: bands.limit_state_ns,
+        })
+    });
+    let matching = settings.matching.as_ref().map(|rule| -> PyResult<Bound<'py, PyDict>> {
+        row!(py, {
+            algorithm: rule.algorithm.as_str(),
+            top_max: rule.top_max.0,
+            lead_percent: rule.lead_percent,
+            fifo_percent: rule.fifo_percent,
+            min_allocation: rule.min_allocation.0,
+            leveling: rule.leveling,
+        })
+    });
+    let schedule = settings.schedule.iter().map(|(entry, due_ns)| -> PyResult<Bound<'py, PyDict>> {
+        row!(py, {
+            slot: entry.slot,
+            weekdays: entry.weekdays,
+            time_of_day_ns: entry.time_of_day_ns,
+            random_ns: entry.random_ns,
+            status: entry.status.as_str(),
+            due_ns: due_ns,
+        })
+    });
+    row!(py, {
+        instrument_group_id: settings.instrument_group_id.0,
+        reference: settings.reference.0,
+        mark_price: settings.mark_price.0,
+        end_time_ns: settings.end_time_ns,
+        features: settings.features,
+        max_triggers: settings.max_triggers,
+        bands: bands.transpose()?,
+        matching: matching.transpose()?,
+        lead_market_makers: settings.lead_market_makers.iter().map(|(id, share)| (id.0, *share)).collect::<Vec<_>>(),
+        schedule: schedule.collect::<PyResult<Vec<_>>>()?,
+    })
+}
+
+/// `KillSwitchRow` of `beurs.rows`.
+pub fn kill_switch_row<'py>(py: Python<'py>, scope: &KillScope) -> PyResult<Bound<'py, PyDict>> {
+    let (word, instrument_id, group_id, account_id, key_id) = match *scope {
+        KillScope::All => ("all", 0, 0, 0, 0),
+        KillScope::Instrument(id) => ("instrument", id.0, 0, 0, 0),
+        KillScope::Group(id) => ("group", 0, id.0, 0, 0),
+        KillScope::Account(id) => ("account", 0, 0, id.0, 0),
+        KillScope::Key(id, key_id) => ("key", 0, 0, id.0, key_id.0),
+    };
+    row!(py, {
+        scope: word,
+        instrument_id: instrument_id,
+        group_id: group_id,
+        account_id: account_id,
+        key_id: key_id,
+    })
+}
+
+/// `RiskLimitsRow` of `beurs.rows`.
+pub fn risk_limits_row<'py>(py: Python<'py>, set: &SetRiskLimits) -> PyResult<Bound<'py, PyDict>> {
+    let (word, group_id, account_id, key_id) = match set.scope {
+        RiskScope::Group(id) => ("group", id.0, 0, 0),
+        RiskScope::Account(id) => ("account", 0, id.0, 0),
+        RiskScope::Key(id, key_id) => ("key", 0, id.0, key_id.0),
+    };
+    let limits = &set.limits;
+    row!(py, {
+        scope: word,
+        instrument_id: set.instrument_id.0,
+        group_id: group_id,
+        account_id: account_id,
+        key_id: key_id,
+        max_order_quantity: limits.max_order_quantity.0,
+        max_order_notional: Int(limits.max_order_notional.0),
+        max_open_orders: limits.max_open_orders,
+        max_open_conditional_orders: limits.max_open_conditional_orders,
+        max_position: limits.max_position.0,
+        max_exposure: Int(limits.max_exposure.0),
+        max_order_rate: limits.max_order_rate,
+        rate_window_ns: limits.rate_window_ns,
+        fat_finger_bps: limits.fat_finger_bps,
+        duplicate_window_ns: limits.duplicate_window_ns,
     })
 }
 

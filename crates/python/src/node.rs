@@ -268,6 +268,22 @@ impl Node {
         reads::balances(self, py, account_id)
     }
 
+    fn positions<'py>(&self, py: Python<'py>, account_id: u32) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        reads::positions(self, py, account_id)
+    }
+
+    fn settings<'py>(&self, py: Python<'py>, instrument_id: u32) -> PyResult<Option<Bound<'py, PyDict>>> {
+        reads::settings(self, py, instrument_id)
+    }
+
+    fn kill_switches<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        reads::kill_switches(self, py)
+    }
+
+    fn risk_limits<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        reads::risk_limits(self, py)
+    }
+
     fn open_orders<'py>(&self, py: Python<'py>, account_id: u32) -> PyResult<Vec<Bound<'py, PyDict>>> {
         reads::open_orders(self, py, account_id)
     }

@@ -8,7 +8,10 @@ use beurs_engine::Engine;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-use crate::convert::{account_row, asset_row, instrument_row, order_row, Int};
+use crate::convert::{
+    account_row, asset_row, instrument_row, kill_switch_row, order_row, position_row, risk_limits_row, settings_row,
+    Int,
+};
 use crate::error::Error;
 
 type Rows<'py> = PyResult<Vec<Bound<'py, PyDict>>>;
@@ -62,6 +65,26 @@ pub fn balances(node: &impl Reads, py: Python<'_>, account_id: u32) -> Result<Ve
             .map(|(asset_id, balance)| (asset_id.0, Int(balance.total), Int(balance.held)))
             .collect()
     })
+}
+
+pub fn positions<'py>(node: &impl Reads, py: Python<'py>, account_id: u32) -> Rows<'py> {
+    let positions = node.read(py, |engine| engine.positions(AccountId(account_id)).collect::<Vec<_>>())?;
+    positions.iter().map(|position| position_row(py, position)).collect()
+}
+
+pub fn settings<'py>(node: &impl Reads, py: Python<'py>, instrument_id: u32) -> PyResult<Option<Bound<'py, PyDict>>> {
+    let settings = node.read(py, |engine| engine.settings(InstrumentId(instrument_id)))?;
+    settings.map(|settings| settings_row(py, &settings)).transpose()
+}
+
+pub fn kill_switches<'py>(node: &impl Reads, py: Python<'py>) -> Rows<'py> {
+    let engaged = node.read(py, |engine| engine.kill_switches().collect::<Vec<_>>())?;
+    engaged.iter().map(|scope| kill_switch_row(py, scope)).collect()
+}
+
+pub fn risk_limits<'py>(node: &impl Reads, py: Python<'py>) -> Rows<'py> {
+    let limits = node.read(py, |engine| engine.risk_limits().collect::<Vec<_>>())?;
+    limits.iter().map(|set| risk_limits_row(py, set)).collect()
 }
 
 pub fn open_orders<'py>(node: &impl Reads, py: Python<'py>, account_id: u32) -> Rows<'py> {
