@@ -42,6 +42,7 @@ from beurs.exchange import (
     Result,
     Staff,
 )
+from beurs.positions import Position
 from beurs.reports import (
     AccountGroupSet,
     AccountOpened,
@@ -143,6 +144,7 @@ __all__ = [
     "OrderTerms",
     "OrderType",
     "Peg",
+    "Position",
     "Posted",
     "PriceLevel",
     "QueueFull",

@@ -36,6 +36,7 @@ from beurs.accounts.endpoints import router as account_router
 from beurs.accounts.session import SessionEndpoint
 from beurs.admin.changes import router as changes_router
 from beurs.admin.endpoints import router as admin_router
+from beurs.admin.views import router as views_router
 from beurs.catalogue import Catalogue
 from beurs.config import Settings
 from beurs.demo import venue
@@ -70,6 +71,7 @@ ROUTERS: Final = (
     market_data_router,
     account_router,
     changes_router,
+    views_router,
     admin_router,
 )
 DESCRIPTION: Final = (

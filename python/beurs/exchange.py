@@ -20,6 +20,7 @@ from beurs import arguments, engine, records
 from beurs.administration import Administration
 from beurs.catalogue import Account, Asset, Catalogue, Instrument
 from beurs.errors import InputError, Lagged, OrderRejected, Rejected
+from beurs.positions import Position, position_of
 from beurs.reports import (
     Administered,
     CancelAllAfterSet,
@@ -273,6 +274,11 @@ class Exchange(Administration):
             if asset_id == kind.asset_id:
                 return self._balance(kind, total, held)
         return self._balance(kind, 0, 0)
+
+    def positions(self, account: str | int) -> list[Position]:
+        """The account's positions by ascending instrument_id, closed ones too."""
+        rows = self._node.positions(self._catalogue.account(account).account_id)
+        return [position_of(row, self._catalogue.instrument(row["instrument_id"])) for row in rows]
 
     # Orders.
 

@@ -144,6 +144,14 @@ def test_what_the_server_refuses_is_one_line(venue, arguments, code):
     assert line.startswith(f"beurs: {code.partition(' (')[0]}")
 
 
+def test_settings_are_shown(venue):
+    assert json.loads(ran(venue[0], "admin", "settings", "BTC-USD", "--json"))["status"] == "open"
+    shown = ran(venue[0], "admin", "settings", "BTC-USD")
+    for word in ("BTC-USD", "price_time", "price bands: none", "schedule: none"):
+        assert word in shown
+    assert "unknown_instrument" in failed("admin", "settings", "NONE", **venue[0])[1]
+
+
 def test_only_staff_may(venue):
     assert "forbidden" in failed("admin", "changes", **venue[1])[1]
     assert "forbidden" in failed("account", "show", **venue[0])[1]

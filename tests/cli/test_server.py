@@ -110,6 +110,14 @@ def test_what_the_server_refuses_is_one_line(venue, arguments, code):
     assert line.startswith(f"beurs: {code}") or code == "unknown_instrument"
 
 
+def test_positions_are_shown(venue):
+    ran(venue[1], "order", "submit", "sell", "ETH-BTC", "1", "--price", "0.05")
+    ran(venue[0], "order", "submit", "buy", "ETH-BTC", "1", "--price", "0.05")
+    told = json.loads(ran(venue[0], "positions", "--json"))["positions"]
+    assert ("ETH-BTC", "1", "0.05") in [(one["symbol"], one["quantity"], one["average_price"]) for one in told]
+    assert "ETH-BTC" in ran(venue[0], "positions")
+
+
 def test_a_wrong_key_is_one_line(venue):
     _, line = failed("account", "show", **{**venue[0], "BEURS_API_KEY": "nonsense"})
     assert "invalid_api_key" in line

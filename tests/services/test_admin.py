@@ -229,7 +229,11 @@ def operations(running: Running) -> list[tuple[str, str, set[str]]]:
     with running.client(None) as anybody:
         paths = anybody.get("/openapi.json").json()["paths"]
     return [
-        (method, path.format(order_id="1"), {name for scheme in operation["security"] for name in scheme})
+        (
+            method,
+            path.format(order_id="1", list_id="1", symbol="BTC-USD", code="alice"),
+            {name for scheme in operation["security"] for name in scheme},
+        )
         for path, methods in paths.items()
         for method, operation in methods.items()
         if "security" in operation
@@ -238,7 +242,7 @@ def operations(running: Running) -> list[tuple[str, str, set[str]]]:
 
 def test_every_route_of_staff_needs_a_key_of_staff(running: Running) -> None:
     routes = [(method, path) for method, path, keys in operations(running) if path.startswith(PREFIX)]
-    assert len(routes) == len(CHANGES) + 1
+    assert len(routes) == len(CHANGES) + 1 + 4  # the list of changes, and what staff looks at
     assert [path for _, path, keys in operations(running) if keys == {"StaffKey"}] == [path for _, path in routes]
     expected = {"missing": (401, "missing_api_key"), "nonsense": (401, "invalid_api_key"), "alice": (403, "forbidden")}
     before = running.state()

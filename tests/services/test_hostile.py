@@ -234,7 +234,19 @@ for name, symbol in {
 row("no symbol", 422, "missing_field", "symbol", body={"side": "buy", "price": "1", "quantity": "1"})
 row("no side", 422, "missing_field", "side", body={"symbol": "BTC-USD", "price": "1", "quantity": "1"})
 row("an empty object", 422, "missing_field", "symbol", body={})
-for at in ("account_id", "account", "trader", "type", "size", "Price", "price ", "__proto__", "hidden", "sequence", ""):
+for at in (
+    "account_id",
+    "account",
+    "trader",
+    "type",
+    "size",
+    "Price",
+    "price ",
+    "__proto__",
+    "display",
+    "sequence",
+    "",
+):
     order(f"unknown field {at!r}", 422, "unknown_field", at, **{at: "1"})
 
 # Bodies that are not an order at all.

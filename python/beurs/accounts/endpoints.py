@@ -10,6 +10,7 @@ from starlette.responses import Response
 from beurs import engine, keys
 from beurs.deps import JsonBody, RunningExchange, Services, Trader, answer
 from beurs.engine import decode_events, format_amount
+from beurs.positions import Position, position_of
 from beurs.timestamps import timestamp
 from beurs.web.bodies import decode, refuse_repeated_keys
 from beurs.web.openapi import body_of, errors, json_of
@@ -35,6 +36,12 @@ class BalanceList(Struct, frozen=True):
     """An account's money, of every asset that it has."""
 
     balances: list[Balance]
+
+
+class PositionList(Struct, frozen=True):
+    """An account's positions, by instrument; closed ones too."""
+
+    positions: list[Position]
 
 
 class AccountReport(Struct, frozen=True):
@@ -115,3 +122,23 @@ async def cancel_all_after(trader: Trader, services: Services, body: JsonBody) -
 async def balances(trader: Trader, services: Services) -> Response:
     """The own balances. Everything that was acknowledged before is in them."""
     return answer(BalanceList(await _balances(services, trader)))
+
+
+@router.get(
+    "/positions",
+    response_class=Response,
+    responses=json_of(PositionList, 200, "The positions.") | errors(401, 422, 503),
+)
+async def positions(trader: Trader, services: Services) -> Response:
+    """The own positions, by average cost. Everything that was acknowledged before is in them.
+
+    `average_price` is rounded half up to four decimals more than the tick size has; `cost` is exact. Profits are before
+    fees.
+    """
+    return answer(await services.read(_positions, services, trader))
+
+
+def _positions(services: RunningExchange, trader: keys.Trader) -> PositionList:
+    names = services.instruments.catalogue
+    rows = services.node.positions(trader.account_id)
+    return PositionList([position_of(row, names.instrument(row["instrument_id"])) for row in rows])

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from itertools import groupby
 from typing import Annotated, Any, Final, NamedTuple, get_args, get_origin
+from urllib.parse import quote
 
 import msgspec
 import typer
@@ -182,6 +183,29 @@ def changes(
     output.rows("changes", rows, ("sequence", "timestamp", "actor", "reason", "what"))
     if answer["next_cursor"] is not None:
         print(f"next cursor: {answer['next_cursor']}")
+
+
+@app.command("settings")
+def settings(
+    symbol: Annotated[str, typer.Argument(help="The instrument.")],
+    url: Url = LOCAL,
+    api_key: StaffKey = None,
+    json: Json = False,
+) -> None:
+    """Show what is set for an instrument: status, bands, features, matching, schedule."""
+    with Client(url, api_key) as client:
+        answer = client.get(f"{PREFIX}/instruments/{quote(symbol, safe='')}/settings")
+    if json:
+        output.document(answer)
+        return
+    bands, matching = answer.pop("price_bands"), answer.pop("matching")
+    output.fields(answer)
+    output.rows("price bands", [] if bands is None else [bands], list(bands or ()))
+    output.rows("matching", [matching], [name for name in matching if matching[name] is not None])
+    if answer["lead_market_makers"]:
+        output.rows("lead market makers", answer["lead_market_makers"], ("account", "share"))
+    entries = [entry | {"weekdays": " ".join(entry["weekdays"])} for entry in answer["schedule"]]
+    output.rows("schedule", entries, ("slot", "weekdays", "time_of_day", "random_ns", "status", "next_time"))
 
 
 def _summary(events: list[dict[str, Any]]) -> str:

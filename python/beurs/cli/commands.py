@@ -261,6 +261,15 @@ def account_balances(url: Url = LOCAL, api_key: Key = None, json: Json = False) 
     output.document(answer) if json else _show_balances(answer)
 
 
+@app.command()
+def positions(url: Url = LOCAL, api_key: Key = None, json: Json = False) -> None:
+    """Show the own positions: what was traded, what it cost, and what it has earned."""
+    with Client(url, api_key) as client:
+        answer = client.get("/v1/account/positions")
+    columns = ("symbol", "quantity", "average_price", "mark_price", "realised_profit", "unrealised_profit", "fees")
+    output.document(answer) if json else output.rows("positions", answer["positions"], columns)
+
+
 @key_app.command("create")
 def key_create(
     account: Annotated[str | None, typer.Argument(help="The code of the account that the key acts for.")] = None,

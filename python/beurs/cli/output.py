@@ -16,7 +16,20 @@ __all__ = ["book", "document", "fields", "progress", "rows"]
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, highlight=False)
 
-_NUMBERS = ("price", "quantity", "total", "held", "available", "notional", "fee", "size", "orders", "filled", "leaves")
+_NUMBERS = (
+    "price",
+    "quantity",
+    "total",
+    "held",
+    "available",
+    "notional",
+    "fee",
+    "size",
+    "orders",
+    "filled",
+    "leaves",
+    "profit",
+)
 
 
 def document(value: object) -> None:
