@@ -533,7 +533,7 @@ fn auction_market_orders_hold_at_the_upper_band_and_stand_first() {
     venue.says(sell(CAROL, 95, 12), &["new #3 leaves 12 shown 0 hold 12"]);
     venue.says(auction_market(CAROL, Side::Sell, 20), &["new #4 leaves 20 shown 0 hold 20", "terms #4"]);
     venue.says(replace(ALICE, 1, 100, 0), &["rejected replace_not_allowed"]);
-    venue.says(replace(ALICE, 1, 0, 9), &["replaced #1 leaves 9 shown 9 hold 990", "terms #1"]);
+    venue.says(replace(ALICE, 1, 0, 9), &["replaced #1 leaves 9 shown 0 hold 990", "terms #1"]);
     // The band moves up: the price is still at most what the market buy holds its money at.
     venue.run(bands(130, 5_000, 1_000, BandAction::Cancel));
     venue.says(buy(BOB, 140, 30), &["new #5 leaves 30 shown 0 hold 4200"]);
@@ -566,9 +566,9 @@ fn what_lives_in_auctions_only_ends_with_them() {
         status(TradingStatus::Open),
         &[
             "trade #2 3@90 with #1 auction",
-            "trade #1 3@90 with #2 auction leaves 2 shown 2 hold 2",
+            "trade #1 3@90 with #2 auction leaves 2 shown 0 hold 2",
             "trade #3 1@90 with #1 auction",
-            "trade #1 1@90 with #3 auction leaves 1 shown 1 hold 1",
+            "trade #1 1@90 with #3 auction leaves 1 shown 0 hold 1",
             "auction 4@90",
             "canceled #1 auction_ended",
             "status 1 open requested",
@@ -998,12 +998,12 @@ fn fee_cap_bounds_an_order() {
     venue.says(
         buy(ALICE, 100, 40),
         &[
-            "new #4 leaves 40 shown 0 hold 4040",
-            "trade #4 10@100 with #1 taker fee 10 leaves 30 shown 0 hold 3030",
+            "new #4 leaves 40 shown 0 hold 4025",
+            "trade #4 10@100 with #1 taker fee 10 leaves 30 shown 0 hold 3015",
             "trade #1 10@100 with #4 maker",
-            "trade #4 10@100 with #2 taker fee 10 leaves 20 shown 0 hold 2020",
+            "trade #4 10@100 with #2 taker fee 10 leaves 20 shown 0 hold 2005",
             "trade #2 10@100 with #4 maker",
-            "trade #4 10@100 with #3 taker fee 5 leaves 10 shown 0 hold 1010",
+            "trade #4 10@100 with #3 taker fee 5 leaves 10 shown 0 hold 1000",
             "trade #3 10@100 with #4 maker",
         ],
     );

@@ -126,9 +126,10 @@ impl Naive {
             seller_fee: 0,
             seller_first: false,
         };
-        self.check_correction(&trade)?;
         let adjusted = TradeRecord { price: i128::from(c.new_price.0), ..trade };
-        self.check_correction(&adjusted)?;
+        // The first reason by its number, of both prices.
+        let wrong = [self.check_correction(&trade), self.check_correction(&adjusted)];
+        wrong.into_iter().filter_map(Result::err).min().map_or(Ok(()), Err)?;
         self.check_trade_id(trade.trade_id)?;
 
         let instrument = &self.instruments[trade.instrument as usize - 1];
@@ -136,8 +137,10 @@ impl Naive {
         let more =
             instrument.notional(adjusted.price, trade.quantity) - instrument.notional(trade.price, trade.quantity);
         self.move_money(&[(trade.buyer, quote, -more), (trade.seller, quote, more)], events)?;
-        self.change_positions(&trade, -1);
-        self.change_positions(&adjusted, 1);
+        for buys in [true, false] {
+            self.change_position(&trade, buys, -1);
+            self.change_position(&adjusted, buys, 1);
+        }
         corrected(&trade, c.new_price.0, events);
         Ok(())
     }

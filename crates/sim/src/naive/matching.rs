@@ -9,7 +9,7 @@ use beurs_engine::types::{
 
 use super::bands::Range;
 use super::corrections::TradeRecord;
-use super::{ceil_div, fees, report, Defect, Instrument, Naive, Order, MILLION, VENUE};
+use super::{canceled, ceil_div, fees, report, Defect, Instrument, Naive, Order, MILLION, VENUE};
 
 /// What happens between a taker and one maker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -383,7 +383,7 @@ impl Naive {
                 }
                 Meeting::CancelMaker { maker } => {
                     let maker = self.take_out(maker);
-                    self.cancel(&maker, CancelReason::SelfTrade, events);
+                    self.cancel_maker(&maker, events);
                 }
                 Meeting::CancelTaker => {
                     self.cancel(&taker, CancelReason::SelfTrade, events);
@@ -391,7 +391,7 @@ impl Naive {
                 }
                 Meeting::CancelBoth { maker } => {
                     let maker = self.take_out(maker);
-                    self.cancel(&maker, CancelReason::SelfTrade, events);
+                    self.cancel_maker(&maker, events);
                     self.cancel(&taker, CancelReason::SelfTrade, events);
                     return;
                 }
@@ -399,7 +399,11 @@ impl Naive {
                     let half = self.instrument_mut(taker.instrument).half_mut(taker.side.opposite());
                     let before = half[place_of(half, maker)].clone();
                     let after = shrink(half, maker, quantity);
-                    self.tell_decrement(&before, &after, events);
+                    if after.leaves == 0 {
+                        self.cancel_maker(&before, events);
+                    } else {
+                        self.tell_decrement(&before, &after, events);
+                    }
                     let before = taker.clone();
                     taker.leaves -= quantity;
                     taker.quantity -= quantity;
@@ -423,6 +427,13 @@ impl Naive {
         } else {
             self.cancel_rest(&taker, CancelReason::NoLiquidity, events);
         }
+    }
+
+    /// Self-trade prevention ends an order in the book: what follows for its list comes before its name is remembered.
+    fn cancel_maker(&mut self, maker: &Order, events: &mut Vec<Event>) {
+        events.push(canceled(maker, CancelReason::SelfTrade));
+        self.list_end(maker, events);
+        self.remember(maker.account, &maker.client_order_id);
     }
 
     fn cancel_rest(&mut self, taker: &Order, reason: CancelReason, events: &mut Vec<Event>) {

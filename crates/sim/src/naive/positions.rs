@@ -92,22 +92,26 @@ impl Naive {
 
     /// Adds a trade to the positions of its sides, or with `sign` -1 its opposite.
     pub(super) fn change_positions(&mut self, trade: &TradeRecord, sign: i128) {
-        let price = trade.price;
-        let mut sides =
-            [(trade.buyer, trade.quantity, trade.buyer_fee), (trade.seller, -trade.quantity, trade.seller_fee)];
-        if trade.seller_first {
-            sides.reverse();
+        for buys in [!trade.seller_first, trade.seller_first] {
+            self.change_position(trade, buys, sign);
         }
-        for (account, lots, fee) in sides {
-            let (lots, fee) = (sign * lots, sign * fee);
-            let position = self.accounts[account as usize - 1].positions.entry(trade.instrument).or_default();
-            position.trade(lots, price);
-            position.fees += fee;
-            let sums = self.corrections.sums.entry((account, trade.instrument)).or_default();
-            sums.0 += lots;
-            sums.1 -= lots * price;
-            sums.2 += fee;
-        }
+    }
+
+    /// The same of one side.
+    pub(super) fn change_position(&mut self, trade: &TradeRecord, buys: bool, sign: i128) {
+        let (account, lots, fee) = if buys {
+            (trade.buyer, trade.quantity, trade.buyer_fee)
+        } else {
+            (trade.seller, -trade.quantity, trade.seller_fee)
+        };
+        let (lots, fee) = (sign * lots, sign * fee);
+        let position = self.accounts[account as usize - 1].positions.entry(trade.instrument).or_default();
+        position.trade(lots, trade.price);
+        position.fees += fee;
+        let sums = self.corrections.sums.entry((account, trade.instrument)).or_default();
+        sums.0 += lots;
+        sums.1 -= lots * trade.price;
+        sums.2 += fee;
     }
 
     /// Positions are what the trades come to, and every fee is somebody's.
