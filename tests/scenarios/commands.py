@@ -209,6 +209,8 @@ def _call(ex: Any, kind: str, command: Object, order_id: int | None) -> Any:
             return ex.submit_list(**c | {"orders": [_order(order) for order in c["orders"]]})
         case "set_trading_status" if "instrument_group_id" in c:
             return ex.set_trading_status(group=c.pop("instrument_group_id"), **c)
+        case "set_fee_cap" if c["max_fee"] == "0":
+            return ex.set_fee_cap(**c | {"max_fee": None})  # As the door says it.
         case "administer":
             (held,) = c.keys() & FIELDS.keys()
             if not hasattr(Staff, held):
