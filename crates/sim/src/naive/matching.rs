@@ -429,11 +429,16 @@ impl Naive {
         }
     }
 
-    /// Self-trade prevention ends an order in the book: what follows for its list comes before its name is remembered.
+    /// Self-trade prevention ends an order in the book. The name of the other order of its pair is remembered first.
     fn cancel_maker(&mut self, maker: &Order, events: &mut Vec<Event>) {
         events.push(canceled(maker, CancelReason::SelfTrade));
-        self.list_end(maker, events);
-        self.remember(maker.account, &maker.client_order_id);
+        if maker.pair {
+            self.list_end(maker, events);
+            self.remember(maker.account, &maker.client_order_id);
+        } else {
+            self.remember(maker.account, &maker.client_order_id);
+            self.list_end(maker, events);
+        }
     }
 
     fn cancel_rest(&mut self, taker: &Order, reason: CancelReason, events: &mut Vec<Event>) {
