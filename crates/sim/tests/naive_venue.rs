@@ -542,7 +542,7 @@ fn auction_market_orders_hold_at_the_upper_band_and_stand_first() {
         status(TradingStatus::PostOnly),
         &[
             "trade #1 9@110 with #4 auction",
-            "trade #4 9@110 with #1 auction leaves 11 shown 11 hold 11",
+            "trade #4 9@110 with #1 auction leaves 11 shown 0 hold 11",
             "trade #5 11@110 with #4 auction leaves 19 shown 19 hold 2660",
             "trade #4 11@110 with #5 auction",
             "trade #5 12@110 with #3 auction leaves 7 shown 7 hold 980",

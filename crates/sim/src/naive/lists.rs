@@ -178,6 +178,14 @@ impl Naive {
         self.partner(order).map_or(0, |partner| self.hold(self.order(partner)))
     }
 
+    /// An order is about to trade: the other one of its pair holds nothing any more.
+    pub(crate) fn let_go(&mut self, order: &Order) {
+        let partner = self.partner(order).filter(|_| self.defect != Some(Defect::PairSurvives));
+        for other in self.waiting.iter_mut().filter(|other| Some(other.order_id) == partner) {
+            other.waits = Waits::List;
+        }
+    }
+
     /// One of a pair has traded, triggered or been reduced: the other is over.
     pub(crate) fn pair_acts(&mut self, order: &Order, events: &mut Vec<Event>) {
         if let Some(partner) = self.partner(order).filter(|_| self.defect != Some(Defect::PairSurvives)) {

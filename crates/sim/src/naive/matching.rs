@@ -476,12 +476,16 @@ impl Naive {
         self.last_trade_id += 1;
         let instrument = self.instrument_mut(taker.instrument);
         let half = instrument.half(taker.side.opposite());
-        let price = half[place_of(half, maker)].price;
+        let first_maker = half[place_of(half, maker)].clone();
+        let price = first_maker.price;
         instrument.last_price = price;
         let notional = instrument.notional(price, quantity);
         let base_units = quantity * instrument.lot_units;
         let quote = instrument.quote;
         self.traded = Some((self.traded.map_or(price, |(first, _)| first), price));
+
+        self.let_go(taker);
+        self.let_go(&first_maker);
 
         // The taker's side first.
         taker.filled += quantity;
