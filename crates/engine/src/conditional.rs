@@ -18,6 +18,7 @@ use crate::reject::RejectReason;
 use crate::remembered::Remembered;
 use crate::risk::Asked;
 use crate::settlement::{self, Taker};
+use crate::terms::shows_enough;
 use crate::timers::{Due, Timers};
 use crate::triggers::{Direction, Watch};
 use crate::types::{
@@ -770,6 +771,9 @@ impl Engine {
         let display = if command.display_quantity.0 == 0 { old_display } else { command.display_quantity };
         if command.trigger_price.0 != 0 || command.display_quantity.0 != 0 {
             check_replaced_terms(command, quantity)?;
+        }
+        if old_display.0 != 0 && !shows_enough(display.0.min(quantity.0), quantity.0) {
+            return Err(RejectReason::InvalidDisplayQuantity);
         }
         let not_allowed = !extra.list_id.is_none()
             || command.price.0 != 0 && !has_limit

@@ -74,7 +74,7 @@ reject_reasons! {
     OrderTypeNotAllowed = 315, "order_type_not_allowed", "The instrument does not take orders of this kind.";
     InvalidTriggerPrice = 316, "invalid_trigger_price", "A conditional order has a trigger_price from 1 to 9007199254740991 ticks, or trails; other orders have none.";
     InvalidTrail = 317, "invalid_trail", "trail_bps is from 1 to 9999, for conditional orders only.";
-    InvalidDisplayQuantity = 318, "invalid_display_quantity", "A display_quantity is from 1 lot to the order's quantity, for limit orders that can rest and are not hidden.";
+    InvalidDisplayQuantity = 318, "invalid_display_quantity", "A display_quantity is from 1 lot, and a thousandth of the order's quantity, to all of it, for limit orders that can rest and are not hidden.";
     InvalidHidden = 319, "invalid_hidden", "Only a limit order that can rest can be hidden, and it is not post_only.";
     InvalidMinimumQuantity = 320, "invalid_minimum_quantity", "A min_quantity is from 1 lot to the order's quantity, for limit orders that are not post_only nor fok.";
     InvalidExpireTime = 321, "invalid_expire_time", "A gtd order has an expire_time_ns after now; other orders have none.";

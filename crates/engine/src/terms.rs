@@ -20,6 +20,14 @@ const MAX_PEGGED_ORDERS: usize = 1_000;
 /// The greatest distance of a trailing order, in basis points.
 pub(crate) const MAX_TRAIL_BPS: u16 = 9_999;
 
+/// How many peaks an iceberg may have: each is a trade of its own.
+const MAX_PEAKS: i64 = 1_000;
+
+/// Whether an iceberg of this quantity may show so much.
+pub(crate) fn shows_enough(display: i64, quantity: i64) -> bool {
+    (1..=quantity).contains(&display) && display.saturating_mul(MAX_PEAKS) >= quantity
+}
+
 /// Whether the terms of a special order go together, in the order of the reasons' numbers.
 pub(crate) fn check_terms(listing: &Listing, command: &NewOrder, event_time_ns: i64) -> Result<(), RejectReason> {
     let terms = command.terms();
@@ -54,7 +62,7 @@ pub(crate) fn check_terms(listing: &Listing, command: &NewOrder, event_time_ns: 
     )?;
     refuse(terms.trail_bps > if conditional { MAX_TRAIL_BPS } else { 0 }, RejectReason::InvalidTrail)?;
     refuse(
-        display != 0 && !(limit_rests && !terms.hidden && (1..=command.quantity.0).contains(&display)),
+        display != 0 && !(limit_rests && !terms.hidden && shows_enough(display, command.quantity.0)),
         RejectReason::InvalidDisplayQuantity,
     )?;
     refuse(terms.hidden && (!limit_rests || command.post_only), RejectReason::InvalidHidden)?;

@@ -667,6 +667,8 @@ impl Naive {
         refuse(instrument.notional_overflows(old.auction_bound, quantity), R::NotionalOverflow)?;
         refuse(trigger_price != 0 && !(1..=MAX_TICKS_OR_LOTS).contains(&trigger_price), R::InvalidTriggerPrice)?;
         refuse(display_quantity != 0 && !(1..=quantity).contains(&display_quantity), R::InvalidDisplayQuantity)?;
+        let shown = if display_quantity == 0 { i128::from(old.terms.display_quantity.0) } else { display_quantity };
+        refuse(old.is_iceberg() && shown.min(quantity) * 1_000 < quantity, R::InvalidDisplayQuantity)?;
         let waits_for_a_price = matches!(old.waits, Waits::Trigger | Waits::Activation);
         refuse(trigger_price != 0 && !waits_for_a_price, R::ReplaceNotAllowed)?;
         refuse(display_quantity != 0 && !old.is_iceberg(), R::ReplaceNotAllowed)?;

@@ -226,7 +226,10 @@ impl Naive {
         refuse(terms.trail_bps > MAX_TRAIL_BPS || (trails && !conditional), R::InvalidTrail)?;
 
         let display = i128::from(terms.display_quantity.0);
-        let display_allowed = limit_that_can_rest && !terms.hidden && (1..=order.quantity).contains(&display);
+        let display_allowed = limit_that_can_rest
+            && !terms.hidden
+            && (1..=order.quantity).contains(&display)
+            && display * 1_000 >= order.quantity;
         refuse(display != 0 && !display_allowed, R::InvalidDisplayQuantity)?;
         refuse(terms.hidden && (!limit_that_can_rest || order.post_only), R::InvalidHidden)?;
 
