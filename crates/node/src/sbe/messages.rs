@@ -72,6 +72,8 @@ code! {
         ServerStopping = 17 => "server_stopping",
         /// The exchange has stopped; what was not answered may or may not have happened.
         ExchangeStopped = 18 => "exchange_stopped",
+        /// The server did not keep up with the exchange; resume behind the position.
+        ServerBehind = 19 => "server_behind",
     }
 }
 
@@ -534,12 +536,14 @@ message! {
 }
 
 message! {
-    /// Asks for InstrumentDefinition messages.
-    InstrumentsRequest = 29, 12 {
+    /// Asks for InstrumentDefinition messages, at most 10,000 of them.
+    InstrumentsRequest = 29, 16 {
         /// 1 for the first request of the session, then one more each.
         request_sequence: u64,
         /// Which; 0 for all.
         instrument_id: u32,
+        /// Of all: only instruments with a higher id; 0 from the first on.
+        after_instrument_id: u32,
     }
 }
 
@@ -1553,5 +1557,5 @@ pub const ENUMS: &[(&str, &[(&str, u16)])] = &[
     ("StatusReason", &[("requested", 1), ("schedule", 2), ("price_band", 3), ("trigger_cascade", 4), ("limit_state", 5), ("auction_end", 6)]),
     ("RejectReason", &[("unknown_account", 101), ("unknown_asset", 102), ("unknown_instrument", 103), ("order_reference_missing", 104), ("unknown_order", 105), ("instrument_halted", 201), ("instrument_cancel_only", 202), ("instrument_post_only", 203), ("instrument_closed", 204), ("auction_only_not_allowed", 205), ("not_in_auction", 206), ("account_cancel_only", 207), ("account_reject_only", 208), ("kill_switch_engaged", 209), ("duplicate_client_order_id", 301), ("invalid_time_in_force", 302), ("invalid_post_only", 303), ("price_not_allowed", 304), ("invalid_price", 305), ("quote_quantity_not_allowed", 306), ("invalid_quantity", 307), ("quantity_below_minimum", 308), ("quantity_above_maximum", 309), ("quantity_not_above_filled", 310), ("notional_overflow", 311), ("notional_below_minimum", 312), ("invalid_amount", 313), ("amount_overflow", 314), ("order_type_not_allowed", 315), ("invalid_trigger_price", 316), ("invalid_trail", 317), ("invalid_display_quantity", 318), ("invalid_hidden", 319), ("invalid_minimum_quantity", 320), ("invalid_expire_time", 321), ("invalid_slide", 322), ("invalid_peg", 323), ("invalid_auction_only", 324), ("invalid_key", 325), ("invalid_order_list", 326), ("invalid_timeout", 327), ("cancel_failed", 328), ("replace_not_allowed", 329), ("nested_administer", 330), ("duplicate_trade_correction", 331), ("unknown_trade", 332), ("price_outside_bands", 381), ("fat_finger", 382), ("order_quantity_limit", 383), ("order_notional_limit", 384), ("open_orders_limit", 385), ("open_conditional_orders_limit", 386), ("position_limit", 387), ("exposure_limit", 388), ("duplicate_order", 389), ("order_rate_limit", 390), ("no_reference_price", 391), ("too_many_open_orders", 401), ("post_only_would_match", 402), ("insufficient_funds", 403), ("invalid_code", 501), ("duplicate_code", 502), ("invalid_scale", 503), ("same_asset", 504), ("invalid_tick_size", 505), ("invalid_lot_size", 506), ("inexact_notional", 507), ("invalid_quantity_range", 508), ("invalid_minimum_notional", 509), ("invalid_fee", 510), ("too_many_entries", 511), ("invalid_matching", 512), ("book_not_empty", 513), ("invalid_price_bands", 514), ("invalid_features", 515), ("invalid_schedule", 516), ("invalid_risk_limits", 517), ("invalid_fee_tier", 518), ("invalid_fee_cap", 519), ("invalid_end_time", 520)]),
     ("RequestReason", &[("invalid_value", 1), ("invalid_text", 2), ("not_allowed", 3), ("busy", 4), ("unknown_instrument", 5), ("market_data_off", 6), ("too_many_subscriptions", 7), ("not_subscribed", 8), ("query_under_way", 9), ("journal_full", 10)]),
-    ("SessionReason", &[("requested", 1), ("authentication_failed", 2), ("unsupported_schema", 3), ("unsupported_version", 4), ("invalid_frame", 5), ("invalid_message", 6), ("unexpected_message", 7), ("sequence_gap", 8), ("logon_timeout", 9), ("heartbeat_timeout", 10), ("invalid_option", 11), ("too_many_sessions", 12), ("slow_consumer", 13), ("resume_ahead", 14), ("resume_lost", 15), ("key_revoked", 16), ("server_stopping", 17), ("exchange_stopped", 18)]),
+    ("SessionReason", &[("requested", 1), ("authentication_failed", 2), ("unsupported_schema", 3), ("unsupported_version", 4), ("invalid_frame", 5), ("invalid_message", 6), ("unexpected_message", 7), ("sequence_gap", 8), ("logon_timeout", 9), ("heartbeat_timeout", 10), ("invalid_option", 11), ("too_many_sessions", 12), ("slow_consumer", 13), ("resume_ahead", 14), ("resume_lost", 15), ("key_revoked", 16), ("server_stopping", 17), ("exchange_stopped", 18), ("server_behind", 19)]),
 ];
