@@ -1,5 +1,5 @@
-"""Writes what is made from the schema of the binary door, docs/reference/beurs.sbe.xml: the tables of
-docs/reference/wire.md. With --check it writes nothing and exits with 1 if one of them is out of date.
+"""Writes what is made from the schema of the binary door, docs/reference/beurs.sbe.xml: the messages in Rust, and the
+tables of docs/reference/wire.md. With --check it writes nothing and exits with 1 if one of them is out of date.
 
     python scripts/sbe.py [--check]
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "docs" / "reference" / "beurs.sbe.xml"
 PAGE = ROOT / "docs" / "reference" / "wire.md"
+SOURCE = ROOT / "crates" / "node" / "src" / "sbe" / "messages.rs"
 MARK = "<!-- What follows is generated from beurs.sbe.xml by scripts/sbe.py. -->\n"
 
 SIZES = {"char": 1, "uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8, "int64": 8}
@@ -125,11 +126,62 @@ def tables(schema: Schema) -> str:
     return "\n".join(lines) + "\n"
 
 
+RUST = {"uint8": "u8", "uint16": "u16", "uint32": "u32", "uint64": "u64", "int64": "i64"}
+OURS = ("RequestReason", "SessionReason")
+"""Enums that the engine does not have."""
+
+
+def source(schema: Schema) -> str:
+    """The messages as Rust. Enums that the engine has are there as numbers only, for the test that compares them."""
+    lines = ["//! The messages of the binary door. Generated from docs/reference/beurs.sbe.xml by scripts/sbe.py.", ""]
+    lines += ["use super::{code, message};", ""]
+    lines += ["/// The number of the schema.", f"pub const SCHEMA_ID: u16 = {schema.number};"]
+    lines += ["/// Its version.", f"pub const SCHEMA_VERSION: u16 = {schema.version};", ""]
+    for kind in schema.kinds.values():
+        if kind.name in OURS:
+            lines += ["code! {", f"    /// {kind.text}.", f"    {kind.name} {{"]
+            for value in kind.values:
+                variant = "".join(word.capitalize() for word in value.name.split("_"))
+                lines += [f"        /// {value.text}.", f'        {variant} = {value.number} => "{value.name}",']
+            lines += ["    }", "}", ""]
+        if kind.tag == "set":
+            lines += [f"/// {kind.text}.", f"pub mod {_snake(kind.name)} {{"]
+            for value in kind.values:
+                lines += [f"    /// {value.text}.", f"    pub const {value.name.upper()}: u8 = {1 << value.number};"]
+            bits = (1 << len(kind.values)) - 1
+            lines += ["    /// All of them.", f"    pub const ALL: u8 = {bits};", "}", ""]
+    for message in schema.messages:
+        lines += ["message! {", f"    /// {message.text}.", f"    {message.name} = {message.number}, {message.size} {{"]
+        for field in message.fields:
+            lines += [f"        /// {field.text}.", f"        {field.name}: {_rust(field.kind)},"]
+        lines += ["    }", "}", ""]
+    lines += ["/// The enums of the schema, as names and numbers.", "#[rustfmt::skip]"]
+    lines += ["pub const ENUMS: &[(&str, &[(&str, u16)])] = &["]
+    for kind in schema.kinds.values():
+        if kind.tag == "enum":
+            values = ", ".join(f'("{value.name}", {value.number})' for value in kind.values)
+            lines.append(f'    ("{kind.name}", &[{values}]),')
+    return "\n".join([*lines, "];", ""])
+
+
+def _rust(kind: Kind) -> str:
+    if kind.name == "Int128":
+        return "i128"
+    if kind.tag == "composite" or kind.primitive == "char":
+        return f"[u8; {kind.size}]"
+    return RUST[kind.primitive]
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
 def outputs() -> dict[Path, str]:
     """Every generated file with what it should hold."""
     schema = read()
     page = PAGE.read_text(encoding="utf-8")
-    return {PAGE: page[: page.index(MARK)] + MARK + "\n" + tables(schema)}
+    page = page[: page.index(MARK)] + MARK + "\n" + tables(schema)
+    return {PAGE: page, SOURCE: source(schema)}
 
 
 def main() -> None:

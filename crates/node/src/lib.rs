@@ -18,6 +18,7 @@ pub mod io;
 pub mod journal;
 mod node;
 mod pipeline;
+pub mod sbe;
 pub mod wire;
 mod writer;
 
