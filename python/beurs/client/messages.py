@@ -67,6 +67,7 @@ class SessionReason(WireEnum):
     KEY_REVOKED = "key_revoked", 16
     SERVER_STOPPING = "server_stopping", 17
     EXCHANGE_STOPPED = "exchange_stopped", 18
+    SERVER_BEHIND = "server_behind", 19
 
 
 # Bits of the sets.
@@ -144,8 +145,8 @@ _TABLE: Final = {
     (26, "CancelAllAfter"): "request_sequence UInt64, timeout_ns Int64",
     (27, "Subscribe"): "request_sequence UInt64, instrument_id UInt32, channels Channels, depth UInt16",
     (28, "Unsubscribe"): "request_sequence UInt64, instrument_id UInt32",
-    (29, "InstrumentsRequest"): "request_sequence UInt64, instrument_id UInt32",
-    (30, "OpenOrdersRequest"): "request_sequence UInt64",
+    (29, "InstrumentsRequest"): "request_sequence UInt64, instrument_id UInt32, after_instrument_id UInt32",
+    (30, "OpenOrdersRequest"): "request_sequence UInt64, after_order_id UInt64",
     (31, "BalancesRequest"): "request_sequence UInt64",
     (60, "OrderAccepted"): _EXECUTION,
     (61, "OrderRejected"): (
