@@ -236,6 +236,21 @@ def test_a_lost_connection_at_every_moment_loses_and_doubles_no_report() -> None
         assert peer.positions == [at[:2] for at in script]
 
 
+def test_a_replay_that_is_cut_short_goes_on_in_the_next_one() -> None:
+    peer = opened()
+    outcome = order(peer)
+    peer.pump()
+    peer.lose()
+    peer.resume(behind=(10, ALL_OF_IT), sequence=11)
+    accepted(peer, 11, 0, replayed=True, last=False)
+    peer.lose()
+    peer.resume(behind=(11, 0), sequence=11)
+    peer.report("OrderCanceled", 11, 1, replayed=True, order_id=11)
+    assert [event.exec_type for event in outcome.events] == ["new", "canceled"]
+    peer.send("ReplayComplete", sequence=11, count=1)
+    peer.nothing()
+
+
 def test_a_report_that_comes_twice_is_handed_on_once() -> None:
     peer = opened()
     for _ in range(2):

@@ -226,7 +226,7 @@ class Core:
         self._in_flight.clear()
         self._queue.extendleft(reversed(again))
         self._query_queue.extendleft(reversed(queries))
-        self._by_command = {request.sequence: request for request in again if request.sequence}
+        self._by_command = {request.sequence: request for request in self._queue if request.sequence}
         for book in self.books.values():
             book.whole = False
 
