@@ -14,6 +14,7 @@ pub mod decimal;
 pub mod error;
 mod feed;
 pub mod follower;
+pub mod gateway;
 pub mod io;
 pub mod journal;
 mod node;
