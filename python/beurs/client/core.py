@@ -26,7 +26,6 @@ from typing import Any, Final
 
 import structlog
 
-from beurs.catalogue import Instrument
 from beurs.client import messages
 from beurs.client.books import LocalBook
 from beurs.client.definitions import BookChanged, Definitions, MarketData, Report
@@ -392,8 +391,7 @@ class Core:
             if error is not None:
                 raise ProtocolError(f"the door does not tell what it trades: {error}")
             if message.layout.name == "InstrumentsRequest" and len(answers) >= 10_000:
-                last = max(answer.instrument_id for answer in answers)
-                self._ask(CLASSES["InstrumentsRequest"](after_instrument_id=last))
+                self._ask(CLASSES["InstrumentsRequest"](after_instrument_id=answers[-1]))
             if self._own_queries == 0:
                 self._definitions_known()
 
@@ -533,8 +531,8 @@ class Core:
         request.events.append(row)
 
     def _InstrumentDefinition(self, m: Any) -> None:  # noqa: N802
-        instrument: Instrument = self.definitions.add_instrument(m)
-        self._row(m, instrument)
+        self.definitions.add_instrument(m)
+        self._row(m, m.instrument_id)
 
     def _OpenOrder(self, m: Any) -> None:  # noqa: N802
         self._row(m, self.definitions.open_order(m))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from beurs import engine
-from beurs.catalogue import Catalogue, Instrument
+from beurs.catalogue import Catalogue
 from beurs.client import messages
 from beurs.client.messages import CLASSES
 from beurs.exchange import Balance, Order
@@ -189,14 +189,16 @@ class Definitions:
 
     def add_asset(self, asset_id: int, code: str, scale: int) -> None:
         """An asset."""
-        self._assets[asset_id] = {"asset_id": asset_id, "code": code, "scale": scale, "issued": 0}
-        self.sequence += 1
+        row: AssetRow = {"asset_id": asset_id, "code": code, "scale": scale, "issued": 0}
+        if self._assets.get(asset_id) != row:  # Whatever is new has the catalogue read everything again.
+            self._assets[asset_id] = row
+            self.sequence += 1
 
-    def add_instrument(self, m: Any) -> Instrument:
+    def add_instrument(self, m: Any) -> None:
         """An InstrumentDefinition."""
         self.add_asset(m.base_asset_id, m.base, m.base_scale)
         self.add_asset(m.quote_asset_id, m.quote, m.quote_scale)
-        self._instruments[m.instrument_id] = {
+        row: InstrumentRow = {
             "instrument_id": m.instrument_id,
             "symbol": m.symbol,
             "base_id": m.base_asset_id,
@@ -213,7 +215,9 @@ class Definitions:
             "lot_units": 0,
             "tick_lot_units": 0,
         }
-        return next(listed for listed in self.catalogue.instruments() if listed.instrument_id == m.instrument_id)
+        if self._instruments.get(m.instrument_id) != row:
+            self._instruments[m.instrument_id] = row
+            self.sequence += 1
 
     def balance(self, m: Any) -> Balance:
         """A Balance."""

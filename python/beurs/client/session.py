@@ -268,11 +268,18 @@ class Session:
 
     def instruments(self) -> Reply[list[Instrument]]:
         """All instruments."""
-        return self._pages(CLASSES["InstrumentsRequest"], "after_instrument_id", lambda row: row.instrument_id)
+        catalogue = self._core.definitions.catalogue
+        # They may have changed while they were asked for, so they are looked up when all of them are known.
+        return self._pages(
+            CLASSES["InstrumentsRequest"],
+            "after_instrument_id",
+            lambda instrument_id: instrument_id,
+            lambda ids: list(map(catalogue.instrument, ids)),
+        )
 
     def open_orders(self) -> Reply[list[Order]]:
         """The account's open orders, by ascending order_id. Their terms are not told: `terms` is None."""
-        return self._pages(CLASSES["OpenOrdersRequest"], "after_order_id", lambda row: row.order_id)
+        return self._pages(CLASSES["OpenOrdersRequest"], "after_order_id", lambda row: row.order_id, list)
 
     def balances(self) -> Reply[list[Balance]]:
         """The account's balances that are not 0, by ascending asset_id."""
@@ -445,9 +452,11 @@ class Session:
         self._wake()
         return reply
 
-    def _pages(self, kind: Any, after: str, key: Callable[[Any], int]) -> Reply[list[Any]]:
+    def _pages(
+        self, kind: Any, after: str, key: Callable[[Any], int], read: Callable[[list[Any]], list[T]]
+    ) -> Reply[list[T]]:
         """Asks until all answers are there."""
-        reply: Reply[list[Any]] = self.reply()
+        reply: Reply[list[T]] = self.reply()
         found: list[Any] = []
 
         def end(rows: list[Any], error: BeursError | None) -> None:
@@ -455,7 +464,7 @@ class Session:
             if error is None and len(rows) >= _PAGE:
                 self._core.submit(kind(**{after: key(rows[-1])}), end)
             else:
-                reply._finish(None if error else found, error)
+                reply._finish(None if error else read(found), error)
 
         with self.lock:
             self._require_open()
