@@ -35,7 +35,7 @@ import asyncio
 import contextlib
 import threading
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from beurs.client.definitions import BookChanged, MarketData, Report, TradeCorrected, TradePrinted, TradesSkipped
 from beurs.client.replies import Reply
@@ -63,9 +63,7 @@ class Client(Session):
     The arguments are those of :class:`Session`. Its connection lives in a thread of its own.
     """
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._thread = threading.Thread(target=self._live, name="beurs-client", daemon=True)
+    _thread: threading.Thread | None = None
 
     def _live(self) -> None:
         with contextlib.suppress(asyncio.CancelledError):
@@ -73,6 +71,7 @@ class Client(Session):
 
     def open(self) -> None:
         """Connects, logs on and learns what is traded. Raises ConnectionLost, SessionRefused or TimeoutError."""
+        self._thread = threading.Thread(target=self._live, name="beurs-client", daemon=True)
         self._thread.start()
         try:
             self._opened.result(3 * CONNECT_SECONDS_MAX)
@@ -84,7 +83,7 @@ class Client(Session):
         """Ends the session. Requests without an answer end with ConnectionLost. Twice is once."""
         self.closing = True
         for what in (self._leave, self._abandon):
-            if self._loop is not None and self._thread.is_alive():
+            if self._loop is not None and self._thread is not None and self._thread.is_alive():
                 with contextlib.suppress(RuntimeError):  # The loop has just ended.
                     self._loop.call_soon_threadsafe(what)
                 self._thread.join(_CLOSE_SECONDS_MAX)
@@ -112,9 +111,7 @@ class AsyncClient(Session):
 
     blocking = False
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._task: asyncio.Task[None] | None = None
+    _task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Connects, logs on and learns what is traded. Raises ConnectionLost, SessionRefused or TimeoutError."""
