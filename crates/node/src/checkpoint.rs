@@ -57,15 +57,14 @@ pub struct SkippedCheckpoint {
 ///
 /// # Errors
 /// The directory cannot be read.
-pub fn list(directory: &Path) -> Result<Vec<CheckpointFile>, JournalError> {
-    let entries = match std::fs::read_dir(directory) {
-        Ok(entries) => entries,
+pub fn list(disk: &dyn Disk, directory: &Path) -> Result<Vec<CheckpointFile>, JournalError> {
+    let paths = match disk.read_directory(directory) {
+        Ok(paths) => paths,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(JournalError::io("read the directory", directory, error)),
     };
     let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|error| JournalError::io("read the directory", directory, error))?.path();
+    for path in paths {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
         if let Some(sequence) = name.strip_suffix(SUFFIX).and_then(|digits| digits.parse().ok()) {
             files.push(CheckpointFile { sequence, path });
@@ -109,7 +108,7 @@ pub fn write(directory: &Path, disk: &dyn Disk, position: Position, snapshot: &[
     }
     disk.rename(&aside, &path).map_err(|error| failed("rename", error))?;
     disk.sync_directory(directory).map_err(|error| JournalError::io("sync the directory", directory, error))?;
-    for old in list(directory)?.into_iter().skip(KEPT) {
+    for old in list(disk, directory)?.into_iter().skip(KEPT) {
         disk.remove(&old.path).map_err(|error| JournalError::io("remove", &old.path, error))?;
     }
     Ok(path)
@@ -119,9 +118,9 @@ pub fn write(directory: &Path, disk: &dyn Disk, position: Position, snapshot: &[
 ///
 /// # Errors
 /// Why it cannot be used.
-pub fn read(file: &CheckpointFile) -> Result<Checkpoint, SkippedCheckpoint> {
+pub fn read(disk: &dyn Disk, file: &CheckpointFile) -> Result<Checkpoint, SkippedCheckpoint> {
     let skipped = |why: String| SkippedCheckpoint { path: file.path.clone(), why };
-    let bytes = std::fs::read(&file.path).map_err(|error| skipped(format!("cannot read: {error}")))?;
+    let bytes = disk.read(&file.path).map_err(|error| skipped(format!("cannot read: {error}")))?;
     let Some((header, snapshot)) = bytes.split_first_chunk::<HEADER>() else {
         return Err(skipped("the file ends within its header".to_owned()));
     };
@@ -155,10 +154,9 @@ pub fn read(file: &CheckpointFile) -> Result<Checkpoint, SkippedCheckpoint> {
 /// # Errors
 /// The directory cannot be read or written.
 pub fn remove_unfinished(directory: &Path, disk: &dyn Disk) -> Result<(), JournalError> {
-    let entries =
-        std::fs::read_dir(directory).map_err(|error| JournalError::io("read the directory", directory, error))?;
-    for entry in entries {
-        let path = entry.map_err(|error| JournalError::io("read the directory", directory, error))?.path();
+    let paths =
+        disk.read_directory(directory).map_err(|error| JournalError::io("read the directory", directory, error))?;
+    for path in paths {
         if path.to_str().is_some_and(|name| name.ends_with(UNFINISHED)) {
             disk.remove(&path).map_err(|error| JournalError::io("remove", &path, error))?;
         }

@@ -14,9 +14,7 @@
 //!
 //! The format, and the rule by which a torn tail is told from damage, are in `docs/concepts/journal.md`.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,7 +22,7 @@ use beurs_engine::command::Command;
 use beurs_engine::EngineConfig;
 
 use crate::error::{AppendError, JournalError};
-use crate::io::{Disk, DiskFile};
+use crate::io::{Disk, DiskFile, ReadFile};
 use crate::wire::{decode_command, encode_command_into, MAX_ENCODED_COMMAND};
 
 const SEGMENT_MAGIC: [u8; 8] = *b"BEURSJL1";
@@ -286,15 +284,14 @@ fn segment_path(directory: &Path, first_sequence: u64) -> PathBuf {
 }
 
 /// The segment files of a directory by first sequence, which their names and headers must agree on.
-fn list_segments(directory: &Path) -> Result<Vec<(PathBuf, SegmentHeader)>, JournalError> {
+fn list_segments(disk: &dyn Disk, directory: &Path) -> Result<Vec<(PathBuf, SegmentHeader)>, JournalError> {
     let mut segments = Vec::new();
-    let entries = match std::fs::read_dir(directory) {
-        Ok(entries) => entries,
+    let paths = match disk.read_directory(directory) {
+        Ok(paths) => paths,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(segments),
         Err(error) => return Err(JournalError::io("read the directory", directory, error)),
     };
-    for entry in entries {
-        let path = entry.map_err(|error| JournalError::io("read the directory", directory, error))?.path();
+    for path in paths {
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
             continue;
         };
@@ -304,8 +301,8 @@ fn list_segments(directory: &Path) -> Result<Vec<(PathBuf, SegmentHeader)>, Jour
         let Ok(first_sequence) = digits.parse::<u64>() else {
             return Err(JournalError::damaged(&path, 0, "a segment is named by its first sequence"));
         };
-        let file = File::open(&path).map_err(|error| JournalError::io("open", &path, error))?;
-        let size = file.metadata().map_err(|error| JournalError::io("look at", &path, error))?.len();
+        let file = disk.open_to_read(&path).map_err(|error| JournalError::io("open", &path, error))?;
+        let size = file.size().map_err(|error| JournalError::io("look at", &path, error))?;
         let mut bytes = vec![0; SEGMENT_HEADER.min(usize::try_from(size).unwrap_or(SEGMENT_HEADER))];
         file.read_exact_at(&mut bytes, 0).map_err(|error| JournalError::io("read", &path, error))?;
         let header = SegmentHeader::decode(&path, &bytes)?;
@@ -326,14 +323,14 @@ fn list_segments(directory: &Path) -> Result<Vec<(PathBuf, SegmentHeader)>, Jour
 }
 
 /// Whether a directory has no segment.
-pub(crate) fn is_empty(directory: &Path) -> Result<bool, JournalError> {
-    Ok(list_segments(directory)?.is_empty())
+pub(crate) fn is_empty(disk: &dyn Disk, directory: &Path) -> Result<bool, JournalError> {
+    Ok(list_segments(disk, directory)?.is_empty())
 }
 
 /// A segment file, read through a window.
 struct SegmentReader {
     path: PathBuf,
-    file: File,
+    file: Box<dyn ReadFile>,
     size: u64,
     window: Vec<u8>,
     window_start: u64,
@@ -396,8 +393,8 @@ fn parse_record(bytes: &[u8], offset: u64) -> Parsed {
 }
 
 impl SegmentReader {
-    fn new(path: PathBuf, file: File) -> Result<Self, JournalError> {
-        let size = file.metadata().map_err(|error| JournalError::io("look at", &path, error))?.len();
+    fn new(path: PathBuf, file: Box<dyn ReadFile>) -> Result<Self, JournalError> {
+        let size = file.size().map_err(|error| JournalError::io("look at", &path, error))?;
         Ok(Self { path, file, size, window: Vec::new(), window_start: 0 })
     }
 
@@ -470,6 +467,7 @@ impl From<JournalError> for SeekError {
 
 /// Reads records in order, checking checksum, sequence, time and running hash of each.
 pub struct JournalReader {
+    disk: Arc<dyn Disk>,
     directory: PathBuf,
     segments: Vec<(PathBuf, SegmentHeader)>,
     index: usize,
@@ -483,9 +481,10 @@ impl JournalReader {
     ///
     /// # Errors
     /// The journal is damaged before that place, or ends before it.
-    pub fn open(directory: &Path, sequence: u64) -> Result<Self, JournalError> {
-        let segments = list_segments(directory)?;
+    pub fn open(disk: Arc<dyn Disk>, directory: &Path, sequence: u64) -> Result<Self, JournalError> {
+        let segments = list_segments(disk.as_ref(), directory)?;
         let mut reader = Self {
+            disk,
             directory: directory.to_owned(),
             segments,
             index: 0,
@@ -510,8 +509,8 @@ impl JournalReader {
     ///
     /// # Errors
     /// As [`Self::open`], and when the journal's running hash there is not the position's.
-    pub fn open_at(directory: &Path, position: Position) -> Result<Self, SeekError> {
-        let reader = Self::open(directory, position.sequence)?;
+    pub fn open_at(disk: Arc<dyn Disk>, directory: &Path, position: Position) -> Result<Self, SeekError> {
+        let reader = Self::open(disk, directory, position.sequence)?;
         if reader.position != position {
             return Err(SeekError::OtherHistory);
         }
@@ -582,7 +581,7 @@ impl JournalReader {
     }
 
     fn refresh(&mut self) -> Result<(), JournalError> {
-        self.segments = list_segments(&self.directory)?;
+        self.segments = list_segments(self.disk.as_ref(), &self.directory)?;
         match &mut self.segment {
             Some(segment) => segment.refresh(),
             None if !self.segments.is_empty() => self.enter(0)?,
@@ -593,7 +592,7 @@ impl JournalReader {
 
     fn enter(&mut self, index: usize) -> Result<(), JournalError> {
         let (path, header) = &self.segments[index];
-        let file = File::open(path).map_err(|error| JournalError::io("open", path, error))?;
+        let file = self.disk.open_to_read(path).map_err(|error| JournalError::io("open", path, error))?;
         self.segment = Some(SegmentReader::new(path.clone(), file)?);
         self.position = header.start;
         self.offset = SEGMENT_HEADER as u64;
@@ -606,14 +605,20 @@ impl JournalReader {
     ///
     /// # Errors
     /// The journal is damaged there, or cannot be read.
-    pub fn check_before(directory: &Path, sequence: u64, most_bytes: u64) -> Result<(), JournalError> {
-        let segments = list_segments(directory)?;
+    pub fn check_before(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        sequence: u64,
+        most_bytes: u64,
+    ) -> Result<(), JournalError> {
+        let segments = list_segments(disk.as_ref(), directory)?;
         let last = segments.partition_point(|(_, header)| header.start.sequence <= sequence).saturating_sub(1);
         let mut first = last;
         let mut bytes = 0;
         while first > 0 {
             let path = &segments[first - 1].0;
-            bytes += std::fs::metadata(path).map_err(|error| JournalError::io("look at", path, error))?.len();
+            let size = disk.open_to_read(path).and_then(|file| file.size());
+            bytes += size.map_err(|error| JournalError::io("look at", path, error))?;
             if bytes > most_bytes {
                 break;
             }
@@ -623,7 +628,7 @@ impl JournalReader {
             return Ok(());
         }
         let end = segments[last].1.start.sequence;
-        let mut reader = Self::open(directory, segments[first].1.start.sequence)?;
+        let mut reader = Self::open(disk, directory, segments[first].1.start.sequence)?;
         while reader.position.sequence < end {
             if reader.advance()?.is_none() {
                 return Err(reader.ends_early(end));
@@ -822,9 +827,9 @@ impl Journal {
         after: Position,
         mut apply: impl FnMut(&Record),
     ) -> Result<(Self, Option<TornTail>), SeekError> {
-        std::fs::create_dir_all(directory).map_err(|error| JournalError::io("create", directory, error))?;
+        disk.create_directory(directory).map_err(|error| JournalError::io("create", directory, error))?;
         crate::checkpoint::remove_unfinished(directory, disk.as_ref())?;
-        let mut reader = JournalReader::open_at(directory, after)?;
+        let mut reader = JournalReader::open_at(disk.clone(), directory, after)?;
         if reader.segments.is_empty() {
             let header = SegmentHeader { start: Position::GENESIS, limits };
             let segment = create_segment(directory, disk.as_ref(), segment_bytes, header)
@@ -849,7 +854,8 @@ impl Journal {
             file.write_all_at(&zeros, offset).map_err(|error| JournalError::io("cut", &path, error))?;
             file.sync_data().map_err(|error| JournalError::io("sync", &path, error))?;
         }
-        let size = std::fs::metadata(&path).map_err(|error| JournalError::io("look at", &path, error))?.len();
+        let size = disk.open_to_read(&path).and_then(|file| file.size());
+        let size = size.map_err(|error| JournalError::io("look at", &path, error))?;
         let segment = Segment { path, file, offset, size };
         let limits = segments[0].1.limits;
         Ok((Self::at(directory, disk, segment_bytes, limits, segment, position), torn))
@@ -947,7 +953,7 @@ impl Log for Journal {
     }
 
     fn read(&self, from: u64) -> Result<Box<dyn Iterator<Item = Result<Record, JournalError>>>, JournalError> {
-        let reader = JournalReader::open(&self.directory, from.saturating_sub(1))?;
+        let reader = JournalReader::open(self.disk.clone(), &self.directory, from.saturating_sub(1))?;
         Ok(Box::new(ReadIter { reader, limit: self.position.sequence, failed: false }))
     }
 

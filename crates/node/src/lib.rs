@@ -24,6 +24,6 @@ mod writer;
 pub use beurs_engine as engine;
 pub use error::{AppendError, JournalError, NodeError, StopReason};
 pub use feed::{Completion, EventSlice, Events};
-pub use follower::{verify, Follower, Progress, Verified};
+pub use follower::{verify, verify_on, Follower, Progress, Verified};
 pub use node::{Node, NodeConfig, Recovery};
 pub use pipeline::{NodeHandle, Stats};

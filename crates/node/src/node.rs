@@ -405,15 +405,15 @@ fn recover(
         make_directory(config.disk.as_ref(), directory)?;
     }
     let lock_path = path.join("lock");
-    let lock = DirectoryLock::take(&lock_path).map_err(|error| JournalError::io("lock", &lock_path, error))?;
+    let lock = config.disk.lock(&lock_path).map_err(|error| JournalError::io("lock", &lock_path, error))?;
     let Some(lock) = lock else {
         return Err(JournalError::Locked { path: lock_path }.into());
     };
     checkpoint::remove_unfinished(&checkpoint_path, config.disk.as_ref())?;
 
     let limits = Limits::from(&config.engine);
-    let files = checkpoint::list(&checkpoint_path)?;
-    if let (Some(newest), true) = (files.first(), journal::is_empty(&journal_path)?) {
+    let files = checkpoint::list(config.disk.as_ref(), &checkpoint_path)?;
+    if let (Some(newest), true) = (files.first(), journal::is_empty(config.disk.as_ref(), &journal_path)?) {
         let what = format!("there is no segment, but a checkpoint at sequence {}", newest.sequence);
         return Err(JournalError::damaged(&journal_path, 0, what).into());
     }
@@ -423,7 +423,7 @@ fn recover(
             None => (Engine::new(config.engine.clone()), Position::GENESIS),
             Some(file) => {
                 let skipped = |why: String| SkippedCheckpoint { path: file.path.clone(), why };
-                let restored = checkpoint::read(file).and_then(|checkpoint| {
+                let restored = checkpoint::read(config.disk.as_ref(), file).and_then(|checkpoint| {
                     Engine::restore(config.engine.clone(), &checkpoint.snapshot)
                         .map(|engine| (engine, checkpoint.position))
                         .map_err(|error| skipped(format!("byte {} of the snapshot: {}", error.offset, error.what)))
@@ -458,7 +458,8 @@ fn recover(
         }
         match opened {
             Ok((journal, torn_tail)) => {
-                JournalReader::check_before(&journal_path, after.sequence, config.check_bytes)?;
+                let disk = config.disk.clone();
+                JournalReader::check_before(disk, &journal_path, after.sequence, config.check_bytes)?;
                 recovery.torn_tail = torn_tail;
                 recovery.checkpoint_sequence = (after.sequence > 0).then_some(after.sequence);
                 break (engine, journal);
@@ -490,10 +491,10 @@ fn recover(
 
 /// Creates a directory and makes its name durable.
 fn make_directory(disk: &dyn Disk, directory: &Path) -> Result<(), JournalError> {
-    if directory.is_dir() {
+    if disk.exists(directory).map_err(|error| JournalError::io("look at", directory, error))? {
         return Ok(());
     }
-    std::fs::create_dir_all(directory).map_err(|error| JournalError::io("create", directory, error))?;
+    disk.create_directory(directory).map_err(|error| JournalError::io("create", directory, error))?;
     let parent = match directory.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),

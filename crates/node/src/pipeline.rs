@@ -22,7 +22,7 @@ use beurs_engine::{Engine, EngineConfig};
 use crate::error::{JournalError, NodeError, StopReason};
 use crate::feed::{lock, wait, wait_for, Completion, EventBlock, EventSlice, Events, Outbox, Pool};
 use crate::follower::Follower;
-use crate::io::Clock;
+use crate::io::{Clock, Disk};
 use crate::node::{Node, NodeConfig, Recovery, MAX_BATCHES_WAITING};
 use crate::wire::{
     check_all_encodable, check_encodable, decode_command_records, decode_commands, CommandRecord, EventRecord,
@@ -67,6 +67,7 @@ struct Shared {
     queue: Mutex<Queue>,
     arrived: Condvar,
     clock: Arc<dyn Clock>,
+    disk: Arc<dyn Disk>,
     /// [`Engine::next_due_ns`] after the last batch; changed only by who holds the node.
     next_due_ns: AtomicI64,
     queue_capacity: usize,
@@ -346,6 +347,7 @@ impl NodeHandle {
             queue: Mutex::new(Queue::default()),
             arrived: Condvar::new(),
             clock: config.clock.clone(),
+            disk: config.disk.clone(),
             next_due_ns: AtomicI64::new(next_due_ns),
             queue_capacity: config.queue_capacity,
             chunk: config.batch_limit().min(if config.path.is_some() { CHUNK } else { CHUNK_IN_MEMORY }),
@@ -551,7 +553,7 @@ impl NodeHandle {
         // If anything fails the follower is made anew the next time.
         let mut follower = match kept.take() {
             Some(follower) => follower,
-            None => Follower::open(path, &shared.engine_config, sequence.min(durable_sequence))?,
+            None => Follower::open(shared.disk.clone(), path, &shared.engine_config, sequence.min(durable_sequence))?,
         };
         let records = follower.events_since(sequence, max_bytes, durable_sequence)?;
         *kept = Some(follower);

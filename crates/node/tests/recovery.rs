@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use beurs_node::engine::{Engine, EngineConfig};
+use beurs_node::io::RealDisk;
 use beurs_node::journal::{JournalReader, RECORD_HEADER, SEGMENT_HEADER};
 use beurs_node::{verify, JournalError, Node, NodeConfig, NodeError, Recovery, StopReason};
 use common::{checkpoints, segments, small, workload, Faults, FaultyDisk, Random, TempDir};
@@ -29,7 +30,7 @@ fn fill_with(config: &NodeConfig, count: usize, batch: usize) -> Vec<[u8; 32]> {
 /// The digest before the first and after every record of a journal.
 fn digests(path: &Path) -> Vec<[u8; 32]> {
     let mut engine = Engine::new(EngineConfig::default());
-    let mut reader = JournalReader::open(&path.join("journal"), 0).expect("a journal");
+    let mut reader = JournalReader::open(Arc::new(RealDisk), &path.join("journal"), 0).expect("a journal");
     let mut digests = vec![engine.digest()];
     while let Some(record) = reader.next_whole().expect("a good journal") {
         engine.apply(record.sequence, record.event_time_ns, &record.command, &mut ());

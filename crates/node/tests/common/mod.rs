@@ -14,7 +14,7 @@ use beurs_node::engine::types::{
     OrderType, PriceTicks, SelfTradePrevention, Side, Step, Symbol, TimeInForce,
 };
 use beurs_node::engine::Engine;
-use beurs_node::io::{Clock, Disk, DiskFile, RealDisk};
+use beurs_node::io::{Clock, DirectoryLock, Disk, DiskFile, ReadFile, RealDisk};
 use beurs_node::NodeConfig;
 
 /// A directory of its own, removed at the end.
@@ -289,6 +289,26 @@ struct FaultyFile {
 }
 
 impl Disk for FaultyDisk {
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        RealDisk.create_directory(path)
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        RealDisk.exists(path)
+    }
+
+    fn read_directory(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        RealDisk.read_directory(path)
+    }
+
+    fn open_to_read(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
+        RealDisk.open_to_read(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<DirectoryLock>> {
+        RealDisk.lock(path)
+    }
+
     fn create(&self, path: &Path, size: u64) -> io::Result<Box<dyn DiskFile>> {
         if count_down(&mut self.faults().creates_until_full) {
             return Err(io::Error::from_raw_os_error(28));
