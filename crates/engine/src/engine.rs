@@ -872,7 +872,7 @@ fn whole_units(mantissa: u128, exponent: i32) -> Option<i64> {
 
 /// The refusal of a command, with the ids it gave. A cancel-replace gives those of its cancel, and its new order's instrument;
 /// a list its first order's account and instrument; an administer command those of the command it holds.
-fn rejected(reason: RejectReason, command: &Command) -> Rejected {
+pub fn rejected(reason: RejectReason, command: &Command) -> Rejected {
     let nobody = Rejected {
         reason,
         account_id: AccountId::NONE,

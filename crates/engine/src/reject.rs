@@ -126,6 +126,8 @@ reject_reasons! {
     InvalidFeeTier = 518, "invalid_fee_tier", "A tier is from 1 to 15 and its volume is not negative.";
     InvalidFeeCap = 519, "invalid_fee_cap", "A fee cap is from 0 to 10^30.";
     InvalidEndTime = 520, "invalid_end_time", "Only an auction has an end_time_ns, and it is after now.";
+
+    DiskFull = 901, "disk_full", "The journal's disk is full: only what reduces risk is accepted. The node says so, not the engine: the command is not in the journal, its sequence is 0, and it may be sent again.";
 }
 
 /// The reject reasons as a Markdown table, in precedence; the one in the documentation is made by this.

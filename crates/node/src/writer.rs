@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{channel, Sender};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use beurs_engine::command::Command;
 
 use crate::checkpointer::{CheckpointJob, CheckpointState, Checkpointer};
 use crate::error::StopReason;
-use crate::feed::{lock, wait, Outbox, Pool};
-use crate::journal::{Batch, Log, Position};
+use crate::feed::{lock, wait, wait_for, Outbox, Pool};
+use crate::journal::{Batch, Log, Position, Room, MAX_RECORD};
 
 /// Counts of what the journal thread has done; all of them only grow.
 #[derive(Debug, Default)]
@@ -30,6 +30,8 @@ pub(crate) struct WriterStats {
     pub(crate) append_us_log2: [AtomicU64; 24],
     pub(crate) checkpoints: AtomicU64,
     pub(crate) checkpoint_failures: AtomicU64,
+    /// Commands refused because the disk was full.
+    pub(crate) disk_full_refusals: AtomicU64,
     pub(crate) last_checkpoint_sequence: AtomicU64,
 }
 
@@ -38,9 +40,13 @@ enum Work {
     Checkpoint(CheckpointJob),
 }
 
-#[derive(Default)]
+/// How often a full disk is tried again.
+const SPACE_CHECK: Duration = Duration::from_secs(1);
+
 struct Queue {
     work: VecDeque<Work>,
+    /// What the log can take behind a sequence.
+    room: (u64, Room),
     closing: bool,
     /// The thread has ended; nothing that is handed over will be written.
     ended: bool,
@@ -53,7 +59,25 @@ struct Shared {
     /// Something was taken.
     taken: Condvar,
     checkpoints: Arc<CheckpointState>,
+    /// The sequence behind which `room_bytes` may be appended; changed after `room_bytes`.
+    room_sequence: AtomicU64,
+    /// 0 while the disk is full.
+    room_bytes: AtomicU64,
     stats: WriterStats,
+}
+
+impl Shared {
+    fn publish(&self, sequence: u64, room: Room) {
+        let bytes = match room {
+            Room::Segment { bytes } => bytes,
+            Room::Full { .. } => 0,
+        };
+        // In this order: who sees a sequence sees room that is at most what there is behind it, or behind one before it.
+        self.room_bytes.store(bytes, Ordering::Release);
+        self.room_sequence.store(sequence, Ordering::Release);
+        lock(&self.queue).room = (sequence, room);
+        self.taken.notify_all();
+    }
 }
 
 /// The journal thread and the checkpoint thread, as the engine sees them.
@@ -76,6 +100,29 @@ impl WriterHandle {
         lock(&self.0.queue).work.len()
     }
 
+    /// Whether `count` commands more, behind everything up to `sequence`, certainly fit into the log, the commands that
+    /// are not written yet with them.
+    #[inline]
+    pub(crate) fn has_room(&self, sequence: u64, count: usize) -> bool {
+        let behind = self.0.room_sequence.load(Ordering::Acquire);
+        let bytes = self.0.room_bytes.load(Ordering::Acquire);
+        (sequence - behind + count as u64) * MAX_RECORD as u64 <= bytes
+    }
+
+    /// What the log can take when everything up to `sequence` is written. `None` if the thread has ended.
+    pub(crate) fn room_behind(&self, sequence: u64) -> Option<Room> {
+        let mut queue = lock(&self.0.queue);
+        while queue.room.0 < sequence && !queue.ended {
+            queue = wait(&self.0.taken, queue);
+        }
+        (!queue.ended).then_some(queue.room.1)
+    }
+
+    /// Whether the disk is full.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.room_bytes.load(Ordering::Relaxed) == 0
+    }
+
     /// Waits until at most `most` batches wait to be written, or the thread has ended.
     pub(crate) fn wait_for_room(&self, most: usize) {
         let mut queue = lock(&self.0.queue);
@@ -95,12 +142,20 @@ impl Writer {
         last_checkpoint_sequence: u64,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
-            queue: Mutex::new(Queue::default()),
+            queue: Mutex::new(Queue {
+                work: VecDeque::new(),
+                room: (log.position().sequence, log.room()),
+                closing: false,
+                ended: false,
+            }),
             arrived: Condvar::new(),
             taken: Condvar::new(),
             checkpoints: checkpointer.state.clone(),
+            room_sequence: AtomicU64::new(0),
+            room_bytes: AtomicU64::new(0),
             stats: WriterStats::default(),
         });
+        shared.publish(log.position().sequence, log.room());
         shared.stats.last_checkpoint_sequence.store(last_checkpoint_sequence, Ordering::Relaxed);
         let (checkpoints, jobs) = channel::<(Position, CheckpointJob)>();
         let checkpoint_thread = {
@@ -111,7 +166,8 @@ impl Writer {
         };
         let journal_thread = {
             let shared = shared.clone();
-            let thread = JournalThread { shared, log, batch_limit, outbox, pool, checkpoints };
+            let tried = Instant::now();
+            let thread = JournalThread { shared, log, batch_limit, outbox, pool, checkpoints, tried };
             std::thread::Builder::new().name("beurs-journal".to_owned()).spawn(move || thread.run())?
         };
         Ok(Self { handle: WriterHandle(shared), threads: vec![journal_thread, checkpoint_thread] })
@@ -167,6 +223,8 @@ struct JournalThread {
     outbox: Arc<Outbox>,
     pool: Arc<Pool<Command>>,
     checkpoints: Sender<(Position, CheckpointJob)>,
+    /// When room was last asked of the disk.
+    tried: Instant,
 }
 
 /// Says that the thread has ended, however it ends.
@@ -190,6 +248,7 @@ impl JournalThread {
     fn run(mut self) {
         let _end = EndGuard(self.shared.clone(), self.outbox.clone());
         let mut batches: Vec<Arc<Batch>> = Vec::new();
+        let mut full = matches!(self.log.room(), Room::Full { .. });
         while let Some(job) = self.next_work(&mut batches) {
             if let Some(first) = batches.first() {
                 let first_sequence = first.first_sequence;
@@ -208,6 +267,16 @@ impl JournalThread {
                     }
                 }
             }
+            if !full || self.tried.elapsed() >= SPACE_CHECK {
+                if let Err(error) = self.log.make_room() {
+                    self.outbox.stop(StopReason::Journal(error));
+                    return;
+                }
+                self.tried = Instant::now();
+            }
+            let room = self.log.room();
+            full = matches!(room, Room::Full { .. });
+            self.shared.publish(self.log.position().sequence, room);
             if let Some(job) = job {
                 let position = self.log.position();
                 assert_eq!(position.sequence, job.landmark.sequence(), "a checkpoint holds what is durable, all of it");
@@ -217,14 +286,22 @@ impl JournalThread {
         }
     }
 
-    /// Waits for work and takes as much as one write may have, up to a checkpoint. `None` when all is done.
+    /// Waits for work and takes as much as one write may have, up to a checkpoint. `None` when all is done. While the disk
+    /// is full it also returns, with nothing, when it is time to try again.
     fn next_work(&self, batches: &mut Vec<Arc<Batch>>) -> Option<Option<CheckpointJob>> {
         let mut queue = lock(&self.shared.queue);
         while queue.work.is_empty() {
             if queue.closing {
                 return None;
             }
-            queue = wait(&self.shared.arrived, queue);
+            if matches!(queue.room.1, Room::Full { .. }) {
+                queue = wait_for(&self.shared.arrived, queue, SPACE_CHECK);
+                if queue.work.is_empty() && !queue.closing {
+                    return Some(None);
+                }
+            } else {
+                queue = wait(&self.shared.arrived, queue);
+            }
         }
         let (mut commands, mut job) = (0, None);
         while let Some(work) = queue.work.pop_front() {

@@ -125,6 +125,7 @@ REJECT_STATUS: Final[dict[str, int]] = {
     "invalid_fee_tier": 422,
     "invalid_fee_cap": 422,
     "invalid_end_time": 422,
+    "disk_full": 503,
 }
 
 # Which field of a request a rejection is about, where there is one.
