@@ -572,6 +572,29 @@ impl NodeHandle {
         Ok(result)
     }
 
+    /// Moves the node's clock, if it is one that stands still, does what is due by then, and returns when that is
+    /// durable.
+    ///
+    /// # Errors
+    /// `Config` if the clock goes by itself, or would go backwards; `Stopped`.
+    pub fn set_time(&self, event_time_ns: i64) -> Result<(), NodeError> {
+        let shared = self.shared();
+        // The clock may stand behind the last command: after a restart it begins at 0, and stands where that one is.
+        let last_ns = self.with_engine(Engine::event_time_ns)?;
+        match shared.clock.set(event_time_ns) {
+            None => return Err(NodeError::Config { setting: "clock", rule: "must be manual for its time to be set" }),
+            Some(before) if event_time_ns < before.max(last_ns) => {
+                return Err(NodeError::Config {
+                    setting: "event_time_ns",
+                    rule: "must not be before the clock's time",
+                });
+            }
+            Some(_) => shared.advance(),
+        }
+        // Also waits until what was done is durable.
+        self.with_engine(|_| ())
+    }
+
     /// The last sequence whose events may be seen.
     pub fn sequence(&self) -> u64 {
         self.shared().outbox.released()
