@@ -135,23 +135,16 @@ impl Ledger {
     #[inline]
     pub fn settle(&mut self, part: Settlement) {
         let account = &mut self.accounts[part.account];
-        match part.side {
-            Side::Buy => {
-                let quote = account.balance_mut(part.quote);
-                quote.total -= part.notional + part.fee;
-                quote.held -= part.release;
-                debug_assert!(0 <= quote.held && quote.held <= quote.total, "a buyer's hold covers its cost");
-                account.balance_mut(part.base).total += part.base_amount;
-            }
-            Side::Sell => {
-                let base = account.balance_mut(part.base);
-                base.total -= part.base_amount;
-                base.held -= part.release;
-                debug_assert!(0 <= base.held && base.held <= base.total, "a seller's hold covers its base");
-                account.balance_mut(part.quote).total += part.notional - part.fee;
-            }
-        }
-        account.positions.get_mut_or_insert(part.instrument).apply(part.side, part.price, part.quantity, part.fee);
+        // Which side it is cannot be predicted, so both are worked out.
+        let spent = [part.notional + part.fee, part.base_amount][part.side.index()];
+        let gained = [part.base_amount, part.notional - part.fee][part.side.index()];
+        let [from, to] = [[part.quote, part.base], [part.base, part.quote]][part.side.index()];
+        let balance = account.balance_mut(from);
+        balance.total -= spent;
+        balance.held -= part.release;
+        debug_assert!(0 <= balance.held && balance.held <= balance.total, "an order's hold covers what it costs");
+        account.balance_mut(to).total += gained;
+        account.positions.apply(part.instrument, part.side, part.price, part.quantity, part.fee);
         account.volumes.add(part.quote as u32, self.now_ns, part.notional);
         if part.fee != 0 {
             self.accounts[Self::VENUE].balance_mut(part.quote).total += part.fee;
