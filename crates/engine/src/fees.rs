@@ -75,7 +75,7 @@ pub(crate) fn fill_fee(notional: i128, rate_ppm: i32, carry: u32) -> (i128, u32)
 }
 
 /// What a buy order of this notional may cost at most, fees included.
-#[inline]
+#[inline(always)] // As above.
 pub(crate) fn worst_cost(notional: i128, schedule: FeeSchedule, carry: u32) -> i128 {
     let fee = if (0..=SMALL).contains(&notional) {
         // Only the carry, which is below 10^6, can make it negative: then it rounds up to 0.
