@@ -242,8 +242,6 @@ class CancelReason(WireEnum):
     """A kill switch."""
     REFUSED = "refused", 17
     """When it triggered or was released it broke a rule that it kept when it was entered."""
-    NO_REFERENCE_PRICE = "no_reference_price", 18
-    """It is pegged, or a market-to-limit order, and there is no price to follow."""
 
 
 class MassCancelReason(WireEnum):

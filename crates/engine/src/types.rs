@@ -490,8 +490,6 @@ wire_enum!(
         KillSwitch = 16 => "kill_switch",
         /// When it triggered or was released it broke a rule that it kept when it was entered.
         Refused = 17 => "refused",
-        /// It is pegged, or a market-to-limit order, and there is no price to follow.
-        NoReferencePrice = 18 => "no_reference_price",
     }
 );
 

@@ -206,7 +206,7 @@ record!(
         post_only: u8,
         /// Execution: 0 none, 1 expire_taker, 2 expire_maker, 3 expire_both, 4 decrement
         self_trade_prevention: u8,
-        /// Execution: 0 none, 1 requested, 2 mass_cancel, 3 immediate_or_cancel, 4 fill_or_kill, 5 no_liquidity, 6 self_trade, 7 expired, 8 end_of_day, 9 order_list, 10 minimum_quantity, 11 price_band, 12 auction_ended, 13 insufficient_funds, 14 disconnected, 15 cancel_all_after, 16 kill_switch, 17 refused, 18 no_reference_price
+        /// Execution: 0 none, 1 requested, 2 mass_cancel, 3 immediate_or_cancel, 4 fill_or_kill, 5 no_liquidity, 6 self_trade, 7 expired, 8 end_of_day, 9 order_list, 10 minimum_quantity, 11 price_band, 12 auction_ended, 13 insufficient_funds, 14 disconnected, 15 cancel_all_after, 16 kill_switch, 17 refused
         cancel_reason: u8,
         /// Execution: 0 none, 1 maker, 2 taker, 3 auction
         liquidity: u8,
