@@ -40,6 +40,7 @@ from beurs.values import (
     Contingency,
     ExecType,
     ListStatus,
+    MassCancelReason,
     Number,
     OrderStatus,
     OrderType,
@@ -579,9 +580,16 @@ class Exchange(Administration):
         return self._order(command)
 
     def mass_cancel(
-        self, account: str | int | None = None, symbol: str | int | None = None, side: Side | str | None = None
+        self,
+        account: str | int | None = None,
+        symbol: str | int | None = None,
+        side: Side | str | None = None,
+        *,
+        reason: MassCancelReason | str = MassCancelReason.REQUESTED,
     ) -> list[ExecutionReport]:
         """Cancels all orders of an account, on an instrument, of a side, or of any combination; None is all (FIX q).
+
+        With the reason `disconnected` it is what a lost connection does: the reports say so.
 
         Returns the reports of the canceled orders, by ascending order_id.
         """
@@ -589,6 +597,7 @@ class Exchange(Administration):
             0 if account is None else self._catalogue.account(account).account_id,
             0 if symbol is None else self._catalogue.instrument(symbol).instrument_id,
             0 if side is None else Side.of(side, "side").number,
+            MassCancelReason.of(reason, "reason").number,
         )
         reports = _those(ExecutionReport, self._execute(command))
         return [report for report in reports if report.exec_type is ExecType.CANCELED]

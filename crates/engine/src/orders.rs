@@ -526,7 +526,7 @@ impl Engine {
                 && command.side.is_none_or(|asked| asked == side)
                 && (by_venue || instrument.status != TradingStatus::Halted)
         });
-        let count = self.cancel_all(slots, CancelReason::MassCancel, events);
+        let count = self.cancel_all(slots, command.reason.cancel_reason(), events);
         events.emit(Event::MassCanceled(MassCanceled {
             account_id: command.account_id,
             instrument_id: command.instrument_id,

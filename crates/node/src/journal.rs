@@ -28,8 +28,8 @@ use crate::io::{Disk, DiskFile, ReadFile};
 use crate::wire::{decode_command, encode_command_into, MAX_ENCODED_COMMAND};
 
 const SEGMENT_MAGIC: [u8; 8] = *b"BEURSJL1";
-/// Version 1 had other commands; it is not read.
-const VERSION: u32 = 2;
+/// The versions before it had other commands; they are not read.
+const VERSION: u32 = 3;
 /// The size of a segment's header.
 pub const SEGMENT_HEADER: usize = 64;
 /// The size of a record's header.
