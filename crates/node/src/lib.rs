@@ -16,6 +16,7 @@ mod feed;
 pub mod follower;
 pub mod io;
 pub mod journal;
+pub mod link;
 mod node;
 mod pipeline;
 pub mod wire;

@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -369,6 +369,36 @@ impl NodeHandle {
 
     fn shared(&self) -> &Shared {
         &self.0.shared
+    }
+
+    /// Where the journal is; `None` in memory.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.shared().path.as_deref()
+    }
+
+    pub(crate) fn engine_config(&self) -> &EngineConfig {
+        &self.shared().engine_config
+    }
+
+    pub(crate) fn outbox(&self) -> &Arc<Outbox> {
+        &self.shared().outbox
+    }
+
+    /// The most commands of one batch.
+    pub(crate) fn chunk(&self) -> usize {
+        self.shared().chunk
+    }
+
+    /// Executes one batch, of at most [`Self::chunk`] commands, and does not wait for the disk. `noted` is told the
+    /// first sequence before anything of the batch can be seen.
+    pub(crate) fn execute_noted(&self, batch: Vec<Command>, noted: impl FnOnce(u64)) -> Result<(), NodeError> {
+        let shared = self.shared();
+        shared.wait_for_room(MAX_BATCHES_WAITING);
+        shared.start(batch, |block| {
+            noted(block.first_sequence);
+            Vec::new()
+        })?;
+        Ok(())
     }
 
     /// Executes commands, in order, and returns their events when they are durable. Other callers' commands may come
