@@ -159,6 +159,12 @@ impl Node {
         Ok(descriptor.into_raw_fd())
     }
 
+    /// Whether the engine is in another process.
+    #[getter]
+    fn is_replica(&self) -> bool {
+        matches!(self.handle, Handle::Replica(_))
+    }
+
     /// The last sequence whose events may be seen anywhere; of a replica, once they can be seen here.
     fn latest(&self, py: Python<'_>) -> Result<u64, Error> {
         Ok(py.detach(|| self.handle.latest())?)
