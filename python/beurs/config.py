@@ -36,6 +36,10 @@ class Settings(BaseSettings):
     ] = Path("beurs-data")
     host: Annotated[str, Field(min_length=1, description="The address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="The port to listen on; 0 for any free one.")] = 8000
+    workers: Annotated[
+        int,
+        Field(ge=0, le=64, description="Processes that answer clients, beside the engine's; 0 for one in all."),
+    ] = 0
     database_url: Annotated[
         str | None, Field(description="SQLAlchemy URL of the store; without it SQLite in the data directory.")
     ] = None

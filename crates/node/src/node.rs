@@ -246,28 +246,25 @@ impl Node {
             if let Some(writer) = &self.writer {
                 writer.handle().wait_for_room(MAX_BATCHES_WAITING);
             }
-            self.start(batch, &[])?.give(&mut |slice| events.push(slice));
+            self.start(batch, Answers::Given)?.give(&mut |slice| events.push(slice));
         }
         self.outbox.wait_released(self.engine.sequence())?;
         Ok(events)
     }
 
     /// Executes one batch and hands it to the journal, after what is due by now. While the disk is full it does so with
-    /// the commands that only reduce risk, and refuses the others. If there are tokens there is one for each command.
-    pub(crate) fn start(&mut self, commands: Vec<Command>, tokens: &[u64]) -> Result<Started, NodeError> {
+    /// the commands that only reduce risk, and refuses the others.
+    pub(crate) fn start(&mut self, commands: Vec<Command>, answers: Answers<'_>) -> Result<Started, NodeError> {
         assert!(!commands.is_empty() && commands.len() <= self.batch_limit, "the caller cuts batches");
         if let Some(reason) = self.outbox.stopped() {
             return Err(NodeError::Stopped(reason));
         }
         let event_time_ns = self.now_ns();
         if let Some(left) = self.reserve(commands.len() + 1)? {
-            return self.start_from_reserve(event_time_ns, commands, tokens, left);
+            return self.start_from_reserve(event_time_ns, commands, answers, left);
         }
         self.advance_to(event_time_ns)?;
-        let (block, released) = self.start_at(event_time_ns, commands, |block| {
-            let slices = by_command(block);
-            tokens.iter().copied().zip(slices).collect()
-        })?;
+        let (block, released) = self.start_at(event_time_ns, commands, |block| answers.of(by_command(block)))?;
         let last_sequence = block.last_sequence;
         Ok(Started { last_sequence, released, first: EventSlice::whole(block), others: Vec::new() })
     }
@@ -312,7 +309,7 @@ impl Node {
         &mut self,
         event_time_ns: i64,
         commands: Vec<Command>,
-        tokens: &[u64],
+        answers: Answers<'_>,
         mut left: usize,
     ) -> Result<Started, NodeError> {
         if left > 0 {
@@ -341,7 +338,7 @@ impl Node {
         let refused =
             Arc::new(EventBlock { first_sequence: 0, last_sequence: 0, records: refusals, pool: self.records.clone() });
         let mut slices = Vec::with_capacity(taken.len());
-        let mut interleave = |block: &Arc<EventBlock>| {
+        let interleave = |block: &Arc<EventBlock>| {
             let (mut executed, mut refusal) = (by_command(block), 0);
             slices.extend(taken.iter().map(|&take| {
                 if take {
@@ -351,7 +348,7 @@ impl Node {
                     EventSlice::new(refused.clone(), refusal - 1..refusal)
                 }
             }));
-            tokens.iter().copied().zip(slices.iter().cloned()).collect()
+            answers.of(slices.iter().cloned())
         };
         let (block, released) = if kept.is_empty() {
             self.commands.put(kept);
@@ -503,6 +500,29 @@ pub(crate) struct Started {
     pub(crate) released: bool,
     first: EventSlice,
     others: Vec<EventSlice>,
+}
+
+/// What is done with a batch's answers, one a command, before anything of it can be seen.
+pub(crate) enum Answers<'a> {
+    /// Nothing: whoever started it gives them on with [`Started::give`].
+    Given,
+    /// They become completions with these tokens.
+    Completed(&'a [u64]),
+    /// They are shown; what they say must not leave before it is released.
+    Shown(&'a mut dyn FnMut(&EventSlice)),
+}
+
+impl Answers<'_> {
+    fn of(self, slices: impl Iterator<Item = EventSlice>) -> Vec<(u64, EventSlice)> {
+        match self {
+            Self::Given => Vec::new(),
+            Self::Completed(tokens) => tokens.iter().copied().zip(slices).collect(),
+            Self::Shown(show) => {
+                slices.for_each(|slice| show(&slice));
+                Vec::new()
+            }
+        }
+    }
 }
 
 impl Started {
