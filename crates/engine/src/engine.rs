@@ -32,7 +32,7 @@ use crate::triggers::Triggers;
 use crate::types::{
     AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, Contingency, GroupId, InstrumentGroupId,
     InstrumentId, KeyId, ListId, Lots, MatchingAlgorithm, OrderId, OrderType, PriceTicks, SelfTradePrevention, Setting,
-    Side, Step, Symbol, TimeInForce, TradingStatus, MAX_ISSUED, MAX_NOTIONAL, MAX_TICKS_OR_LOTS,
+    Side, StatusReason, Step, Symbol, TimeInForce, TradingStatus, MAX_ISSUED, MAX_NOTIONAL, MAX_TICKS_OR_LOTS,
 };
 use std::collections::{BTreeSet, HashMap};
 
@@ -206,6 +206,8 @@ pub struct Instrument {
     pub min_notional: Amount,
     /// What it accepts.
     pub status: TradingStatus,
+    /// Why it accepts that.
+    pub status_reason: StatusReason,
     /// The price of the last trade; 0 before the first.
     pub last_price: PriceTicks,
     /// The base asset's smallest units in one lot.
@@ -488,6 +490,7 @@ impl Engine {
             Command::BustTrade(bust) => self.bust_trade(bust, events),
             Command::AdjustTrade(adjust) => self.adjust_trade(adjust, events),
             Command::Administer(both) => self.administer(both, events),
+            Command::CommandFailed(failed) => self.command_failed(failed, events),
         }
     }
 
@@ -625,6 +628,7 @@ impl Engine {
                 max_quantity: command.max_quantity,
                 min_notional: command.min_notional,
                 status: TradingStatus::Open,
+                status_reason: StatusReason::Requested,
                 last_price: PriceTicks(0),
                 lot_units,
                 tick_lot_units,
@@ -872,7 +876,7 @@ fn whole_units(mantissa: u128, exponent: i32) -> Option<i64> {
 
 /// The refusal of a command, with the ids it gave. A cancel-replace gives those of its cancel, and its new order's instrument;
 /// a list its first order's account and instrument; an administer command those of the command it holds.
-fn rejected(reason: RejectReason, command: &Command) -> Rejected {
+pub(crate) fn rejected(reason: RejectReason, command: &Command) -> Rejected {
     let nobody = Rejected {
         reason,
         account_id: AccountId::NONE,
@@ -931,6 +935,7 @@ fn rejected(reason: RejectReason, command: &Command) -> Rejected {
             InstrumentScope::Group(_) | InstrumentScope::All => nobody,
         },
         Command::Administer(administer) => rejected(reason, &administer.command),
+        Command::CommandFailed(failed) => rejected(reason, &failed.command),
         Command::AddAsset(_)
         | Command::ListInstrument(_)
         | Command::OpenAccount(_)

@@ -125,6 +125,8 @@ reject_reasons! {
     InvalidFeeTier = 518, "invalid_fee_tier", "A tier is from 1 to 15 and its volume is not negative.";
     InvalidFeeCap = 519, "invalid_fee_cap", "A fee cap is from 0 to 10^30.";
     InvalidEndTime = 520, "invalid_end_time", "Only an auction has an end_time_ns, and it is after now.";
+
+    CommandFailed = 601, "command_failed", "Executing the command broke an invariant of the exchange. It has been undone, and its instrument is quarantined.";
 }
 
 /// The reject reasons as a Markdown table, in precedence; the one in the documentation is made by this.
