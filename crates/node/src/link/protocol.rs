@@ -306,6 +306,7 @@ pub(super) fn stats_to_numbers(stats: &Stats) -> Vec<u64> {
         last_checkpoint_sequence,
         disk_full,
         disk_full_refusals,
+        commands_failed,
     } = stats;
     let mut numbers = vec![
         *sequence,
@@ -325,6 +326,7 @@ pub(super) fn stats_to_numbers(stats: &Stats) -> Vec<u64> {
         *last_checkpoint_sequence,
         u64::from(*disk_full),
         *disk_full_refusals,
+        *commands_failed,
     ];
     numbers.extend_from_slice(journal_latency_us_log2);
     numbers
@@ -352,6 +354,7 @@ pub(super) fn stats_from_numbers(numbers: &[u64]) -> io::Result<Stats> {
         last_checkpoint_sequence: next()?,
         disk_full: next()? != 0,
         disk_full_refusals: next()?,
+        commands_failed: next()?,
         journal_latency_us_log2: Vec::new(),
     };
     stats.journal_latency_us_log2 = input.collect();
