@@ -345,6 +345,22 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
+def server_config(exchange: OpenExchange) -> uvicorn.Config:
+    """How uvicorn serves an open exchange."""
+    return uvicorn.Config(
+        create_app(exchange),
+        loop="uvloop",
+        http=HttpProtocol,
+        **UVICORN_OPTIONS,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=int(exchange.settings.shutdown_seconds_max) or 1,
+    )
+
+
 def serve(settings: Settings) -> None:
     """Runs the exchange until SIGINT or SIGTERM.
 
@@ -357,19 +373,8 @@ def serve(settings: Settings) -> None:
     with bind(settings.host, settings.port) as bound, open_exchange(settings) as exchange:
         port = bound.getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        config = uvicorn.Config(
-            create_app(exchange),
-            loop="uvloop",
-            http=HttpProtocol,
-            **UVICORN_OPTIONS,
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=int(settings.shutdown_seconds_max) or 1,
-        )
-        Server(config, exchange, venue.welcome(f"http://{host}:{port}", exchange.demo_keys)).run(sockets=[bound])
+        welcome = venue.welcome(f"http://{host}:{port}", exchange.demo_keys)
+        Server(server_config(exchange), exchange, welcome).run(sockets=[bound])
         if exchange.stopped is not None:
             raise exchange.stopped
 
