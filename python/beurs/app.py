@@ -131,11 +131,12 @@ def open_exchange(settings: Settings) -> Iterator[OpenExchange]:
 
 
 def _close(node: Node) -> None:
-    try:
-        log.info("closing", sequence=node.checkpoint())
-    except BeursError as error:
-        log.error("no checkpoint at the end", reason=str(error))
-    node.close()
+    failures = node.stats()["checkpoint_failures"]
+    node.close()  # it makes a last checkpoint
+    stats = node.stats()
+    log.info("closed", sequence=stats["sequence"], checkpoint_sequence=stats["last_checkpoint_sequence"])
+    if stats["checkpoint_failures"] > failures:
+        log.error("no checkpoint at the end: the next start executes the journal behind the one before")
 
 
 def _key_ring(node: Node, settings: Settings) -> KeyRing:
@@ -254,6 +255,8 @@ def _measure(running: RunningExchange) -> None:
         "How long a write and its fdatasync took.",
         lambda: stats()["journal_latency_us_log2"],
     )
+    gauge("beurs_disk_full", "1 while the journal's disk is full.", lambda: int(stats()["disk_full"]))
+    counter("beurs_disk_full_refusals", "Commands refused for it.", lambda: stats()["disk_full_refusals"])
     gauge("beurs_store_lag", "Durable commands that are not in the store yet.", lambda: running.projector.lag)
     gauge("beurs_market_data_connections", "Market data clients.", lambda: running.market_data.stats()["connections"])
 

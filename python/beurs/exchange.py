@@ -40,6 +40,7 @@ from beurs.values import (
     Contingency,
     ExecType,
     ListStatus,
+    MassCancelReason,
     Number,
     OrderStatus,
     OrderType,
@@ -184,7 +185,8 @@ class Exchange(Administration):
     Args:
         directory: Where its journal lies, made if it is missing and recovered if it is not; None keeps everything in
             memory. One process at a time can have a directory open.
-        checkpoint_interval: Commands between two checkpoints. More make a start slower, fewer make work.
+        checkpoint_interval: Commands between two checkpoints, made beside the engine with a second one's memory. More
+            make a start slower, fewer make work; 0 makes one on closing only.
         event_ring_bytes: How much memory the latest events may take. Older ones `events` reads from the journal.
         clock: `system`, or `manual` for a clock that stands still until `set_time` moves it. It begins at the time of
             the last command, at first at 0, which is 1970.
@@ -578,9 +580,16 @@ class Exchange(Administration):
         return self._order(command)
 
     def mass_cancel(
-        self, account: str | int | None = None, symbol: str | int | None = None, side: Side | str | None = None
+        self,
+        account: str | int | None = None,
+        symbol: str | int | None = None,
+        side: Side | str | None = None,
+        *,
+        reason: MassCancelReason | str = MassCancelReason.REQUESTED,
     ) -> list[ExecutionReport]:
         """Cancels all orders of an account, on an instrument, of a side, or of any combination; None is all (FIX q).
+
+        With the reason `disconnected` it is what a lost connection does: the reports say so.
 
         Returns the reports of the canceled orders, by ascending order_id.
         """
@@ -588,6 +597,7 @@ class Exchange(Administration):
             0 if account is None else self._catalogue.account(account).account_id,
             0 if symbol is None else self._catalogue.instrument(symbol).instrument_id,
             0 if side is None else Side.of(side, "side").number,
+            MassCancelReason.of(reason, "reason").number,
         )
         reports = _those(ExecutionReport, self._execute(command))
         return [report for report in reports if report.exec_type is ExecType.CANCELED]
@@ -730,6 +740,8 @@ class Exchange(Administration):
 
     def checkpoint(self) -> int:
         """Saves the state beside the journal, so that the next start is quick. Gives the sequence it stands at.
+
+        It waits for the checkpoint to be on disk and verified; the exchange runs on meanwhile.
 
         Raises InputError if there is no journal.
         """

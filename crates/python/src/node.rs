@@ -360,6 +360,8 @@ impl Node {
             checkpoints,
             checkpoint_failures,
             last_checkpoint_sequence,
+            disk_full,
+            disk_full_refusals,
         );
         stats.set_item("recovered_sequence", self.recovery.sequence)?;
         stats.set_item("recovered_checkpoint_sequence", self.recovery.checkpoint_sequence)?;

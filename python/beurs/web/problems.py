@@ -87,7 +87,6 @@ REJECT_STATUS: Final[dict[str, int]] = {
     "invalid_key": 422,
     "invalid_order_list": 422,
     "invalid_timeout": 422,
-    "cancel_failed": 409,
     "replace_not_allowed": 422,
     "nested_administer": 422,
     "duplicate_trade_correction": 409,
@@ -126,6 +125,7 @@ REJECT_STATUS: Final[dict[str, int]] = {
     "invalid_fee_tier": 422,
     "invalid_fee_cap": 422,
     "invalid_end_time": 422,
+    "disk_full": 503,
 }
 
 # Which field of a request a rejection is about, where there is one.
