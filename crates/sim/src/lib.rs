@@ -1,6 +1,18 @@
-//! Seeded simulation of the exchange: a naive model of the engine's rules, a workload that reaches all of them, and
-//! the comparison of the two after every command.
+//! Seeded simulation of the exchange. Two things live here:
+//!
+//! * a naive model of the engine's rules, a workload that reaches all of them, and the comparison of the two after every
+//!   command ([`differential`]);
+//! * the whole exchange in one thread over a fake clock, disk and network, with an auditor that holds what it says against
+//!   what it promises ([`simulator`]).
 
+pub mod auditor;
+pub mod clients;
+pub mod clock;
+pub mod defects;
 pub mod differential;
+mod machine;
 pub mod naive;
+pub mod network;
+pub mod options;
+pub mod simulator;
 pub mod workload;
