@@ -184,7 +184,8 @@ class Exchange(Administration):
     Args:
         directory: Where its journal lies, made if it is missing and recovered if it is not; None keeps everything in
             memory. One process at a time can have a directory open.
-        checkpoint_interval: Commands between two checkpoints. More make a start slower, fewer make work.
+        checkpoint_interval: Commands between two checkpoints, made beside the engine with a second one's memory. More
+            make a start slower, fewer make work; 0 makes one on closing only.
         event_ring_bytes: How much memory the latest events may take. Older ones `events` reads from the journal.
 
     Raises:
@@ -697,6 +698,8 @@ class Exchange(Administration):
 
     def checkpoint(self) -> int:
         """Saves the state beside the journal, so that the next start is quick. Gives the sequence it stands at.
+
+        It waits for the checkpoint to be on disk and verified; the exchange runs on meanwhile.
 
         Raises InputError if there is no journal.
         """

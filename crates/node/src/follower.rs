@@ -6,12 +6,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use beurs_engine::{Engine, EngineConfig};
+use beurs_engine::{Engine, EngineConfig, SnapshotError};
 
 use crate::checkpoint::{self, SkippedCheckpoint};
 use crate::error::{JournalError, NodeError, StopReason};
 use crate::io::{Disk, RealDisk};
-use crate::journal::{JournalReader, Record, SeekError, TornTail};
+use crate::journal::{JournalReader, Position, Record, SeekError, TornTail};
 use crate::node::{checkpoint_directory, guarded, journal_directory};
 use crate::wire::{EventRecord, RecordSink, EVENT_SIZE};
 
@@ -66,6 +66,20 @@ impl Follower {
     /// Its state: that after [`Self::sequence`].
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Where in the journal it is.
+    pub(crate) fn position(&self) -> Position {
+        self.reader.position()
+    }
+
+    /// Goes on with the engine whose snapshot this is, which must be of where it is. The engine before goes first, so
+    /// that there never are two.
+    pub(crate) fn restore(&mut self, snapshot: &[u8]) -> Result<(), SnapshotError> {
+        self.left.clear();
+        self.engine = Engine::new(EngineConfig::default());
+        self.engine = Engine::restore(self.config.clone(), snapshot)?;
+        Ok(())
     }
 
     /// Goes on to a sequence, which must be durable.

@@ -10,6 +10,7 @@
 //! the batch is durable, never before.
 
 pub mod checkpoint;
+mod checkpointer;
 pub mod decimal;
 pub mod error;
 mod feed;

@@ -12,7 +12,7 @@
 use std::any::Any;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{sync_channel, Receiver};
+use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use beurs_engine::command::Command;
 use beurs_engine::{Engine, EngineConfig};
 
 use crate::checkpoint::{self, SkippedCheckpoint};
+use crate::checkpointer::{CheckpointJob, Checkpointer, Landmark, Source};
 use crate::error::{JournalError, NodeError, StopReason};
 use crate::feed::{EventBlock, EventSlice, Events, Outbox, Pending, Pool};
 use crate::io::{Clock, DirectoryLock, Disk, RealDisk, SystemClock};
@@ -28,7 +29,7 @@ use crate::journal::{
     MAX_SEGMENT_BYTES, SEGMENT_HEADER,
 };
 use crate::wire::{check_all_encodable, EventRecord, RecordSink};
-use crate::writer::{CheckpointJob, CheckpointPlace, Writer};
+use crate::writer::Writer;
 
 /// Batches of fewer commands get memory of their own instead of a large vector from the pool.
 const POOLED_COMMANDS: usize = 64;
@@ -42,8 +43,11 @@ pub struct NodeConfig {
     pub path: Option<PathBuf>,
     /// The engine's limits. A journal keeps those that it was begun with, and they must be given again.
     pub engine: EngineConfig,
-    /// A checkpoint is made after so many commands, and on closing; 0 only on closing and on request.
+    /// A checkpoint is made after so many commands, and on closing; 0 only on closing and on request. Those that are
+    /// made while the node runs take a second engine's memory.
     pub checkpoint_interval: u64,
+    /// How many checkpoints are kept, the newest; at least 1.
+    pub checkpoints_kept: usize,
     /// The size of a journal segment; at most 1 GiB.
     pub segment_bytes: u64,
     /// How many bytes of segments that end before the checkpoint are checked on opening, the newest first. What lies
@@ -65,6 +69,7 @@ impl Default for NodeConfig {
             path: None,
             engine: EngineConfig::default(),
             checkpoint_interval: 1_000_000,
+            checkpoints_kept: 3,
             segment_bytes: 64 << 20,
             check_bytes: 1 << 30,
             event_ring_bytes: 64 << 20,
@@ -93,6 +98,9 @@ impl NodeConfig {
         }
         if self.segment_bytes > MAX_SEGMENT_BYTES {
             return Err(NodeError::Config { setting: "segment_bytes", rule: "must be at most 1 GiB" });
+        }
+        if self.checkpoints_kept == 0 {
+            return Err(NodeError::Config { setting: "checkpoints_kept", rule: "must be at least 1" });
         }
         if self.queue_capacity == 0 {
             return Err(NodeError::Config { setting: "queue_capacity", rule: "must be at least 1" });
@@ -173,9 +181,17 @@ impl Node {
         let last_checkpoint_sequence = recovery.checkpoint_sequence.unwrap_or(0);
         let writer = match (journal, &config.path) {
             (Some(journal), Some(path)) => {
-                let place = CheckpointPlace { directory: checkpoint_directory(path), disk: config.disk.clone() };
-                let (log, outbox, pool) = (Box::new(journal), outbox.clone(), commands.clone());
-                let writer = Writer::start(log, config.batch_limit(), outbox, pool, place, last_checkpoint_sequence);
+                let checkpointer = Checkpointer {
+                    disk: config.disk.clone(),
+                    path: path.clone(),
+                    engine_config: config.engine.clone(),
+                    kept: config.checkpoints_kept,
+                    state: Arc::default(),
+                    follower: None,
+                };
+                let (log, limit) = (Box::new(journal), config.batch_limit());
+                let (outbox, pool) = (outbox.clone(), commands.clone());
+                let writer = Writer::start(log, limit, outbox, pool, checkpointer, last_checkpoint_sequence);
                 Some(writer.map_err(failed)?)
             }
             _ => None,
@@ -295,26 +311,24 @@ impl Node {
             && last_sequence - self.last_checkpoint_sequence >= self.checkpoint_interval
             && self.writer.as_ref().is_some_and(|writer| !writer.checkpoint_under_way())
         {
-            self.begin_checkpoint(None);
+            self.begin_checkpoint(Source::Journal, None);
         }
         Ok((block, released))
     }
 
-    /// Takes a snapshot and sends it on its way to a file.
-    fn begin_checkpoint(&mut self, reply: Option<std::sync::mpsc::SyncSender<Result<u64, JournalError>>>) {
+    /// Asks for a checkpoint of the present state. It takes a moment, however large the state is.
+    fn begin_checkpoint(&mut self, source: Source, reply: Option<SyncSender<Result<u64, NodeError>>>) {
         let Some(writer) = &self.writer else { return };
-        let mut snapshot = Vec::new();
-        self.engine.snapshot(&mut snapshot);
-        let sequence = self.engine.sequence();
-        self.last_checkpoint_sequence = sequence;
-        writer.push_checkpoint(CheckpointJob { sequence, snapshot, reply });
+        self.last_checkpoint_sequence = self.engine.sequence();
+        writer.push_checkpoint(CheckpointJob { landmark: Landmark::of(&self.engine), source, reply });
     }
 
-    /// Begins a checkpoint of the present state. What is received is its sequence, when it is in its file.
+    /// Begins a checkpoint of the present state, and lets the engine run on. What is received is its sequence, when it
+    /// is in its file.
     ///
     /// # Errors
     /// The node has no journal, or has stopped.
-    pub fn checkpoint(&mut self) -> Result<Receiver<Result<u64, JournalError>>, NodeError> {
+    pub fn checkpoint(&mut self) -> Result<Receiver<Result<u64, NodeError>>, NodeError> {
         if self.writer.is_none() {
             return Err(NodeError::InMemory);
         }
@@ -322,7 +336,7 @@ impl Node {
             return Err(NodeError::Stopped(reason));
         }
         let (reply, received) = sync_channel(1);
-        self.begin_checkpoint(Some(reply));
+        self.begin_checkpoint(Source::Journal, Some(reply));
         Ok(received)
     }
 
@@ -349,7 +363,9 @@ impl Node {
             && self.checkpointed_at() != Some(self.engine.sequence())
             && self.writer.is_some()
         {
-            self.begin_checkpoint(None);
+            let mut snapshot = Vec::new();
+            self.engine.snapshot(&mut snapshot);
+            self.begin_checkpoint(Source::Live(snapshot), None);
         }
         drop(self.writer.take());
         self.outbox.stop(StopReason::Closed);

@@ -1,25 +1,23 @@
 //! The journal thread: it appends what the engine executes meanwhile, and says what is durable.
 //!
 //! Whatever has been handed over while one write was on its way to the disk is the next write, so the slower the disk
-//! the larger the writes: group commit without a timer. A second thread writes checkpoints, so that they delay nobody.
+//! the larger the writes: group commit without a timer. A second thread makes checkpoints, so that they delay nobody.
 //!
-//! Invariants: batches are written in the order in which they came; a checkpoint is written only after every command in
+//! Invariants: batches are written in the order in which they came; a checkpoint is begun only after every command in
 //! it is durable; after a failed append nothing is written any more and the node stops.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{channel, Sender, SyncSender};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{channel, Sender};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use beurs_engine::command::Command;
 
-use crate::checkpoint;
-use crate::error::{JournalError, StopReason};
+use crate::checkpointer::{CheckpointJob, CheckpointState, Checkpointer};
+use crate::error::StopReason;
 use crate::feed::{lock, wait, Outbox, Pool};
-use crate::io::Disk;
 use crate::journal::{Batch, Log, Position};
 
 /// Counts of what the journal thread has done; all of them only grow.
@@ -33,13 +31,6 @@ pub(crate) struct WriterStats {
     pub(crate) checkpoints: AtomicU64,
     pub(crate) checkpoint_failures: AtomicU64,
     pub(crate) last_checkpoint_sequence: AtomicU64,
-}
-
-/// A snapshot on its way to a file.
-pub(crate) struct CheckpointJob {
-    pub(crate) sequence: u64,
-    pub(crate) snapshot: Vec<u8>,
-    pub(crate) reply: Option<SyncSender<Result<u64, JournalError>>>,
 }
 
 enum Work {
@@ -61,14 +52,8 @@ struct Shared {
     arrived: Condvar,
     /// Something was taken.
     taken: Condvar,
-    checkpoint_under_way: AtomicBool,
+    checkpoints: Arc<CheckpointState>,
     stats: WriterStats,
-}
-
-/// Where a writer puts its checkpoints.
-pub(crate) struct CheckpointPlace {
-    pub(crate) directory: PathBuf,
-    pub(crate) disk: Arc<dyn Disk>,
 }
 
 /// The journal thread and the checkpoint thread, as the engine sees them.
@@ -106,14 +91,14 @@ impl Writer {
         batch_limit: usize,
         outbox: Arc<Outbox>,
         pool: Arc<Pool<Command>>,
-        place: CheckpointPlace,
+        checkpointer: Checkpointer,
         last_checkpoint_sequence: u64,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue::default()),
             arrived: Condvar::new(),
             taken: Condvar::new(),
-            checkpoint_under_way: AtomicBool::new(false),
+            checkpoints: checkpointer.state.clone(),
             stats: WriterStats::default(),
         });
         shared.stats.last_checkpoint_sequence.store(last_checkpoint_sequence, Ordering::Relaxed);
@@ -121,9 +106,7 @@ impl Writer {
         let checkpoint_thread = {
             let shared = shared.clone();
             std::thread::Builder::new().name("beurs-checkpoint".to_owned()).spawn(move || {
-                for (position, job) in jobs {
-                    write_checkpoint(&shared, &place, position, job);
-                }
+                checkpointer.run(&jobs, &shared.stats);
             })?
         };
         let journal_thread = {
@@ -143,9 +126,9 @@ impl Writer {
         self.push_work(Work::Batch(batch));
     }
 
-    /// Hands a snapshot over, which holds everything up to the last batch that was handed over.
+    /// Asks for a checkpoint of the state after the last batch that was handed over.
     pub(crate) fn push_checkpoint(&self, job: CheckpointJob) {
-        self.handle.0.checkpoint_under_way.store(true, Ordering::Relaxed);
+        self.handle.0.checkpoints.under_way.fetch_add(1, Ordering::Relaxed);
         self.push_work(Work::Checkpoint(job));
     }
 
@@ -160,13 +143,14 @@ impl Writer {
     }
 
     pub(crate) fn checkpoint_under_way(&self) -> bool {
-        self.handle.0.checkpoint_under_way.load(Ordering::Relaxed)
+        self.handle.0.checkpoints.under_way.load(Ordering::Relaxed) > 0
     }
 }
 
 impl Drop for Writer {
     /// Writes what was handed over and ends the threads.
     fn drop(&mut self) {
+        self.handle.0.checkpoints.closing.store(true, Ordering::Relaxed);
         lock(&self.handle.0.queue).closing = true;
         self.handle.0.arrived.notify_one();
         for thread in self.threads.drain(..) {
@@ -226,7 +210,7 @@ impl JournalThread {
             }
             if let Some(job) = job {
                 let position = self.log.position();
-                assert_eq!(position.sequence, job.sequence, "a checkpoint holds what is durable, all of it");
+                assert_eq!(position.sequence, job.landmark.sequence(), "a checkpoint holds what is durable, all of it");
                 // It can only be refused after the checkpoint thread has panicked; checkpoints then just end.
                 let _ = self.checkpoints.send((position, job));
             }
@@ -273,25 +257,5 @@ impl JournalThread {
         let us = begun.elapsed().as_micros() as u64;
         let bucket = (64 - us.leading_zeros() as usize).min(stats.append_us_log2.len() - 1);
         stats.append_us_log2[bucket].fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-fn write_checkpoint(shared: &Shared, place: &CheckpointPlace, position: Position, job: CheckpointJob) {
-    let written = checkpoint::write(&place.directory, place.disk.as_ref(), position, &job.snapshot);
-    let stats = &shared.stats;
-    match &written {
-        Ok(_) => {
-            stats.checkpoints.fetch_add(1, Ordering::Relaxed);
-            stats.last_checkpoint_sequence.store(position.sequence, Ordering::Relaxed);
-        }
-        // A missing checkpoint makes the next start slower and nothing else; the count tells.
-        Err(_) => {
-            stats.checkpoint_failures.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-    shared.checkpoint_under_way.store(false, Ordering::Relaxed);
-    if let Some(reply) = job.reply {
-        // Nobody waits any more if it fails.
-        let _ = reply.send(written.map(|_| position.sequence));
     }
 }

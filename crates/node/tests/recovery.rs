@@ -492,7 +492,7 @@ fn a_checkpoint_that_cannot_be_written_harms_nothing() {
     let commands = workload(7, 100);
     node.execute(&commands).expect("a running node");
     let written = node.checkpoint().expect("a journal").recv().expect("a running node");
-    assert!(matches!(written, Err(JournalError::Io { .. })));
+    assert!(matches!(written, Err(NodeError::Journal(JournalError::Io { .. }))));
     node.execute(&commands[30..]).expect("a running node");
 }
 
