@@ -29,7 +29,7 @@ const US: i64 = 1_000;
 const MS: i64 = 1_000_000;
 const START_NS: i64 = 1_700_000_000_000_000_000;
 /// How many of the last steps a failure shows.
-const LAST_STEPS: usize = 40;
+const LAST_STEPS: usize = 30;
 /// How long, after the faults have stopped, everything may take to be answered.
 const DRAIN_NS: i64 = 10_000 * MS;
 
@@ -217,6 +217,30 @@ struct Answer {
     events: Rc<[Event]>,
 }
 
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Arrive(Request { client, number, command }) => {
+                write!(f, "request {number} of client {client} arrives: {command:?}")
+            }
+            Self::Answer(Answer { client, number, sequence, events }) => {
+                write!(f, "the answer to request {number} of client {client} arrives: sequence {sequence},")?;
+                for event in events.iter() {
+                    match event {
+                        Event::Execution(report) => {
+                            write!(f, " {} of order {}", report.exec_type.as_str(), report.order_id)?;
+                        }
+                        Event::Rejected(rejected) => write!(f, " rejected, {}", rejected.reason.as_str())?,
+                        _ => write!(f, " and more")?,
+                    }
+                }
+                Ok(())
+            }
+            other => write!(f, "{other:?}"),
+        }
+    }
+}
+
 /// Who asked for a command: a client and its count, or the staff.
 type Origin = Option<(usize, u64)>;
 
@@ -303,7 +327,7 @@ impl Simulation {
 
     fn failure(&self, seed: u64, finding: Finding) -> Failure {
         let tell = |(at, now_ns, step): &(u64, i64, Step)| {
-            format!("{at} at {:.3} ms: {step:?}", (now_ns - START_NS) as f64 / MS as f64)
+            format!("{at} at {:.3} ms: {step}", (now_ns - START_NS) as f64 / MS as f64)
         };
         let last_steps = self.last_steps.iter().map(tell).collect();
         Failure { seed, step: self.steps, finding, plan: format!("{:?}", self.plan), last_steps }
@@ -341,7 +365,7 @@ impl Simulation {
             if self.last_steps.len() == LAST_STEPS {
                 self.last_steps.pop_front();
             }
-            if !matches!(step, Step::NodeTurn | Step::DiskTurn) {
+            if !matches!(step, Step::NodeTurn | Step::DiskTurn | Step::Act(_) | Step::AskAgain(_)) {
                 self.last_steps.push_back((self.steps, at_ns, step.clone()));
             }
             self.step(step)?;

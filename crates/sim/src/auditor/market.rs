@@ -74,6 +74,15 @@ impl Order {
         self.open && lives && priced && !self.waits && !self.auction_only && self.leaves > 0
     }
 
+    /// What of it the book shows; no report has said so yet if it has come to rest within its command.
+    fn shown(&self) -> i64 {
+        if self.displayed > 0 || self.peak == 0 {
+            self.displayed
+        } else {
+            self.peak.min(self.leaves)
+        }
+    }
+
     /// Whether a price is at least as good for it as its limit.
     fn allows(&self, price: i64) -> bool {
         let limit = if self.worst > 0 { self.worst } else { self.price };
@@ -287,7 +296,7 @@ impl Market {
                 !traded
                     || before.peak == 0
                     || report.liquidity != Liquidity::Maker
-                    || report.last_quantity.0 < before.displayed
+                    || report.last_quantity.0 < before.shown()
             }
         };
         if !same_place {
