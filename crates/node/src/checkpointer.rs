@@ -110,32 +110,37 @@ impl Checkpointer {
     pub(crate) fn run(mut self, jobs: &Receiver<(Position, CheckpointJob)>, stats: &WriterStats) {
         be_nice();
         for (position, job) in jobs {
-            let CheckpointJob { landmark, source, reply } = job;
-            let made = match source {
-                Source::Journal => self.make_from_journal(position, landmark, reply.is_some()),
-                Source::Live(snapshot) => {
-                    self.follower = None; // The node is closing; its memory is better used otherwise.
-                    self.write(position, &snapshot).map(|_| ()).map_err(Failure::from)
-                }
-            };
-            let answer = match made {
-                Ok(()) => {
-                    stats.checkpoints.fetch_add(1, Ordering::Relaxed);
-                    stats.last_checkpoint_sequence.store(position.sequence, Ordering::Relaxed);
-                    Ok(position.sequence)
-                }
-                Err(Failure::Closing) => Err(NodeError::Stopped(StopReason::Closed)),
-                // A missing checkpoint makes the next start slower and nothing else; the count tells.
-                Err(Failure::Node(error)) => {
-                    self.follower = None;
-                    stats.checkpoint_failures.fetch_add(1, Ordering::Relaxed);
-                    Err(error)
-                }
-            };
-            self.state.under_way.fetch_sub(1, Ordering::Relaxed);
-            if let Some(reply) = reply {
-                let _ = reply.send(answer); // Fails when nobody waits any more.
+            self.make(position, job, stats);
+        }
+    }
+
+    /// Makes one checkpoint.
+    pub(crate) fn make(&mut self, position: Position, job: CheckpointJob, stats: &WriterStats) {
+        let CheckpointJob { landmark, source, reply } = job;
+        let made = match source {
+            Source::Journal => self.make_from_journal(position, landmark, reply.is_some()),
+            Source::Live(snapshot) => {
+                self.follower = None; // The node is closing; its memory is better used otherwise.
+                self.write(position, &snapshot).map(|_| ()).map_err(Failure::from)
             }
+        };
+        let answer = match made {
+            Ok(()) => {
+                stats.checkpoints.fetch_add(1, Ordering::Relaxed);
+                stats.last_checkpoint_sequence.store(position.sequence, Ordering::Relaxed);
+                Ok(position.sequence)
+            }
+            Err(Failure::Closing) => Err(NodeError::Stopped(StopReason::Closed)),
+            // A missing checkpoint makes the next start slower and nothing else; the count tells.
+            Err(Failure::Node(error)) => {
+                self.follower = None;
+                stats.checkpoint_failures.fetch_add(1, Ordering::Relaxed);
+                Err(error)
+            }
+        };
+        self.state.under_way.fetch_sub(1, Ordering::Relaxed);
+        if let Some(reply) = reply {
+            let _ = reply.send(answer); // Fails when nobody waits any more.
         }
     }
 

@@ -19,6 +19,7 @@ pub mod io;
 pub mod journal;
 mod node;
 mod pipeline;
+mod stepped;
 pub mod wire;
 mod writer;
 
@@ -28,3 +29,4 @@ pub use feed::{Completion, EventSlice, Events};
 pub use follower::{verify, verify_on, Follower, Progress, Verified};
 pub use node::{Node, NodeConfig, Recovery};
 pub use pipeline::{NodeHandle, Stats};
+pub use stepped::SteppedNode;

@@ -25,7 +25,7 @@ use crate::error::{JournalError, NodeError, StopReason};
 use crate::feed::{EventBlock, EventSlice, Events, Outbox, Pending, Pool};
 use crate::io::{Clock, DirectoryLock, Disk, RealDisk, SystemClock};
 use crate::journal::{
-    self, Journal, JournalReader, Limits, Position, SeekError, TornTail, MAX_BATCH_COMMANDS, MAX_RECORD,
+    self, Journal, JournalReader, Limits, Log, Position, SeekError, TornTail, MAX_BATCH_COMMANDS, MAX_RECORD,
     MAX_SEGMENT_BYTES, SEGMENT_HEADER,
 };
 use crate::wire::{check_all_encodable, EventRecord, RecordSink};
@@ -158,6 +158,16 @@ impl Node {
     /// The directory is locked, cannot be read or written, or its journal is damaged; a setting is outside its range;
     /// a command of the journal breaks an invariant of the engine.
     pub fn open(config: &NodeConfig) -> Result<(Self, Recovery), NodeError> {
+        Self::open_with(config, |log, outbox, pool, checkpointer, last_checkpoint_sequence| {
+            Writer::start(log, config.batch_limit(), outbox, pool, checkpointer, last_checkpoint_sequence)
+        })
+    }
+
+    /// The same with a writer of the caller's making, which is asked for only if there is a journal.
+    pub(crate) fn open_with(
+        config: &NodeConfig,
+        start: impl FnOnce(Box<dyn Log>, Arc<Outbox>, Arc<Pool<Command>>, Checkpointer, u64) -> std::io::Result<Writer>,
+    ) -> Result<(Self, Recovery), NodeError> {
         config.check()?;
         let begun = Instant::now();
         let commands = Arc::new(Pool::new(32));
@@ -189,9 +199,8 @@ impl Node {
                     state: Arc::default(),
                     follower: None,
                 };
-                let (log, limit) = (Box::new(journal), config.batch_limit());
                 let (outbox, pool) = (outbox.clone(), commands.clone());
-                let writer = Writer::start(log, limit, outbox, pool, checkpointer, last_checkpoint_sequence);
+                let writer = start(Box::new(journal), outbox, pool, checkpointer, last_checkpoint_sequence);
                 Some(writer.map_err(failed)?)
             }
             _ => None,
@@ -359,6 +368,13 @@ impl Node {
 
     /// Makes a last checkpoint, unless there is one of this state or the node has stopped, and ends the threads.
     pub fn close(mut self) {
+        self.begin_last_checkpoint();
+        drop(self.writer.take());
+        self.outbox.stop(StopReason::Closed);
+    }
+
+    /// Asks for a checkpoint of this state from the engine itself, which will execute nothing any more.
+    pub(crate) fn begin_last_checkpoint(&mut self) {
         if self.outbox.stopped().is_none()
             && self.checkpointed_at() != Some(self.engine.sequence())
             && self.writer.is_some()
@@ -367,14 +383,24 @@ impl Node {
             self.engine.snapshot(&mut snapshot);
             self.begin_checkpoint(Source::Live(snapshot), None);
         }
-        drop(self.writer.take());
-        self.outbox.stop(StopReason::Closed);
     }
 
     /// The sequence of the newest checkpoint, if it is under way or in its file.
     fn checkpointed_at(&self) -> Option<u64> {
         Some(self.last_checkpoint_sequence)
     }
+}
+
+/// The events of each command of a block, for the token that it came with.
+pub(crate) fn completions(block: &EventBlock, tokens: impl Iterator<Item = u64>) -> Vec<(u64, std::ops::Range<usize>)> {
+    let (mut at, mut sequence) = (0, block.first_sequence);
+    let parts = tokens.map(|token| {
+        let from = at;
+        at += block.records[at..].iter().take_while(|record| record.sequence == sequence).count();
+        sequence += 1;
+        (token, from..at)
+    });
+    parts.collect()
 }
 
 /// How many batches may wait for the disk while their events wait for them; a caller with more waits.

@@ -23,7 +23,7 @@ use crate::error::{JournalError, NodeError, StopReason};
 use crate::feed::{lock, wait, wait_for, Completion, EventBlock, EventSlice, Events, Outbox, Pool};
 use crate::follower::Follower;
 use crate::io::{Clock, Disk};
-use crate::node::{Node, NodeConfig, Recovery, MAX_BATCHES_WAITING};
+use crate::node::{completions, Node, NodeConfig, Recovery, MAX_BATCHES_WAITING};
 use crate::wire::{
     check_all_encodable, check_encodable, decode_command_records, decode_commands, CommandRecord, EventRecord,
     COMMAND_SIZE,
@@ -293,16 +293,7 @@ impl Shared {
                 batch.push(command);
             }
             drop(queue);
-            let started = self.start(batch, |block| {
-                let (mut at, mut sequence) = (0, block.first_sequence);
-                let parts = tokens.iter().map(|&token| {
-                    let from = at;
-                    at += block.records[at..].iter().take_while(|record| record.sequence == sequence).count();
-                    sequence += 1;
-                    (token, from..at)
-                });
-                parts.collect()
-            });
+            let started = self.start(batch, |block| completions(block, tokens.iter().copied()));
             if started.is_err() {
                 break; // The outbox has the reason, and has told everybody.
             }

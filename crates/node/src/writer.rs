@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{channel, Sender};
+use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -56,6 +56,41 @@ struct Shared {
     stats: WriterStats,
 }
 
+/// What the journal thread and the checkpoint thread do, for a caller that does it itself, step by step.
+pub(crate) struct WriterSteps {
+    shared: Arc<Shared>,
+    journal: JournalThread,
+    checkpointer: Checkpointer,
+    jobs: Receiver<(Position, CheckpointJob)>,
+}
+
+impl WriterSteps {
+    /// One write of the journal: takes what waits, as much as one write may have, makes it durable and releases it.
+    /// Returns whether there was anything. After a failure, which stops the node, there never is.
+    pub(crate) fn write(&mut self) -> bool {
+        let mut batches = Vec::new();
+        let mut queue = lock(&self.shared.queue);
+        let some = !queue.work.is_empty() && !queue.ended;
+        let job = if some { self.journal.take_work(&mut queue, &mut batches) } else { None };
+        drop(queue);
+        if some && !self.journal.write(&mut batches, job) {
+            self.shared.end();
+        }
+        some
+    }
+
+    /// Makes a checkpoint that was asked for and is due, if there is one.
+    pub(crate) fn checkpoint(&mut self) -> bool {
+        match self.jobs.try_recv() {
+            Ok((position, job)) => {
+                self.checkpointer.make(position, job, &self.shared.stats);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}
+
 /// The journal thread and the checkpoint thread, as the engine sees them.
 pub(crate) struct Writer {
     handle: WriterHandle,
@@ -94,6 +129,24 @@ impl Writer {
         checkpointer: Checkpointer,
         last_checkpoint_sequence: u64,
     ) -> std::io::Result<Self> {
+        let (mut writer, steps) =
+            Self::without_threads(log, batch_limit, outbox, pool, checkpointer, last_checkpoint_sequence);
+        let WriterSteps { shared, journal, checkpointer, jobs } = steps;
+        writer.threads.push(std::thread::Builder::new().name("beurs-journal".to_owned()).spawn(move || journal.run())?);
+        let checkpoint_thread = std::thread::Builder::new().name("beurs-checkpoint".to_owned());
+        writer.threads.push(checkpoint_thread.spawn(move || checkpointer.run(&jobs, &shared.stats))?);
+        Ok(writer)
+    }
+
+    /// The same for a caller that is the threads.
+    pub(crate) fn without_threads(
+        log: Box<dyn Log>,
+        batch_limit: usize,
+        outbox: Arc<Outbox>,
+        pool: Arc<Pool<Command>>,
+        checkpointer: Checkpointer,
+        last_checkpoint_sequence: u64,
+    ) -> (Self, WriterSteps) {
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue::default()),
             arrived: Condvar::new(),
@@ -102,19 +155,10 @@ impl Writer {
             stats: WriterStats::default(),
         });
         shared.stats.last_checkpoint_sequence.store(last_checkpoint_sequence, Ordering::Relaxed);
-        let (checkpoints, jobs) = channel::<(Position, CheckpointJob)>();
-        let checkpoint_thread = {
-            let shared = shared.clone();
-            std::thread::Builder::new().name("beurs-checkpoint".to_owned()).spawn(move || {
-                checkpointer.run(&jobs, &shared.stats);
-            })?
-        };
-        let journal_thread = {
-            let shared = shared.clone();
-            let thread = JournalThread { shared, log, batch_limit, outbox, pool, checkpoints };
-            std::thread::Builder::new().name("beurs-journal".to_owned()).spawn(move || thread.run())?
-        };
-        Ok(Self { handle: WriterHandle(shared), threads: vec![journal_thread, checkpoint_thread] })
+        let (checkpoints, jobs) = channel();
+        let journal = JournalThread { shared: shared.clone(), log, batch_limit, outbox, pool, checkpoints };
+        let writer = Self { handle: WriterHandle(shared.clone()), threads: Vec::new() };
+        (writer, WriterSteps { shared, journal, checkpointer, jobs })
     }
 
     pub(crate) fn handle(&self) -> &WriterHandle {
@@ -178,11 +222,17 @@ impl Drop for EndGuard {
             let message = "the journal thread broke an invariant".to_owned();
             self.1.stop(StopReason::Panicked { sequence: 0, message });
         }
-        let mut queue = lock(&self.0.queue);
+        self.0.end();
+    }
+}
+
+impl Shared {
+    fn end(&self) {
+        let mut queue = lock(&self.queue);
         queue.ended = true;
         queue.work.clear();
         drop(queue);
-        self.0.taken.notify_all();
+        self.taken.notify_all();
     }
 }
 
@@ -191,30 +241,38 @@ impl JournalThread {
         let _end = EndGuard(self.shared.clone(), self.outbox.clone());
         let mut batches: Vec<Arc<Batch>> = Vec::new();
         while let Some(job) = self.next_work(&mut batches) {
-            if let Some(first) = batches.first() {
-                let first_sequence = first.first_sequence;
-                let begun = Instant::now();
-                let appended = self.log.append(first_sequence, &batches);
-                if let Err(error) = appended {
-                    self.outbox.stop(StopReason::Journal(error));
-                    return;
-                }
-                self.count(&batches, begun);
-                self.outbox.set_durable(self.log.position().sequence);
-                for batch in batches.drain(..) {
-                    // The engine may still be executing it; then whoever is last lets it go.
-                    if let Ok(batch) = Arc::try_unwrap(batch) {
-                        self.pool.put(batch.commands);
-                    }
-                }
-            }
-            if let Some(job) = job {
-                let position = self.log.position();
-                assert_eq!(position.sequence, job.landmark.sequence(), "a checkpoint holds what is durable, all of it");
-                // It can only be refused after the checkpoint thread has panicked; checkpoints then just end.
-                let _ = self.checkpoints.send((position, job));
+            if !self.write(&mut batches, job) {
+                return;
             }
         }
+    }
+
+    /// Makes batches durable, releases them, and hands a checkpoint on. Returns whether the journal may go on.
+    fn write(&mut self, batches: &mut Vec<Arc<Batch>>, job: Option<CheckpointJob>) -> bool {
+        if let Some(first) = batches.first() {
+            let first_sequence = first.first_sequence;
+            let begun = Instant::now();
+            let appended = self.log.append(first_sequence, batches);
+            if let Err(error) = appended {
+                self.outbox.stop(StopReason::Journal(error));
+                return false;
+            }
+            self.count(batches, begun);
+            self.outbox.set_durable(self.log.position().sequence);
+            for batch in batches.drain(..) {
+                // The engine may still be executing it; then whoever is last lets it go.
+                if let Ok(batch) = Arc::try_unwrap(batch) {
+                    self.pool.put(batch.commands);
+                }
+            }
+        }
+        if let Some(job) = job {
+            let position = self.log.position();
+            assert_eq!(position.sequence, job.landmark.sequence(), "a checkpoint holds what is durable, all of it");
+            // It can only be refused after the checkpoint thread has panicked; checkpoints then just end.
+            let _ = self.checkpoints.send((position, job));
+        }
+        true
     }
 
     /// Waits for work and takes as much as one write may have, up to a checkpoint. `None` when all is done.
@@ -226,7 +284,14 @@ impl JournalThread {
             }
             queue = wait(&self.shared.arrived, queue);
         }
-        let (mut commands, mut job) = (0, None);
+        let job = self.take_work(&mut queue, batches);
+        drop(queue);
+        self.shared.taken.notify_all();
+        Some(job)
+    }
+
+    fn take_work(&self, queue: &mut Queue, batches: &mut Vec<Arc<Batch>>) -> Option<CheckpointJob> {
+        let mut commands = 0;
         while let Some(work) = queue.work.pop_front() {
             match work {
                 Work::Batch(batch) if batches.is_empty() || commands + batch.commands.len() <= self.batch_limit => {
@@ -237,15 +302,10 @@ impl JournalThread {
                     queue.work.push_front(batch);
                     break;
                 }
-                Work::Checkpoint(checkpoint) => {
-                    job = Some(checkpoint);
-                    break;
-                }
+                Work::Checkpoint(checkpoint) => return Some(checkpoint),
             }
         }
-        drop(queue);
-        self.shared.taken.notify_all();
-        Some(job)
+        None
     }
 
     fn count(&self, batches: &[Arc<Batch>], begun: Instant) {
