@@ -101,6 +101,12 @@ impl Auditor {
         &self.entries
     }
 
+    /// The events that were released of a sequence.
+    pub fn events(&self, sequence: u64) -> Vec<Event> {
+        let entry = sequence.checked_sub(1).and_then(|at| self.entries.get(at as usize));
+        entry.map_or_else(Vec::new, |entry| entry.events.clone())
+    }
+
     /// How many commands were looked at.
     pub fn commands(&self) -> u64 {
         self.looked_at

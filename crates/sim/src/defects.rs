@@ -191,9 +191,14 @@ impl Tampering {
     }
 
     /// What makes the recovered state another one.
-    pub(crate) fn spoils_recovery(&self) -> Option<Command> {
+    pub(crate) fn spoils_recovery(&self, journal: &[Entry]) -> Option<Command> {
         let deposit = Deposit { account_id: AccountId(2), asset_id: AssetId(1), amount: Amount(1) };
-        self.is(Defect::WrongRecoveredState).then_some(Command::Deposit(deposit))
+        (self.is(Defect::WrongRecoveredState) && !journal.is_empty()).then_some(Command::Deposit(deposit))
+    }
+
+    /// Whether what leaves is changed.
+    pub(crate) fn changes_events(&self) -> bool {
+        self.defect.is_some()
     }
 
     /// What the venue shows as its balances.

@@ -12,15 +12,15 @@ use std::rc::Rc;
 
 use beurs_engine::command::Command;
 use beurs_engine::event::Event;
-use beurs_engine::{Engine, EngineConfig};
+use beurs_node::journal::{MAX_RECORD, SEGMENT_HEADER};
 use beurs_node::wire::EventRecord;
 use sha2::{Digest, Sha256};
 
-use crate::auditor::{Auditor, Entry, Finding, Shown};
+use crate::auditor::{Auditor, Entry, Finding};
 use crate::clients::{self, Client, Mix, Request};
 use crate::clock::SimClock;
 use crate::defects::{Defect, Tampering};
-use crate::machine::{Machine, Restarted};
+use crate::machine::{config, shown, Completed, Machine, Restarted, Settings};
 use crate::naive::Naive;
 use crate::network::{Network, Weather};
 use crate::workload::Rng;
@@ -92,7 +92,7 @@ impl std::error::Error for Failure {}
 
 /// What a run is made of; drawn from its seed.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
+struct Plan {
     clients: usize,
     requests: u64,
     mix: Mix,
@@ -103,8 +103,7 @@ pub(crate) struct Plan {
     turn_ns: i64,
     /// How long a write takes.
     write_ns: i64,
-    segment_bytes: u64,
-    checkpoint_interval: u64,
+    settings: Settings,
     /// Between two faults of any kind; 0 for none.
     fault_ns: i64,
     /// How often each kind of fault happens, compared with the others.
@@ -113,7 +112,7 @@ pub(crate) struct Plan {
 
 /// What goes wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Fault {
+enum Fault {
     /// The process is killed; what it wrote is in the machine's memory and reaches the disk.
     Kill,
     /// The power goes: what was not synced is lost, or torn.
@@ -132,10 +131,12 @@ pub(crate) enum Fault {
     ClockJump,
     /// The staff asks for a checkpoint.
     Checkpoint,
+    /// The staff restarts the node.
+    Close,
 }
 
 impl Fault {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Kill,
         Self::PowerCut,
         Self::PowerCutInOperation,
@@ -145,6 +146,7 @@ impl Fault {
         Self::Cut,
         Self::ClockJump,
         Self::Checkpoint,
+        Self::Close,
     ];
 }
 
@@ -155,16 +157,21 @@ impl Plan {
             *weight = rng.pick(&[0, 0, 1, 3, 8]);
         }
         let requests = rng.pick(&[60, 150, 300]);
+        let segment_bytes = rng.pick(&[4 << 10, 16 << 10, 256 << 10]);
         Self {
             clients: rng.between(1, 6) as usize,
             requests: if options.requests > 0 { options.requests } else { requests },
             mix: Mix::draw(rng),
             weather: Weather::draw(rng),
-            batch: rng.pick(&[1, 3, 16, 64]),
+            // A write must fit into a segment.
+            batch: rng.pick(&[1, 3, 16, 64]).min((segment_bytes as usize - SEGMENT_HEADER) / MAX_RECORD),
             turn_ns: rng.pick(&[20, 100, 500]) * US,
             write_ns: rng.pick(&[30, 150, 2000]) * US,
-            segment_bytes: rng.pick(&[4 << 10, 16 << 10, 256 << 10]),
-            checkpoint_interval: rng.pick(&[0, 10, 50, 200]),
+            settings: Settings {
+                segment_bytes,
+                checkpoint_interval: rng.pick(&[0, 10, 50, 200]),
+                opening_faults: rng.pick(&[0, 0, 200]),
+            },
             fault_ns: rng.pick(&[0, 3, 10, 10, 30]) * MS,
             faults,
         }
@@ -259,8 +266,9 @@ struct Simulation {
     inbox: VecDeque<(Origin, Command)>,
     /// Requests that have come before.
     seen: BTreeMap<(usize, u64), u64>,
-    /// What was handed to the node, by sequence: what leaves goes to whom.
-    origins: BTreeMap<u64, Origin>,
+    /// Who gets the answer to what was handed to the node, by token, and the sequence that it got.
+    origins: BTreeMap<u64, (Origin, u64)>,
+    tokens: u64,
     auditor: Auditor,
     tampering: Tampering,
     asked: u64,
@@ -288,7 +296,7 @@ impl Simulation {
         let plan = Plan::draw(&mut rng, options);
         let clock = SimClock::new(START_NS);
         let tampering = Tampering::new(options.defect);
-        let machine = Machine::new(&plan, clock.clone(), &tampering, rng.bits());
+        let machine = Machine::new(plan.settings, clock.clone());
         Self {
             clients: (0..plan.clients).map(|index| Client::new(index, rng.bits())).collect(),
             network: Network::new(rng.bits(), plan.weather, plan.clients),
@@ -304,6 +312,7 @@ impl Simulation {
             inbox: VecDeque::new(),
             seen: BTreeMap::new(),
             origins: BTreeMap::new(),
+            tokens: 0,
             auditor: Auditor::default(),
             tampering,
             asked: 0,
@@ -487,33 +496,24 @@ impl Simulation {
     }
 
     fn node_turn(&mut self) -> Result<(), Finding> {
-        if !self.machine.is_up() || !self.machine.has_room() {
+        if !self.machine.has_room() {
             return Ok(());
         }
-        if self.machine.is_due() {
-            if let Err(stopped) = self.machine.advance() {
-                return self.stopped(stopped);
-            }
-            self.count("timers");
-        }
-        let mut batch = Vec::new();
-        let mut asked = Vec::new();
+        let (mut batch, mut asked) = (Vec::new(), Vec::new());
         while batch.len() < self.plan.batch {
             let Some((origin, command)) = self.inbox.pop_front() else { break };
             let repeated = origin.is_some_and(|origin| self.seen.get(&origin).is_some_and(|times| *times > 1));
             if let Some(tampered) = self.tampering.command(&command, repeated) {
-                batch.push(tampered);
+                self.tokens += 1;
+                batch.push((self.tokens, tampered));
                 asked.push((origin, command));
             }
         }
-        if batch.is_empty() {
-            return Ok(());
-        }
-        match self.machine.start(batch) {
+        match self.machine.start(&batch) {
             Ok(first_sequence) => {
-                for (sequence, (origin, command)) in (first_sequence..).zip(asked) {
+                for ((sequence, (token, _)), (origin, command)) in (first_sequence..).zip(batch).zip(asked) {
                     self.auditor.handed(sequence, &command)?;
-                    self.origins.insert(sequence, origin);
+                    self.origins.insert(token, (origin, sequence));
                 }
                 Ok(())
             }
@@ -527,22 +527,27 @@ impl Simulation {
         }
         let written = self.machine.write();
         // Whatever has left the node has left it, even if it stops now.
-        let released = self.machine.released();
-        self.release(released)?;
-        match written {
-            Ok(()) => Ok(()),
-            Err(stopped) => self.stopped(stopped),
+        let (records, completed) = self.machine.released()?;
+        self.release(&records, completed)?;
+        if let Err(stopped) = written {
+            return self.stopped(stopped);
         }
+        if self.rng.chance(300) {
+            self.machine.make_checkpoint();
+        }
+        if self.machine.has_lost_power() {
+            self.count("power cut in an operation");
+            self.crash(true);
+        }
+        Ok(())
     }
 
-    fn release(&mut self, records: Vec<EventRecord>) -> Result<(), Finding> {
+    fn release(&mut self, records: &[EventRecord], completed: Vec<Completed>) -> Result<(), Finding> {
         let mut released: Vec<Entry> = Vec::new();
-        for record in &records {
+        for record in records {
             self.trace.update(record.as_bytes());
             self.events += 1;
-            let event = record
-                .to_event()
-                .map_err(|error| Finding::new("records", format!("{error}: sequence {}", record.sequence)))?;
+            let event = decode(record)?;
             match released.last_mut() {
                 Some(entry) if entry.sequence == record.sequence => entry.events.push(event),
                 _ => released.push(Entry {
@@ -554,12 +559,19 @@ impl Simulation {
             }
         }
         self.tampering.events(&mut released);
-        let mut answers = Vec::new();
         for Entry { sequence, event_time_ns, events, .. } in released {
-            if let Some(Some((client, number))) = self.origins.remove(&sequence) {
-                answers.push(Answer { client, number, sequence, events: events.clone().into() });
-            }
             self.auditor.released(sequence, event_time_ns, events)?;
+        }
+        let mut answers = Vec::new();
+        for Completed { token, records } in completed {
+            let Some((origin, sequence)) = self.origins.remove(&token) else {
+                return Err(Finding::new("answers", format!("nobody has given token {token}")));
+            };
+            let Some((client, number)) = origin else { continue };
+            let events: Vec<Event> = records.iter().map(decode).collect::<Result<_, _>>()?;
+            // An answer is a copy of what has left: where that was changed, so is this.
+            let events = if self.tampering.changes_events() { self.auditor.events(sequence) } else { events };
+            answers.push(Answer { client, number, sequence, events: events.into() });
         }
         if answers.len() > 1 && self.tampering.exchanges_answers() {
             let number = answers[0].number;
@@ -571,7 +583,7 @@ impl Simulation {
                 self.plan_step(at_ns, Step::Answer(answer.clone()));
             }
         }
-        if let Some(mut shown) = self.machine.shown().filter(|shown| shown.sequence == self.auditor.released_sequence()) {
+        if let Some(mut shown) = self.machine.shown().filter(|_| self.machine.is_quiet()) {
             self.tampering.balances(&mut shown.balances);
             self.auditor.shown(&shown)?;
         }
@@ -590,6 +602,10 @@ impl Simulation {
 
     fn crash(&mut self, power_cut: bool) {
         self.machine.crash(power_cut, &mut self.rng);
+        self.went_down();
+    }
+
+    fn went_down(&mut self) {
         self.inbox.clear();
         self.origins.clear();
         let down = self.rng.between(MS / 10, 20 * MS);
@@ -620,21 +636,35 @@ impl Simulation {
                 self.crash(true);
             }
             Fault::BitFlip if up => {
-                self.count("power cut");
+                self.count("bit flip");
                 self.crash(true);
-                self.machine.flip(&mut self.rng);
+                self.machine.flip(&mut self.rng)?;
+            }
+            Fault::Close if up => {
+                self.count("close");
+                self.machine.close();
+                self.went_down();
             }
             Fault::PowerCutInOperation if up => self.machine.arm_power_cut(&mut self.rng),
-            Fault::DiskError if up => self.machine.arm_error(&mut self.rng),
-            Fault::DiskFull if up => self.machine.arm_full(&mut self.rng),
-            Fault::Checkpoint if up => self.machine.checkpoint(),
+            Fault::DiskError if up => {
+                self.count("disk error");
+                self.machine.arm_error(&mut self.rng);
+            }
+            Fault::DiskFull if up => {
+                self.count("disk full or not any more");
+                self.machine.arm_full(&mut self.rng);
+            }
+            Fault::Checkpoint if up => {
+                self.count("checkpoint");
+                self.machine.begin_checkpoint();
+            }
             _ => {}
         }
         Ok(())
     }
 
     fn restart(&mut self) -> Result<(), Finding> {
-        match self.machine.restart()? {
+        match self.machine.restart(&self.tampering, &mut self.rng)? {
             Restarted::Up => {}
             Restarted::Later(why) => {
                 self.count(why);
@@ -643,26 +673,20 @@ impl Simulation {
             }
         }
         self.count("restarts");
-        let mut journal = self.machine.journal()?;
-        if let Some(command) = self.tampering.after_recovery(&journal.0) {
-            self.machine.start(vec![command]).and_then(|_| self.machine.write()).ok();
-            let _ = self.machine.released(); // The mistake is made in secret.
-            journal = self.machine.journal()?;
-        }
-        let (journal, mut replayed) = journal;
-        if let Some(command) = self.tampering.spoils_recovery() {
-            let mut engine = Engine::new(config());
-            for entry in &journal {
-                engine.apply(entry.sequence, entry.event_time_ns, &entry.command, &mut ());
-            }
-            if !journal.is_empty() {
-                let (sequence, time) = (engine.sequence() + 1, engine.event_time_ns());
-                engine.apply(sequence, time, &command, &mut ());
-                replayed = shown(&engine);
+        let (mut journal, mut replayed) = self.machine.journal()?;
+        if let Some(command) = self.tampering.after_recovery(&journal) {
+            // The mistake is made in secret.
+            let done = self.machine.start(&[(0, command)]).and_then(|_| self.machine.write());
+            if done.is_ok() {
+                self.machine.released()?;
+                (journal, replayed) = self.machine.journal()?;
             }
         }
-        if let Some(shown) = self.machine.shown() {
-            self.auditor.recovered(journal, &replayed, &shown)?;
+        if let Some(command) = self.tampering.spoils_recovery(&journal) {
+            replayed.apply(replayed.sequence() + 1, replayed.event_time_ns(), &command, &mut ());
+        }
+        if let Some(shows) = self.machine.shown() {
+            self.auditor.recovered(journal, &shown(&replayed), &shows)?;
         }
         Ok(())
     }
@@ -684,6 +708,7 @@ impl Simulation {
     fn end(&mut self) -> Result<(), Finding> {
         self.machine.crash(true, &mut self.rng);
         self.restart()?;
+        self.machine.verify()?;
         let mut naive = Naive::new(config().max_open_orders, config().max_open_orders_per_account);
         let mut events = Vec::new();
         for entry in self.auditor.entries() {
@@ -702,24 +727,6 @@ impl Simulation {
     }
 }
 
-/// The bounds of the engine.
-pub(crate) fn config() -> EngineConfig {
-    EngineConfig { max_open_orders: 10_000, max_open_orders_per_account: 500 }
-}
-
-/// What an engine shows from outside.
-pub(crate) fn shown(engine: &Engine) -> Shown {
-    let accounts: Vec<_> = engine.accounts().map(|account| account.account_id).collect();
-    let mut shown = Shown { sequence: engine.sequence(), digest: engine.digest(), ..Shown::default() };
-    for &account_id in &accounts {
-        for (asset_id, balance) in engine.balances(account_id) {
-            shown.balances.push((account_id, asset_id, balance.total, balance.held));
-        }
-        let rows = engine.open_orders(account_id).map(|order| {
-            (order.order_id, order.filled_quantity.0, order.leaves_quantity.0, order.price.0)
-        });
-        shown.orders.extend(rows);
-    }
-    shown.orders.sort_unstable();
-    shown
+fn decode(record: &EventRecord) -> Result<Event, Finding> {
+    record.to_event().map_err(|error| Finding::new("records", format!("{error}: sequence {}", record.sequence)))
 }
