@@ -288,8 +288,10 @@ impl Auditor {
     }
 
     fn mass_cancel(&self, cancel: &MassCancel, events: &[Event]) -> Result<(), Finding> {
-        let Some(Event::MassCanceled(done)) = events.last() else {
-            return Err(Finding::new("answers", format!("a mass cancel ends with its count: {:?}", events.last())));
+        // What the book's change leads to (an auction's indication, a limit state) comes behind it.
+        let count = events.iter().find_map(|event| if let Event::MassCanceled(done) = event { Some(done) } else { None });
+        let Some(done) = count else {
+            return Err(Finding::new("answers", format!("a mass cancel says how many: {:?}", events.last())));
         };
         let of_it = |event: &&Event| {
             matches!(event, Event::Execution(report) if report.cancel_reason == CancelReason::MassCancel)

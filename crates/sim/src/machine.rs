@@ -156,6 +156,11 @@ impl Machine {
 
     /// What the node shows now.
     pub(crate) fn shown(&self) -> Option<Shown> {
+        self.engine().map(|engine| Shown { digest: engine.digest(), ..shown(engine) })
+    }
+
+    /// The same without the digest, which is costly.
+    pub(crate) fn shown_without_digest(&self) -> Option<Shown> {
         self.engine().map(shown)
     }
 
@@ -359,9 +364,9 @@ pub(crate) fn config() -> EngineConfig {
     EngineConfig { max_open_orders: 10_000, max_open_orders_per_account: 500 }
 }
 
-/// What an engine shows from outside.
+/// What an engine shows from outside, without its digest.
 pub(crate) fn shown(engine: &Engine) -> Shown {
-    let mut shown = Shown { sequence: engine.sequence(), digest: engine.digest(), ..Shown::default() };
+    let mut shown = Shown { sequence: engine.sequence(), ..Shown::default() };
     for account in engine.accounts() {
         let account_id = account.account_id;
         for (asset_id, balance) in engine.balances(account_id) {

@@ -16,7 +16,7 @@ use beurs_node::journal::{MAX_RECORD, SEGMENT_HEADER};
 use beurs_node::wire::EventRecord;
 use sha2::{Digest, Sha256};
 
-use crate::auditor::{Auditor, Entry, Finding};
+use crate::auditor::{Auditor, Entry, Finding, Shown};
 use crate::clients::{self, Client, Mix, Request};
 use crate::clock::SimClock;
 use crate::defects::{Defect, Tampering};
@@ -214,6 +214,8 @@ enum Step {
     Fault,
     /// The machine is up again.
     Restart,
+    /// Nothing happens any more; what has happened.
+    Noted(&'static str),
 }
 
 #[derive(Clone, Debug)]
@@ -243,6 +245,7 @@ impl fmt::Display for Step {
                 }
                 Ok(())
             }
+            Self::Noted(what) => write!(f, "{what}"),
             other => write!(f, "{other:?}"),
         }
     }
@@ -346,6 +349,20 @@ impl Simulation {
         *self.counts.entry(what).or_insert(0) += 1;
     }
 
+    /// Counts what goes wrong, for the trace and for who reads a failure.
+    fn note(&mut self, what: &'static str) {
+        self.count(what);
+        self.trace.update(what);
+        self.tell(Step::Noted(what));
+    }
+
+    fn tell(&mut self, step: Step) {
+        if self.last_steps.len() == LAST_STEPS {
+            self.last_steps.pop_front();
+        }
+        self.last_steps.push_back((self.steps, self.now_ns, step));
+    }
+
     fn plan_step(&mut self, at_ns: i64, step: Step) {
         // The count makes the order of what happens at the same time that in which it was planned.
         self.planned += 1;
@@ -371,11 +388,8 @@ impl Simulation {
             self.clock.set(at_ns);
             self.steps += 1;
             self.trace.update(at_ns.to_le_bytes());
-            if self.last_steps.len() == LAST_STEPS {
-                self.last_steps.pop_front();
-            }
-            if !matches!(step, Step::NodeTurn | Step::DiskTurn | Step::Act(_) | Step::AskAgain(_)) {
-                self.last_steps.push_back((self.steps, at_ns, step.clone()));
+            if matches!(step, Step::Arrive(_) | Step::Answer(_) | Step::Restart) {
+                self.tell(step.clone());
             }
             self.step(step)?;
             if self.is_over()? {
@@ -442,6 +456,7 @@ impl Simulation {
                 }
             }
             Step::Restart => self.restart()?,
+            Step::Noted(_) => {}
         }
         Ok(())
     }
@@ -536,7 +551,7 @@ impl Simulation {
             self.machine.make_checkpoint();
         }
         if self.machine.has_lost_power() {
-            self.count("power cut in an operation");
+            self.note("power cut in an operation");
             self.crash(true);
         }
         Ok(())
@@ -583,7 +598,7 @@ impl Simulation {
                 self.plan_step(at_ns, Step::Answer(answer.clone()));
             }
         }
-        if let Some(mut shown) = self.machine.shown().filter(|_| self.machine.is_quiet()) {
+        if let Some(mut shown) = self.machine.shown_without_digest().filter(|_| self.machine.is_quiet()) {
             self.tampering.balances(&mut shown.balances);
             self.auditor.shown(&shown)?;
         }
@@ -595,7 +610,7 @@ impl Simulation {
         if !self.machine.may_stop() {
             return Err(Finding::new("no reason to stop", why));
         }
-        self.count("stopped by the disk");
+        self.note("stopped by the disk");
         self.crash(false);
         Ok(())
     }
@@ -620,42 +635,45 @@ impl Simulation {
                 let client = self.rng.below(self.plan.clients as u64) as usize;
                 let until_ns = self.now_ns + self.rng.between(MS, 30 * MS);
                 self.network.cut(client, until_ns);
-                self.count("cut");
+                self.note("cut");
             }
             Fault::ClockJump => {
                 let off_ns = self.rng.pick(&[0, -1000 * MS, -MS, MS, 30 * MS]);
                 self.clock.jump(off_ns);
-                self.count("clock jump");
+                self.note("clock jump");
             }
             Fault::Kill if up => {
-                self.count("kill");
+                self.note("kill");
                 self.crash(false);
             }
             Fault::PowerCut if up => {
-                self.count("power cut");
+                self.note("power cut");
                 self.crash(true);
             }
             Fault::BitFlip if up => {
-                self.count("bit flip");
+                self.note("bit flip");
                 self.crash(true);
                 self.machine.flip(&mut self.rng)?;
             }
             Fault::Close if up => {
-                self.count("close");
+                self.note("close");
                 self.machine.close();
                 self.went_down();
             }
-            Fault::PowerCutInOperation if up => self.machine.arm_power_cut(&mut self.rng),
+            Fault::PowerCutInOperation if up => {
+                self.note("the power will go");
+                self.machine.arm_power_cut(&mut self.rng);
+            }
             Fault::DiskError if up => {
-                self.count("disk error");
+                self.note("disk error");
                 self.machine.arm_error(&mut self.rng);
             }
             Fault::DiskFull if up => {
-                self.count("disk full or not any more");
+                self.note("disk full or not any more");
                 self.machine.arm_full(&mut self.rng);
             }
             Fault::Checkpoint if up => {
-                self.count("checkpoint");
+                self.note("checkpoint");
                 self.machine.begin_checkpoint();
             }
             _ => {}
@@ -667,7 +685,7 @@ impl Simulation {
         match self.machine.restart(&self.tampering, &mut self.rng)? {
             Restarted::Up => {}
             Restarted::Later(why) => {
-                self.count(why);
+                self.note(why);
                 self.plan_step(self.now_ns + 5 * MS, Step::Restart);
                 return Ok(());
             }
@@ -686,7 +704,8 @@ impl Simulation {
             replayed.apply(replayed.sequence() + 1, replayed.event_time_ns(), &command, &mut ());
         }
         if let Some(shows) = self.machine.shown() {
-            self.auditor.recovered(journal, &shown(&replayed), &shows)?;
+            let replayed = Shown { digest: replayed.digest(), ..shown(&replayed) };
+            self.auditor.recovered(journal, &replayed, &shows)?;
         }
         Ok(())
     }
