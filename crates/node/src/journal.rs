@@ -473,6 +473,8 @@ pub struct JournalReader {
     index: usize,
     segment: Option<SegmentReader>,
     offset: u64,
+    /// Where in the segment the last write begins, of which the record before `offset` is a part.
+    write_offset: u64,
     position: Position,
 }
 
@@ -490,6 +492,7 @@ impl JournalReader {
             index: 0,
             segment: None,
             offset: SEGMENT_HEADER as u64,
+            write_offset: SEGMENT_HEADER as u64,
             position: Position::GENESIS,
         };
         // The last segment that begins at or before the record behind `sequence`.
@@ -596,6 +599,7 @@ impl JournalReader {
         self.segment = Some(SegmentReader::new(path.clone(), file)?);
         self.position = header.start;
         self.offset = SEGMENT_HEADER as u64;
+        self.write_offset = self.offset;
         self.index = index;
         Ok(())
     }
@@ -711,6 +715,9 @@ impl JournalReader {
                     return Err(JournalError::damaged(path, damaged_at + RECORD_HEADER as u64, what));
                 }
             };
+            if raw.place == 0 {
+                self.write_offset = self.offset;
+            }
             self.offset = raw.end;
             self.position = Position { sequence, event_time_ns: raw.event_time_ns, running_hash };
             return Ok(Some(Record { sequence, event_time_ns: raw.event_time_ns, running_hash, command }));
@@ -844,16 +851,23 @@ impl Journal {
             apply(&record);
         }
         let torn = reader.torn_tail()?;
-        let JournalReader { segments, segment, offset, position, .. } = reader;
-        let path = segment.expect("a journal with segments has entered one").path;
+        let JournalReader { segments, segment, offset, write_offset, position, .. } = reader;
+        let mut segment = segment.expect("a journal with segments has entered one");
+        let path = segment.path.clone();
         let file =
             disk.open(&path, segment_bytes).map_err(|error| JournalError::io("open for writing", &path, error))?;
         if let Some(torn) = &torn {
             // Zeros are what tells the end of the journal from here on.
             let zeros = vec![0; usize::try_from(torn.bytes).expect("a part of a segment")];
             file.write_all_at(&zeros, offset).map_err(|error| JournalError::io("cut", &path, error))?;
-            file.sync_data().map_err(|error| JournalError::io("sync", &path, error))?;
         }
+        // The last write may be in the system's memory only, if the process was killed or its sync failed; it is about to
+        // be shown. It is written once more, the same bytes, because a failed sync leaves pages that count as written.
+        let last_write = segment.bytes(write_offset, (offset - write_offset) as usize)?;
+        file.write_all_at(last_write, write_offset).map_err(|error| JournalError::io("write again", &path, error))?;
+        file.sync_data().map_err(|error| JournalError::io("sync", &path, error))?;
+        // And so may the segment's name.
+        disk.sync_directory(directory).map_err(|error| JournalError::io("sync the directory", directory, error))?;
         let size = disk.open_to_read(&path).and_then(|file| file.size());
         let size = size.map_err(|error| JournalError::io("look at", &path, error))?;
         let segment = Segment { path, file, offset, size };

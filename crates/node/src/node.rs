@@ -443,19 +443,25 @@ fn recover(
     recovery: &mut Recovery,
 ) -> Result<(Engine, Journal, DirectoryLock), NodeError> {
     let (journal_path, checkpoint_path) = (journal_directory(path), checkpoint_directory(path));
-    for directory in [path, &journal_path, &checkpoint_path] {
-        make_directory(config.disk.as_ref(), directory)?;
+    let disk = config.disk.as_ref();
+    for directory in [&journal_path, &checkpoint_path] {
+        disk.create_directory(directory).map_err(|error| JournalError::io("create", directory, error))?;
     }
     let lock_path = path.join("lock");
-    let lock = config.disk.lock(&lock_path).map_err(|error| JournalError::io("lock", &lock_path, error))?;
+    let lock = disk.lock(&lock_path).map_err(|error| JournalError::io("lock", &lock_path, error))?;
     let Some(lock) = lock else {
         return Err(JournalError::Locked { path: lock_path }.into());
     };
-    checkpoint::remove_unfinished(&checkpoint_path, config.disk.as_ref())?;
+    checkpoint::remove_unfinished(&checkpoint_path, disk)?;
+    let is_empty = journal::is_empty(disk, &journal_path)?;
+    if is_empty {
+        // Nothing was ever acknowledged here. Whoever made the directories may have been killed before they were durable.
+        sync_names(disk, &journal_path)?;
+    }
 
     let limits = Limits::from(&config.engine);
-    let files = checkpoint::list(config.disk.as_ref(), &checkpoint_path)?;
-    if let (Some(newest), true) = (files.first(), journal::is_empty(config.disk.as_ref(), &journal_path)?) {
+    let files = checkpoint::list(disk, &checkpoint_path)?;
+    if let (Some(newest), true) = (files.first(), is_empty) {
         let what = format!("there is no segment, but a checkpoint at sequence {}", newest.sequence);
         return Err(JournalError::damaged(&journal_path, 0, what).into());
     }
@@ -465,7 +471,7 @@ fn recover(
             None => (Engine::new(config.engine.clone()), Position::GENESIS),
             Some(file) => {
                 let skipped = |why: String| SkippedCheckpoint { path: file.path.clone(), why };
-                let restored = checkpoint::read(config.disk.as_ref(), file).and_then(|checkpoint| {
+                let restored = checkpoint::read(disk, file).and_then(|checkpoint| {
                     Engine::restore(config.engine.clone(), &checkpoint.snapshot)
                         .map(|engine| (engine, checkpoint.position))
                         .map_err(|error| skipped(format!("byte {} of the snapshot: {}", error.offset, error.what)))
@@ -531,15 +537,15 @@ fn recover(
     Ok((engine, journal, lock))
 }
 
-/// Creates a directory and makes its name durable.
-fn make_directory(disk: &dyn Disk, directory: &Path) -> Result<(), JournalError> {
-    if disk.exists(directory).map_err(|error| JournalError::io("look at", directory, error))? {
-        return Ok(());
+/// Makes the names of a directory, and of all those above it, durable.
+fn sync_names(disk: &dyn Disk, directory: &Path) -> Result<(), JournalError> {
+    for parent in directory.ancestors().skip(1) {
+        let parent = if parent == Path::new("") { Path::new(".") } else { parent };
+        match disk.sync_directory(parent) {
+            // We have made nothing in a directory that we may not even look at.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+            synced => synced.map_err(|error| JournalError::io("sync the directory", parent, error))?,
+        }
     }
-    disk.create_directory(directory).map_err(|error| JournalError::io("create", directory, error))?;
-    let parent = match directory.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    disk.sync_directory(parent).map_err(|error| JournalError::io("sync the directory", parent, error))
+    Ok(())
 }

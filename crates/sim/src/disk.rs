@@ -238,6 +238,20 @@ impl Image {
         named.map(|file| file.present.len() as u64).sum()
     }
 
+    /// How many sectors the last write touches, if it was not synced since; 0 if everything that was written is durable.
+    pub fn sectors_of_last_unsynced_write(&self) -> usize {
+        let writes = self.files.values().flat_map(|file| &file.unsynced);
+        writes.max_by_key(|write| write.order).map_or(0, |write| {
+            let end = write.offset + write.bytes.len();
+            end.div_ceil(SECTOR) - write.offset / SECTOR
+        })
+    }
+
+    /// Whether a power failure may undo a change of names.
+    pub fn has_unsynced_names(&self) -> bool {
+        !self.unsynced_names.is_empty()
+    }
+
     /// What is on the disk after the power went at this moment and came back.
     pub fn after_power_failure(&self, loss: Loss) -> Self {
         let mut names = self.durable_names.clone();
