@@ -27,6 +27,8 @@ pub const INSTRUMENTS: u32 = 3;
 /// The price around which each instrument is traded.
 const MIDDLE: i64 = 1000;
 const MS: i64 = 1_000_000;
+/// How often a client doubles its patience.
+const MOST_DOUBLINGS: u32 = 5;
 
 /// What is sent how often; drawn from the seed, so that each run is of another kind.
 #[derive(Clone, Debug)]
@@ -352,12 +354,13 @@ impl Client {
         Some(Request { client: self.index, number: self.requests, command })
     }
 
-    /// What it asks again because it has waited for too long.
+    /// What it asks again because it has waited for too long: the more often it has asked, the longer. Without that a node
+    /// that has fallen behind would be asked the same for ever.
     pub fn ask_again(&mut self, mix: &Mix, now_ns: i64) -> Vec<Request> {
         let client = self.index;
         let mut again = Vec::new();
         for (&number, waiting) in &mut self.under_way {
-            if now_ns - waiting.asked_ns >= mix.patience_ns {
+            if now_ns - waiting.asked_ns >= mix.patience_ns << (waiting.times - 1).min(MOST_DOUBLINGS) {
                 waiting.asked_ns = now_ns;
                 waiting.times += 1;
                 again.push(Request { client, number, command: waiting.command.clone() });
@@ -365,6 +368,13 @@ impl Client {
         }
         self.repeated += again.len() as u64;
         again
+    }
+
+    /// Forgets how often it has asked in vain.
+    pub fn calm_down(&mut self) {
+        for waiting in self.under_way.values_mut() {
+            waiting.times = 1;
+        }
     }
 
     /// Takes an answer. Gives what it was the answer to, if it still waited for it.

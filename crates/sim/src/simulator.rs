@@ -28,10 +28,14 @@ use crate::workload::Rng;
 const US: i64 = 1_000;
 const MS: i64 = 1_000_000;
 const START_NS: i64 = 1_700_000_000_000_000_000;
+/// How many requests may wait for the node.
+const INBOX: usize = 64;
 /// How many of the last steps a failure shows.
 const LAST_STEPS: usize = 30;
 /// How long, after the faults have stopped, everything may take to be answered.
-const DRAIN_NS: i64 = 10_000 * MS;
+const DRAIN_NS: i64 = 4_000 * MS;
+/// When the faults stop at the latest, however little was asked until then.
+const FAULTS_NS: i64 = 300 * MS;
 
 
 /// What a run is made with.
@@ -465,6 +469,9 @@ impl Simulation {
         if self.ending_since_ns.is_some() {
             return;
         }
+        if self.now_ns > START_NS + FAULTS_NS {
+            return self.begin_end();
+        }
         if let Some(request) = self.clients[client].act(&self.plan.mix, self.now_ns) {
             self.asked += 1;
             self.send(request);
@@ -480,6 +487,9 @@ impl Simulation {
         self.ending_since_ns = Some(self.now_ns);
         self.network.heal();
         self.machine.heal();
+        for client in &mut self.clients {
+            client.calm_down();
+        }
         self.clock.jump(0);
     }
 
@@ -491,6 +501,10 @@ impl Simulation {
 
     fn arrive(&mut self, request: Request) {
         if !self.machine.is_up() {
+            return;
+        }
+        if self.inbox.len() >= INBOX {
+            self.count("refused, too much is under way");
             return;
         }
         let times = self.seen.entry((request.client, request.number)).or_insert(0);
