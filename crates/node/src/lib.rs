@@ -18,6 +18,7 @@ pub mod follower;
 pub mod gateway;
 pub mod io;
 pub mod journal;
+pub mod link;
 mod node;
 mod pipeline;
 pub mod sbe;
