@@ -232,7 +232,7 @@ pub struct Completion {
 pub(crate) struct Pending {
     pub(crate) block: Arc<EventBlock>,
     /// Token and events of each submitted command.
-    pub(crate) completions: Vec<(u64, Range<usize>)>,
+    pub(crate) completions: Vec<(u64, EventSlice)>,
 }
 
 struct Inner {
@@ -243,14 +243,16 @@ struct Inner {
     completions: Vec<Completion>,
     stopped: Option<StopReason>,
     /// Raised whenever something is released, and when the node stops.
-    watchers: Vec<Weak<OwnedFd>>,
+    wakers: Vec<Weak<OwnedFd>>,
+    /// Who waits in [`Outbox::wait_beyond`]: those are told of every release, others of what they wait for is enough.
+    watchers: usize,
 }
 
 impl Inner {
-    fn tell_watchers(&mut self) {
-        self.watchers.retain(|watcher| {
-            watcher.upgrade().is_some_and(|watcher| {
-                raise(&watcher);
+    fn wake_all(&mut self) {
+        self.wakers.retain(|waker| {
+            waker.upgrade().is_some_and(|waker| {
+                raise(&waker);
                 true
             })
         });
@@ -304,7 +306,8 @@ impl Outbox {
             ring,
             completions: Vec::new(),
             stopped: None,
-            watchers: Vec::new(),
+            wakers: Vec::new(),
+            watchers: 0,
         };
         Ok(Self { inner: Mutex::new(inner), changed: Condvar::new(), signal })
     }
@@ -315,8 +318,8 @@ impl Outbox {
     }
 
     /// Raises this eventfd whenever something is released, and when the node stops, for as long as it is there.
-    pub(crate) fn watch(&self, watcher: &Arc<OwnedFd>) {
-        lock(&self.inner).watchers.push(Arc::downgrade(watcher));
+    pub(crate) fn watch(&self, waker: &Arc<OwnedFd>) {
+        lock(&self.inner).wakers.push(Arc::downgrade(waker));
     }
 
     /// Takes the next executed batch. Returns whether it could leave at once.
@@ -325,7 +328,14 @@ impl Outbox {
         let mut inner = lock(&self.inner);
         inner.pending.push_back(pending);
         self.release(&mut inner);
-        inner.released >= last
+        let released = inner.released >= last;
+        // Whoever executes looks for itself; the system call is for those who watch.
+        let watched = released && inner.watchers > 0;
+        drop(inner);
+        if watched {
+            self.changed.notify_all();
+        }
+        released
     }
 
     /// Everything up to this sequence is durable.
@@ -345,16 +355,14 @@ impl Outbox {
                 break;
             };
             inner.released = block.last_sequence;
-            for (token, range) in completions {
-                inner.completions.push(Completion { token, events: EventSlice::new(block.clone(), range) });
-            }
+            inner.completions.extend(completions.into_iter().map(|(token, events)| Completion { token, events }));
             inner.ring.push(block);
         }
         if !had_completions && !inner.completions.is_empty() {
             raise(&self.signal);
         }
         if inner.released > released {
-            inner.tell_watchers();
+            inner.wake_all();
         }
     }
 
@@ -365,7 +373,7 @@ impl Outbox {
             inner.stopped = Some(reason);
             inner.pending.clear();
             raise(&self.signal);
-            inner.tell_watchers();
+            inner.wake_all();
         }
         drop(inner);
         self.changed.notify_all();
@@ -388,6 +396,32 @@ impl Outbox {
             }
             inner = wait(&self.changed, inner);
         }
+    }
+
+    /// Waits until more than `sequence` may be seen, or `look` says so, which is called again after every
+    /// [`Self::nudge`]: the last sequence that may be seen.
+    pub(crate) fn wait_beyond(&self, sequence: u64, look: impl Fn() -> bool) -> Result<u64, StopReason> {
+        let mut inner = lock(&self.inner);
+        loop {
+            if inner.released > sequence {
+                return Ok(inner.released);
+            }
+            if let Some(reason) = &inner.stopped {
+                return Err(reason.clone());
+            }
+            if look() {
+                return Ok(inner.released);
+            }
+            inner.watchers += 1;
+            inner = wait(&self.changed, inner);
+            inner.watchers -= 1;
+        }
+    }
+
+    /// Has everybody who waits look again.
+    pub(crate) fn nudge(&self) {
+        drop(lock(&self.inner));
+        self.changed.notify_all();
     }
 
     /// The last sequence whose events may be seen.
@@ -514,7 +548,9 @@ mod tests {
         }
         let pool = Arc::new(Pool::new(4));
         let outbox = Outbox::new(0, true, 1 << 20).expect("an eventfd");
-        outbox.push(Pending { block: block(&pool, &[(1, 2), (2, 1)]), completions: vec![(70, 0..2), (71, 2..3)] });
+        let both = block(&pool, &[(1, 2), (2, 1)]);
+        let completions = vec![(70, EventSlice::new(both.clone(), 0..2)), (71, EventSlice::new(both.clone(), 2..3))];
+        outbox.push(Pending { block: both, completions });
         assert!(!readable(&outbox));
         outbox.set_durable(2);
         assert!(readable(&outbox));

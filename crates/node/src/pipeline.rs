@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -20,10 +20,10 @@ use beurs_engine::command::Command;
 use beurs_engine::{Engine, EngineConfig};
 
 use crate::error::{JournalError, NodeError, StopReason};
-use crate::feed::{lock, wait, wait_for, Completion, EventBlock, EventSlice, Events, Outbox, Pool};
+use crate::feed::{lock, wait, wait_for, Completion, EventSlice, Events, Outbox, Pool};
 use crate::follower::Follower;
-use crate::io::Clock;
-use crate::node::{Node, NodeConfig, Recovery, MAX_BATCHES_WAITING};
+use crate::io::{Clock, Disk};
+use crate::node::{Answers, Node, NodeConfig, Recovery, Started, MAX_BATCHES_WAITING};
 use crate::wire::{
     check_all_encodable, check_encodable, decode_command_records, decode_commands, CommandRecord, EventRecord,
     COMMAND_SIZE,
@@ -67,6 +67,7 @@ struct Shared {
     queue: Mutex<Queue>,
     arrived: Condvar,
     clock: Arc<dyn Clock>,
+    disk: Arc<dyn Disk>,
     /// [`Engine::next_due_ns`] after the last batch; changed only by who holds the node.
     next_due_ns: AtomicI64,
     queue_capacity: usize,
@@ -75,6 +76,7 @@ struct Shared {
     under_way: AtomicUsize,
     batches: AtomicU64,
     commands: AtomicU64,
+    commands_failed: Arc<AtomicU64>,
     follower: Mutex<Option<Follower>>,
     checkpoint: Mutex<()>,
     path: Option<PathBuf>,
@@ -94,6 +96,8 @@ pub struct Stats {
     pub sequence: u64,
     /// Commands executed, without those by which the node itself does what is due.
     pub commands: u64,
+    /// Commands in which the engine panicked, and which were undone.
+    pub commands_failed: u64,
     /// Batches of them executed.
     pub batches: u64,
     /// Submitted commands that wait to be executed.
@@ -122,6 +126,10 @@ pub struct Stats {
     pub checkpoint_failures: u64,
     /// Where the newest checkpoint stands; 0 if there is none.
     pub last_checkpoint_sequence: u64,
+    /// Whether the journal's disk is full, so that only what reduces risk is accepted.
+    pub disk_full: bool,
+    /// Commands refused with `disk_full`.
+    pub disk_full_refusals: u64,
 }
 
 impl Stats {
@@ -162,15 +170,11 @@ impl Shared {
         }
     }
 
-    /// Executes one batch; its block may be shown once `released` is passed by its last sequence.
-    fn start(
-        &self,
-        commands: Vec<Command>,
-        completions: impl FnOnce(&EventBlock) -> Vec<(u64, std::ops::Range<usize>)>,
-    ) -> Result<(Arc<EventBlock>, bool), NodeError> {
+    /// Executes one batch; its events may be shown once they are released.
+    fn start(&self, commands: Vec<Command>, answers: Answers<'_>) -> Result<Started, NodeError> {
         let count = commands.len() as u64;
         let started = self.with_node(|node| {
-            let started = node.start(commands, completions);
+            let started = node.start(commands, answers);
             (started, self.note_next_due(node))
         });
         let (started, earlier) = started?;
@@ -190,9 +194,15 @@ impl Shared {
             self.note_next_due(node);
             advanced
         });
-        if !matches!(advanced, Ok(Ok(()))) {
+        match advanced {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => {
+                // There is no room for it. What is due waits with everything else.
+                let later = self.clock.now_ns().saturating_add(LOOK_AT_CLOCK.as_nanos() as i64);
+                self.next_due_ns.store(later, Ordering::Relaxed);
+            }
             // The node has stopped: nothing is due any more, and everybody has been told.
-            self.next_due_ns.store(i64::MAX, Ordering::Relaxed);
+            Ok(Err(_)) | Err(_) => self.next_due_ns.store(i64::MAX, Ordering::Relaxed),
         }
     }
 
@@ -230,18 +240,18 @@ impl Shared {
         batches: impl Iterator<Item = Result<Vec<Command>, NodeError>>,
         mut give: impl FnMut(EventSlice),
     ) -> Result<(), NodeError> {
-        let mut under_way: VecDeque<Arc<EventBlock>> = VecDeque::new();
+        let mut under_way: VecDeque<Started> = VecDeque::new();
         for batch in batches {
             let batch = batch?;
             if under_way.len() > MAX_BATCHES_WAITING {
                 self.give_first(&mut under_way, &mut give)?;
             }
             self.wait_for_room(MAX_BATCHES_WAITING);
-            let (block, released) = self.start(batch, |_| Vec::new())?;
-            if released && under_way.is_empty() {
-                give(EventSlice::whole(block));
+            let started = self.start(batch, Answers::Given)?;
+            if started.released && under_way.is_empty() {
+                started.give(&mut give);
             } else {
-                under_way.push_back(block);
+                under_way.push_back(started);
             }
         }
         while !under_way.is_empty() {
@@ -252,12 +262,12 @@ impl Shared {
 
     fn give_first(
         &self,
-        under_way: &mut VecDeque<Arc<EventBlock>>,
+        under_way: &mut VecDeque<Started>,
         give: &mut impl FnMut(EventSlice),
     ) -> Result<(), NodeError> {
-        let Some(block) = under_way.pop_front() else { return Ok(()) };
-        self.outbox.wait_released(block.last_sequence)?;
-        give(EventSlice::whole(block));
+        let Some(started) = under_way.pop_front() else { return Ok(()) };
+        self.outbox.wait_released(started.last_sequence)?;
+        started.give(give);
         Ok(())
     }
 
@@ -292,17 +302,7 @@ impl Shared {
                 batch.push(command);
             }
             drop(queue);
-            let started = self.start(batch, |block| {
-                let (mut at, mut sequence) = (0, block.first_sequence);
-                let parts = tokens.iter().map(|&token| {
-                    let from = at;
-                    at += block.records[at..].iter().take_while(|record| record.sequence == sequence).count();
-                    sequence += 1;
-                    (token, from..at)
-                });
-                parts.collect()
-            });
-            if started.is_err() {
+            if self.start(batch, Answers::Completed(&tokens)).is_err() {
                 break; // The outbox has the reason, and has told everybody.
             }
         }
@@ -337,6 +337,7 @@ impl NodeHandle {
     pub fn open(config: &NodeConfig) -> Result<(Self, Recovery), NodeError> {
         let (node, recovery) = Node::open(config)?;
         let next_due_ns = node.engine().next_due_ns();
+        let commands_failed = node.failed_commands().clone();
         let shared = Arc::new(Shared {
             turnstile: Mutex::new(()),
             outbox: node.outbox().clone(),
@@ -346,12 +347,14 @@ impl NodeHandle {
             queue: Mutex::new(Queue::default()),
             arrived: Condvar::new(),
             clock: config.clock.clone(),
+            disk: config.disk.clone(),
             next_due_ns: AtomicI64::new(next_due_ns),
             queue_capacity: config.queue_capacity,
             chunk: config.batch_limit().min(if config.path.is_some() { CHUNK } else { CHUNK_IN_MEMORY }),
             under_way: AtomicUsize::new(0),
             batches: AtomicU64::new(0),
             commands: AtomicU64::new(0),
+            commands_failed,
             follower: Mutex::new(None),
             checkpoint: Mutex::new(()),
             path: config.path.clone(),
@@ -369,6 +372,33 @@ impl NodeHandle {
 
     fn shared(&self) -> &Shared {
         &self.0.shared
+    }
+
+    /// Where the journal is; `None` in memory.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.shared().path.as_deref()
+    }
+
+    pub(crate) fn engine_config(&self) -> &EngineConfig {
+        &self.shared().engine_config
+    }
+
+    pub(crate) fn outbox(&self) -> &Arc<Outbox> {
+        &self.shared().outbox
+    }
+
+    /// The most commands of one batch.
+    pub(crate) fn chunk(&self) -> usize {
+        self.shared().chunk
+    }
+
+    /// Executes one batch, of at most [`Self::chunk`] commands, and does not wait for the disk. `show` sees the answer to
+    /// every command before it can leave, and must keep it until its sequence is released.
+    pub(crate) fn start_shown(&self, batch: Vec<Command>, mut show: impl FnMut(&EventSlice)) -> Result<(), NodeError> {
+        let shared = self.shared();
+        shared.wait_for_room(MAX_BATCHES_WAITING);
+        shared.start(batch, Answers::Shown(&mut show))?;
+        Ok(())
     }
 
     /// Executes commands, in order, and returns their events when they are durable. Other callers' commands may come
@@ -400,6 +430,7 @@ impl NodeHandle {
         let shared = self.shared();
         let mut commands = shared.pool.take();
         decode_commands(bytes, &mut commands)?;
+        check_all_encodable(&commands)?;
         if commands.len() > shared.chunk {
             return self.execute(&commands);
         }
@@ -483,11 +514,12 @@ impl NodeHandle {
     /// disk, and gives the first one's sequence; the others have the next ones. Their events come, like everybody's, from
     /// [`events_since`](Self::events_since) when they are durable. `None`, and nothing was done, while the disk has enough
     /// to write already; what [`watch`](Self::watch) raises says when to try again. The vector is empty afterwards if the
-    /// commands were taken.
+    /// commands were taken. Commands that are refused because the disk is full have no sequence; their places are added to
+    /// `refused`, and the sequence is 0 if none is left.
     ///
     /// # Errors
     /// `Wire` if one of the commands cannot be encoded, and then nothing was done; `Stopped`.
-    pub fn try_start(&self, commands: &mut Vec<Command>) -> Result<Option<u64>, NodeError> {
+    pub fn try_start(&self, commands: &mut Vec<Command>, refused: &mut Vec<usize>) -> Result<Option<u64>, NodeError> {
         check_all_encodable(commands)?;
         let shared = self.shared();
         // One batch is being written and one waits; more would only make both wait longer.
@@ -495,8 +527,7 @@ impl NodeHandle {
             return Ok(None);
         }
         let batch = std::mem::replace(commands, shared.pool.take());
-        let (block, _) = shared.start(batch, |_| Vec::new())?;
-        Ok(Some(block.first_sequence))
+        Ok(Some(shared.start(batch, Answers::Given)?.first_sequence(refused)))
     }
 
     /// Raises an eventfd whenever there may be something new in [`events_since`](Self::events_since), and when the node
@@ -596,7 +627,7 @@ impl NodeHandle {
         // If anything fails the follower is made anew the next time.
         let mut follower = match kept.take() {
             Some(follower) => follower,
-            None => Follower::open(path, &shared.engine_config, sequence.min(durable_sequence))?,
+            None => Follower::open(shared.disk.clone(), path, &shared.engine_config, sequence.min(durable_sequence))?,
         };
         let records = follower.events_since(sequence, max_bytes, durable_sequence)?;
         *kept = Some(follower);
@@ -617,6 +648,29 @@ impl NodeHandle {
         let (result, sequence) = shared.with_node(|node| (f(node.engine()), node.engine().sequence()))?;
         shared.outbox.wait_released(sequence)?;
         Ok(result)
+    }
+
+    /// Moves the node's clock, if it is one that stands still, does what is due by then, and returns when that is
+    /// durable.
+    ///
+    /// # Errors
+    /// `Config` if the clock goes by itself, or would go backwards; `Stopped`.
+    pub fn set_time(&self, event_time_ns: i64) -> Result<(), NodeError> {
+        let shared = self.shared();
+        // The clock may stand behind the last command: after a restart it begins at 0, and stands where that one is.
+        let last_ns = self.with_engine(Engine::event_time_ns)?;
+        match shared.clock.set(event_time_ns) {
+            None => return Err(NodeError::Config { setting: "clock", rule: "must be manual for its time to be set" }),
+            Some(before) if event_time_ns < before.max(last_ns) => {
+                return Err(NodeError::Config {
+                    setting: "event_time_ns",
+                    rule: "must not be before the clock's time",
+                });
+            }
+            Some(_) => shared.advance(),
+        }
+        // Also waits until what was done is durable.
+        self.with_engine(|_| ())
     }
 
     /// The last sequence whose events may be seen.
@@ -657,6 +711,7 @@ impl NodeHandle {
         let mut stats = Stats {
             sequence: shared.outbox.released(),
             commands: shared.commands.load(Ordering::Relaxed),
+            commands_failed: shared.commands_failed.load(Ordering::Relaxed),
             batches: shared.batches.load(Ordering::Relaxed),
             queue_depth: lock(&shared.queue).commands.len(),
             under_way: shared.under_way.load(Ordering::Relaxed),
@@ -675,6 +730,8 @@ impl NodeHandle {
                 counts.append_us_log2.iter().map(|count| count.load(Ordering::Relaxed)).collect();
             stats.checkpoints = counts.checkpoints.load(Ordering::Relaxed);
             stats.checkpoint_failures = counts.checkpoint_failures.load(Ordering::Relaxed);
+            stats.disk_full = writer.is_full();
+            stats.disk_full_refusals = counts.disk_full_refusals.load(Ordering::Relaxed);
             stats.last_checkpoint_sequence = counts.last_checkpoint_sequence.load(Ordering::Relaxed);
         }
         stats

@@ -75,11 +75,12 @@ pub trait Exchange {
     fn batch_limit(&self) -> usize;
 
     /// Executes commands as one batch, with consecutive sequences, and gives the first of them. `None`, and nothing was
-    /// done, while it takes none; it will. The vector is empty afterwards if they were taken.
+    /// done, while it takes none; it will. The vector is empty afterwards if they were taken. Those that are refused because
+    /// the disk is full have no sequence: their places are added to `refused`, and the sequence is 0 if none is left.
     ///
     /// # Errors
     /// `Stopped`.
-    fn start(&mut self, commands: &mut Vec<Command>) -> Result<Option<u64>, Gone>;
+    fn start(&mut self, commands: &mut Vec<Command>, refused: &mut Vec<usize>) -> Result<Option<u64>, Gone>;
 
     /// The last sequence whose events may be seen.
     fn released(&self) -> u64;
@@ -189,8 +190,8 @@ impl Exchange for NodeExchange {
         self.handle.batch_limit()
     }
 
-    fn start(&mut self, commands: &mut Vec<Command>) -> Result<Option<u64>, Gone> {
-        self.handle.try_start(commands).map_err(|_| Gone::Stopped)
+    fn start(&mut self, commands: &mut Vec<Command>, refused: &mut Vec<usize>) -> Result<Option<u64>, Gone> {
+        self.handle.try_start(commands, refused).map_err(|_| Gone::Stopped)
     }
 
     fn released(&self) -> u64 {

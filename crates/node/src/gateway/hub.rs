@@ -10,7 +10,9 @@
 use std::collections::VecDeque;
 
 use beurs_engine::command::{Command, MassCancel};
-use beurs_engine::types::{AccountId, ClientOrderId, InstrumentId, Liquidity, Side, StatusReason, Symbol};
+use beurs_engine::types::{
+    AccountId, ClientOrderId, InstrumentId, Liquidity, MassCancelReason, Side, StatusReason, Symbol,
+};
 use beurs_engine::Engine;
 
 use super::books::{self, Books, Found, DEPTH_MAX};
@@ -50,10 +52,11 @@ const HEARTBEAT_MS: std::ops::RangeInclusive<u32> = 100..=60_000;
 
 /// Where a command came from.
 #[derive(Clone, Copy, Debug)]
-struct Source {
-    /// `None` for the hub's own.
-    connection: Option<ConnectionId>,
-    request_sequence: u64,
+enum Source {
+    /// A request of a session.
+    Request { connection: ConnectionId, request_sequence: u64, template_id: u16 },
+    /// The end of a session of this account.
+    Disconnect(AccountId),
 }
 
 /// A request that is answered by a look at the exchange, and was not looked up yet.
@@ -106,6 +109,8 @@ pub struct Hub<E, K> {
     next_books_ns: i64,
     next_look_ns: i64,
     stopped: bool,
+    /// Places of commands that were refused.
+    refused: Vec<usize>,
 }
 
 /// Everything but the exchange, so that both can be used at one time.
@@ -137,6 +142,8 @@ struct Core<K> {
     /// Sessions that missed market data.
     behind: Vec<ConnectionId>,
     books: Books,
+    /// Accounts whose orders are to be canceled as soon as the disk has room for it.
+    cancel_later: Vec<AccountId>,
     changed: Vec<usize>,
     stats: GatewayStats,
     new_queries: Vec<Query>,
@@ -169,6 +176,7 @@ impl<E: Exchange, K: KeyDirectory> Hub<E, K> {
                 replaying: Vec::new(),
                 behind: Vec::new(),
                 books: Books::default(),
+                cancel_later: Vec::new(),
                 changed: Vec::new(),
                 stats: GatewayStats::default(),
                 new_queries: Vec::new(),
@@ -179,6 +187,7 @@ impl<E: Exchange, K: KeyDirectory> Hub<E, K> {
             next_books_ns: 0,
             next_look_ns: 0,
             stopped: false,
+            refused: Vec::new(),
         }
     }
 
@@ -225,7 +234,7 @@ impl<E: Exchange, K: KeyDirectory> Hub<E, K> {
         }
     }
 
-    /// Whether a connection is to be closed: it has ended, and what was to be sent is sent or its time is over.
+    /// Whether a connection has ended, and what was to be sent is sent or its [time is over](Self::is_over).
     pub fn is_finished(&self, id: ConnectionId, now_ns: i64) -> bool {
         match self.core.get(id) {
             None => true,
@@ -233,6 +242,20 @@ impl<E: Exchange, K: KeyDirectory> Hub<E, K> {
                 State::Ended { deadline_ns } => connection.backlog() == 0 || now_ns >= deadline_ns,
                 _ => false,
             },
+        }
+    }
+
+    /// Whether the time of a connection that has ended is over.
+    pub fn is_over(&self, id: ConnectionId, now_ns: i64) -> bool {
+        self.core
+            .get(id)
+            .is_none_or(|connection| matches!(connection.state, State::Ended { deadline_ns } if now_ns >= deadline_ns))
+    }
+
+    /// More can be sent to a client, or it is to be looked at for another reason.
+    pub fn touch(&mut self, id: ConnectionId) {
+        if self.core.get(id).is_some() {
+            self.core.changed.push(id.slot);
         }
     }
 
@@ -341,10 +364,17 @@ impl<E: Exchange, K: KeyDirectory> Hub<E, K> {
 
     fn start(&mut self) -> Result<(), Gone> {
         while let Some(commands) = self.core.pending.front() {
-            let Some(first) = self.exchange.start(commands)? else { break };
+            self.refused.clear();
+            let Some(first) = self.exchange.start(commands, &mut self.refused)? else { break };
             let spare = std::mem::take(&mut self.core.spare);
-            let sources = self.core.pending.taken(spare);
-            self.core.under_way.push_back((first, sources));
+            let mut sources = self.core.pending.taken(spare);
+            // From the back, so that the places of the others stay.
+            for &at in self.refused.iter().rev() {
+                self.core.disk_full(sources.remove(at));
+            }
+            if !sources.is_empty() {
+                self.core.under_way.push_back((first, sources));
+            }
         }
         Ok(())
     }
@@ -705,8 +735,27 @@ impl<K: KeyDirectory> Core<K> {
             self.books.remove(subscription.instrument_id, id.slot, subscription.depth);
         }
         if cancels {
-            let command = Command::MassCancel(MassCancel { account_id, instrument_id: InstrumentId::NONE, side: None });
-            self.pending.push(command, Source { connection: None, request_sequence: 0 });
+            self.cancel_all(account_id);
+        }
+    }
+
+    fn cancel_all(&mut self, account_id: AccountId) {
+        let (instrument_id, side, reason) = (InstrumentId::NONE, None, MassCancelReason::Disconnected);
+        let command = Command::MassCancel(MassCancel { account_id, instrument_id, side, reason });
+        self.pending.push(command, Source::Disconnect(account_id));
+    }
+
+    /// A command was refused because the disk is full.
+    fn disk_full(&mut self, source: Source) {
+        match source {
+            Source::Request { connection: id, request_sequence, template_id } => {
+                let (reason, field_id, client_order_id) = (RequestReason::DiskFull as u16, 0, [0; 36]);
+                if let Some(connection) = self.get_mut(id) {
+                    connection.in_flight = connection.in_flight.saturating_sub(1);
+                }
+                self.refuse(id, RequestRejected { request_sequence, template_id, reason, field_id, client_order_id });
+            }
+            Source::Disconnect(account_id) => self.cancel_later.push(account_id),
         }
     }
 
@@ -735,6 +784,9 @@ impl<K: KeyDirectory> Core<K> {
 
     /// Looks at what is due: logons, heartbeats, ends.
     fn look_after(&mut self, now_ns: i64) {
+        for account_id in std::mem::take(&mut self.cancel_later) {
+            self.cancel_all(account_id);
+        }
         let routed = self.routed;
         let wall_ns = self.wall_ns;
         let mut late = Vec::new();
@@ -1034,7 +1086,8 @@ impl<K: KeyDirectory> Core<K> {
         match allowed {
             Ok(command) => {
                 connection.in_flight += 1;
-                self.pending.push(command, Source { connection: Some(id), request_sequence });
+                let template_id = frame.template_id;
+                self.pending.push(command, Source::Request { connection: id, request_sequence, template_id });
                 Ok(())
             }
             Err(refused) => {
@@ -1196,8 +1249,10 @@ impl<K: KeyDirectory> Core<K> {
         let mut at = 0;
         while at < records.len() {
             let sequence = records[at].sequence;
-            let source = self.source_of(sequence);
-            let request = source.and_then(|source| Some((source.connection?, source.request_sequence)));
+            let request = match self.source_of(sequence) {
+                Some(Source::Request { connection, request_sequence, .. }) => Some((connection, request_sequence)),
+                _ => None,
+            };
             while at < records.len() && records[at].sequence == sequence {
                 let record = &records[at];
                 let [first, second] = accounts(record);

@@ -10,19 +10,19 @@
 //! what to send. [`Server`] does that with sockets; the simulator does it with queues.
 
 mod books;
-
+pub mod client;
 mod connection;
 mod exchange;
 mod hub;
 mod keys;
-
+mod server;
 
 use std::time::Duration;
 
 pub use exchange::{Exchange, Gone, NodeExchange, Position, ReplayJob, Replayed};
 pub use hub::{ConnectionId, Hub};
 pub use keys::{Key, KeyDirectory, Keys};
-
+pub use server::{Address, Server};
 
 /// The bounds of a gateway.
 #[derive(Clone, PartialEq, Eq, Debug)]

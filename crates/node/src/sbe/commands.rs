@@ -5,8 +5,8 @@
 
 use beurs_engine::command::{self, Command, NewOrder, Terms};
 use beurs_engine::types::{
-    AccountId, Amount, CancelReplaceMode, ClientOrderId, Contingency, InstrumentId, KeyId, Lots, OrderId, OrderType,
-    Peg, PriceTicks, SelfTradePrevention, Side, TimeInForce, TriggerBy,
+    AccountId, Amount, CancelReplaceMode, ClientOrderId, Contingency, InstrumentId, KeyId, Lots, MassCancelReason,
+    OrderId, OrderType, Peg, PriceTicks, SelfTradePrevention, Side, TimeInForce, TriggerBy,
 };
 
 use super::{order_flags, Message, RequestReason};
@@ -279,6 +279,7 @@ impl super::MassCancel {
             account_id: sender.account_id,
             instrument_id: InstrumentId(self.instrument_id),
             side,
+            reason: MassCancelReason::Requested,
         }))
     }
 }
