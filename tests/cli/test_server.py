@@ -18,7 +18,7 @@ from tests.cli.test_local import beurs, failed
 def start(directory, port):
     """`beurs serve --demo` without the simulator, when it is ready."""
     command = [sys.executable, "-m", "beurs.cli", "serve", "--demo", "--no-simulator"]
-    command += ["--port", str(port), "--data-directory", str(directory)]
+    command += ["--port", str(port), "--binary", "127.0.0.1:0", "--data-directory", str(directory)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
