@@ -26,6 +26,8 @@ from tests.waiting import WAIT_SECONDS_MAX, until, until_async
 class Process:
     """`beurs serve` on a data directory."""
 
+    COMMAND = ("-m", "beurs.app")
+
     def __init__(self, directory: Path, *, port: int = 0, **settings: str) -> None:
         self.directory = directory
         variables = {"BEURS_DATA_DIRECTORY": str(directory), "BEURS_DEMO": "true", "BEURS_SIMULATOR": "false"}
@@ -35,7 +37,7 @@ class Process:
         self.log = directory.parent / f"{directory.name}.log"
         self.errors = self.log.open("a")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "beurs.app"],
+            [sys.executable, *self.COMMAND],
             env=clean | variables,
             stdout=subprocess.PIPE,
             stderr=self.errors,

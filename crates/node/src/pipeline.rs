@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -23,7 +23,7 @@ use crate::error::{JournalError, NodeError, StopReason};
 use crate::feed::{lock, wait, wait_for, Completion, EventSlice, Events, Outbox, Pool};
 use crate::follower::Follower;
 use crate::io::{Clock, Disk};
-use crate::node::{Node, NodeConfig, Recovery, Started, MAX_BATCHES_WAITING};
+use crate::node::{Answers, Node, NodeConfig, Recovery, Started, MAX_BATCHES_WAITING};
 use crate::wire::{
     check_all_encodable, check_encodable, decode_command_records, decode_commands, CommandRecord, EventRecord,
     COMMAND_SIZE,
@@ -76,6 +76,7 @@ struct Shared {
     under_way: AtomicUsize,
     batches: AtomicU64,
     commands: AtomicU64,
+    commands_failed: Arc<AtomicU64>,
     follower: Mutex<Option<Follower>>,
     checkpoint: Mutex<()>,
     path: Option<PathBuf>,
@@ -95,6 +96,8 @@ pub struct Stats {
     pub sequence: u64,
     /// Commands executed, without those by which the node itself does what is due.
     pub commands: u64,
+    /// Commands in which the engine panicked, and which were undone.
+    pub commands_failed: u64,
     /// Batches of them executed.
     pub batches: u64,
     /// Submitted commands that wait to be executed.
@@ -168,10 +171,10 @@ impl Shared {
     }
 
     /// Executes one batch; its events may be shown once they are released.
-    fn start(&self, commands: Vec<Command>, tokens: &[u64]) -> Result<Started, NodeError> {
+    fn start(&self, commands: Vec<Command>, answers: Answers<'_>) -> Result<Started, NodeError> {
         let count = commands.len() as u64;
         let started = self.with_node(|node| {
-            let started = node.start(commands, tokens);
+            let started = node.start(commands, answers);
             (started, self.note_next_due(node))
         });
         let (started, earlier) = started?;
@@ -244,7 +247,7 @@ impl Shared {
                 self.give_first(&mut under_way, &mut give)?;
             }
             self.wait_for_room(MAX_BATCHES_WAITING);
-            let started = self.start(batch, &[])?;
+            let started = self.start(batch, Answers::Given)?;
             if started.released && under_way.is_empty() {
                 started.give(&mut give);
             } else {
@@ -299,7 +302,7 @@ impl Shared {
                 batch.push(command);
             }
             drop(queue);
-            if self.start(batch, &tokens).is_err() {
+            if self.start(batch, Answers::Completed(&tokens)).is_err() {
                 break; // The outbox has the reason, and has told everybody.
             }
         }
@@ -334,6 +337,7 @@ impl NodeHandle {
     pub fn open(config: &NodeConfig) -> Result<(Self, Recovery), NodeError> {
         let (node, recovery) = Node::open(config)?;
         let next_due_ns = node.engine().next_due_ns();
+        let commands_failed = node.failed_commands().clone();
         let shared = Arc::new(Shared {
             turnstile: Mutex::new(()),
             outbox: node.outbox().clone(),
@@ -350,6 +354,7 @@ impl NodeHandle {
             under_way: AtomicUsize::new(0),
             batches: AtomicU64::new(0),
             commands: AtomicU64::new(0),
+            commands_failed,
             follower: Mutex::new(None),
             checkpoint: Mutex::new(()),
             path: config.path.clone(),
@@ -367,6 +372,33 @@ impl NodeHandle {
 
     fn shared(&self) -> &Shared {
         &self.0.shared
+    }
+
+    /// Where the journal is; `None` in memory.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.shared().path.as_deref()
+    }
+
+    pub(crate) fn engine_config(&self) -> &EngineConfig {
+        &self.shared().engine_config
+    }
+
+    pub(crate) fn outbox(&self) -> &Arc<Outbox> {
+        &self.shared().outbox
+    }
+
+    /// The most commands of one batch.
+    pub(crate) fn chunk(&self) -> usize {
+        self.shared().chunk
+    }
+
+    /// Executes one batch, of at most [`Self::chunk`] commands, and does not wait for the disk. `show` sees the answer to
+    /// every command before it can leave, and must keep it until its sequence is released.
+    pub(crate) fn start_shown(&self, batch: Vec<Command>, mut show: impl FnMut(&EventSlice)) -> Result<(), NodeError> {
+        let shared = self.shared();
+        shared.wait_for_room(MAX_BATCHES_WAITING);
+        shared.start(batch, Answers::Shown(&mut show))?;
+        Ok(())
     }
 
     /// Executes commands, in order, and returns their events when they are durable. Other callers' commands may come
@@ -398,6 +430,7 @@ impl NodeHandle {
         let shared = self.shared();
         let mut commands = shared.pool.take();
         decode_commands(bytes, &mut commands)?;
+        check_all_encodable(&commands)?;
         if commands.len() > shared.chunk {
             return self.execute(&commands);
         }
@@ -633,6 +666,7 @@ impl NodeHandle {
         let mut stats = Stats {
             sequence: shared.outbox.released(),
             commands: shared.commands.load(Ordering::Relaxed),
+            commands_failed: shared.commands_failed.load(Ordering::Relaxed),
             batches: shared.batches.load(Ordering::Relaxed),
             queue_depth: lock(&shared.queue).commands.len(),
             under_way: shared.under_way.load(Ordering::Relaxed),
