@@ -45,9 +45,19 @@ class Settings(BaseSettings):
     simulator: Annotated[
         bool | None, Field(description="Run the built-in market simulator; by default exactly in demo mode.")
     ] = None
-    checkpoint_interval: Annotated[int, Field(ge=1, le=1 << 40, description="Commands between two checkpoints.")] = (
-        1_000_000
-    )
+    clock: Annotated[
+        Literal["system", "manual"],
+        Field(description="`manual` for a clock that stands still until staff moves it: for tests of what time does."),
+    ] = "system"
+    checkpoint_interval: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1 << 40,
+            description="Commands between two checkpoints, each made beside the engine with a second one's memory; "
+            "0 for one at shutdown only.",
+        ),
+    ] = 1_000_000
     queue_capacity: Annotated[
         int, Field(ge=1, le=1 << 20, description="Commands that may wait for the sequencer; the next one gets 503.")
     ] = 65_536

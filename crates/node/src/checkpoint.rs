@@ -1,11 +1,11 @@
 //! Checkpoints: the engine's snapshot at one sequence, so that a restart need not begin at the journal's start.
 //!
 //! Invariants:
-//! * A checkpoint is written aside, synced, renamed, and its directory synced: one that has its name is whole.
+//! * A checkpoint is written aside, synced, read back, renamed, and its directory synced: one that has its name is whole.
 //! * It is written only when all it contains is durable in the journal. A journal that ends before a checkpoint has
 //!   therefore lost something, and is refused.
 //! * It can always be made again from the journal. A damaged one is passed over for the one before, with a warning.
-//! * The newest [`KEPT`] are kept.
+//! * The newest are kept, as many as is configured.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,8 +21,8 @@ const VERSION: u32 = 1;
 const HEADER: usize = 128;
 const SUFFIX: &str = ".checkpoint";
 const UNFINISHED: &str = ".tmp";
-/// How many checkpoints are kept.
-pub const KEPT: usize = 3;
+/// How much of a checkpoint is written between two syncs.
+const PIECE: usize = 8 << 20;
 
 /// A checkpoint as it is in its file.
 #[derive(Clone, Debug)]
@@ -57,15 +57,14 @@ pub struct SkippedCheckpoint {
 ///
 /// # Errors
 /// The directory cannot be read.
-pub fn list(directory: &Path) -> Result<Vec<CheckpointFile>, JournalError> {
-    let entries = match std::fs::read_dir(directory) {
-        Ok(entries) => entries,
+pub fn list(disk: &dyn Disk, directory: &Path) -> Result<Vec<CheckpointFile>, JournalError> {
+    let paths = match disk.read_directory(directory) {
+        Ok(paths) => paths,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(JournalError::io("read the directory", directory, error)),
     };
     let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|error| JournalError::io("read the directory", directory, error))?.path();
+    for path in paths {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
         if let Some(sequence) = name.strip_suffix(SUFFIX).and_then(|digits| digits.parse().ok()) {
             files.push(CheckpointFile { sequence, path });
@@ -75,11 +74,36 @@ pub fn list(directory: &Path) -> Result<Vec<CheckpointFile>, JournalError> {
     Ok(files)
 }
 
-/// Writes a checkpoint and removes those that are no longer kept.
+/// A checkpoint that is on the disk, but has no name yet by which it is found.
+#[derive(Debug)]
+pub struct Unfinished {
+    aside: PathBuf,
+    path: PathBuf,
+}
+
+impl Unfinished {
+    /// Gives the checkpoint its name, durably.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn finish(&self, disk: &dyn Disk) -> Result<(), JournalError> {
+        disk.rename(&self.aside, &self.path).map_err(|error| JournalError::io("rename", &self.aside, error))?;
+        let directory = self.path.parent().expect("a checkpoint is in a directory");
+        disk.sync_directory(directory).map_err(|error| JournalError::io("sync the directory", directory, error))
+    }
+}
+
+/// Writes a checkpoint aside, in pieces, each durable before the next, so that the journal's writes need not wait for
+/// all of it, and reads it back.
 ///
 /// # Errors
-/// Those of the operating system. Whatever happened, the checkpoints that were there before still are.
-pub fn write(directory: &Path, disk: &dyn Disk, position: Position, snapshot: &[u8]) -> Result<PathBuf, JournalError> {
+/// Those of the operating system; or what was read is not what was written.
+pub fn write_aside(
+    directory: &Path,
+    disk: &dyn Disk,
+    position: Position,
+    snapshot: &[u8],
+) -> Result<(Unfinished, Checkpoint), JournalError> {
     let path = directory.join(format!("{:020}{SUFFIX}", position.sequence));
     let aside = directory.join(format!("{:020}{SUFFIX}{UNFINISHED}", position.sequence));
     let mut header = [0_u8; HEADER];
@@ -89,7 +113,8 @@ pub fn write(directory: &Path, disk: &dyn Disk, position: Position, snapshot: &[
     header[24..32].copy_from_slice(&position.event_time_ns.to_le_bytes());
     header[32..40].copy_from_slice(&position.running_hash.to_le_bytes());
     header[40..48].copy_from_slice(&(snapshot.len() as u64).to_le_bytes());
-    header[48..80].copy_from_slice(&Sha256::digest(snapshot));
+    let digest: [u8; 32] = Sha256::digest(snapshot).into();
+    header[48..80].copy_from_slice(&digest);
     let crc = checksum(&header);
     header[12..16].copy_from_slice(&crc.to_le_bytes());
 
@@ -100,28 +125,49 @@ pub fn write(directory: &Path, disk: &dyn Disk, position: Position, snapshot: &[
     }
     let written = disk.create(&aside, 0).and_then(|file| {
         file.write_all_at(&header, 0)?;
-        file.write_all_at(snapshot, HEADER as u64)?;
+        let mut offset = HEADER as u64;
+        for piece in snapshot.chunks(PIECE) {
+            if offset > HEADER as u64 {
+                file.sync_data()?;
+            }
+            file.write_all_at(piece, offset)?;
+            offset += piece.len() as u64;
+        }
         file.sync_all()
     });
+    // What is left of a failed one is removed by the next opening, if not now.
     if let Err(error) = written {
-        let _ = disk.remove(&aside); // What is left of it is removed by the next opening, if not now.
+        let _ = disk.remove(&aside);
         return Err(failed("write", error));
     }
-    disk.rename(&aside, &path).map_err(|error| failed("rename", error))?;
-    disk.sync_directory(directory).map_err(|error| JournalError::io("sync the directory", directory, error))?;
-    for old in list(directory)?.into_iter().skip(KEPT) {
+    match read(disk, &CheckpointFile { sequence: position.sequence, path: aside.clone() }) {
+        Ok(found) if found.digest == digest && found.position == position => Ok((Unfinished { aside, path }, found)),
+        found => {
+            let _ = disk.remove(&aside);
+            let why = found.map_or_else(|skipped| skipped.why, |_| "it is of another state".to_owned());
+            Err(JournalError::damaged(&aside, 0, format!("what was read back is not what was written: {why}")))
+        }
+    }
+}
+
+/// Removes all but the newest `kept` checkpoints.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn remove_old(directory: &Path, disk: &dyn Disk, kept: usize) -> Result<(), JournalError> {
+    for old in list(disk, directory)?.into_iter().skip(kept) {
         disk.remove(&old.path).map_err(|error| JournalError::io("remove", &old.path, error))?;
     }
-    Ok(path)
+    Ok(())
 }
 
 /// Reads and checks a checkpoint.
 ///
 /// # Errors
 /// Why it cannot be used.
-pub fn read(file: &CheckpointFile) -> Result<Checkpoint, SkippedCheckpoint> {
+pub fn read(disk: &dyn Disk, file: &CheckpointFile) -> Result<Checkpoint, SkippedCheckpoint> {
     let skipped = |why: String| SkippedCheckpoint { path: file.path.clone(), why };
-    let bytes = std::fs::read(&file.path).map_err(|error| skipped(format!("cannot read: {error}")))?;
+    let mut bytes = disk.read(&file.path).map_err(|error| skipped(format!("cannot read: {error}")))?;
     let Some((header, snapshot)) = bytes.split_first_chunk::<HEADER>() else {
         return Err(skipped("the file ends within its header".to_owned()));
     };
@@ -147,7 +193,8 @@ pub fn read(file: &CheckpointFile) -> Result<Checkpoint, SkippedCheckpoint> {
     if Sha256::digest(snapshot).as_slice() != digest {
         return Err(skipped("the snapshot's digest is wrong".to_owned()));
     }
-    Ok(Checkpoint { position, digest, snapshot: bytes[HEADER..].to_vec() })
+    bytes.drain(..HEADER);
+    Ok(Checkpoint { position, digest, snapshot: bytes })
 }
 
 /// Removes files that a crash left half made.
@@ -155,10 +202,9 @@ pub fn read(file: &CheckpointFile) -> Result<Checkpoint, SkippedCheckpoint> {
 /// # Errors
 /// The directory cannot be read or written.
 pub fn remove_unfinished(directory: &Path, disk: &dyn Disk) -> Result<(), JournalError> {
-    let entries =
-        std::fs::read_dir(directory).map_err(|error| JournalError::io("read the directory", directory, error))?;
-    for entry in entries {
-        let path = entry.map_err(|error| JournalError::io("read the directory", directory, error))?.path();
+    let paths =
+        disk.read_directory(directory).map_err(|error| JournalError::io("read the directory", directory, error))?;
+    for path in paths {
         if path.to_str().is_some_and(|name| name.ends_with(UNFINISHED)) {
             disk.remove(&path).map_err(|error| JournalError::io("remove", &path, error))?;
         }

@@ -4,17 +4,20 @@
 //! Invariant: a follower of a running node never reads behind what the node says is durable.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use beurs_engine::{Engine, EngineConfig};
+use beurs_engine::{Engine, EngineConfig, SnapshotError};
 
 use crate::checkpoint::{self, SkippedCheckpoint};
 use crate::error::{JournalError, NodeError, StopReason};
-use crate::journal::{JournalReader, Record, SeekError, TornTail};
+use crate::io::{Disk, RealDisk};
+use crate::journal::{JournalReader, Position, Record, SeekError, TornTail};
 use crate::node::{checkpoint_directory, guarded, journal_directory};
 use crate::wire::{EventRecord, RecordSink, EVENT_SIZE};
 
 /// Executes a journal on the side.
 pub struct Follower {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
     config: EngineConfig,
     engine: Engine,
@@ -28,31 +31,31 @@ impl Follower {
     ///
     /// # Errors
     /// The journal is damaged or cannot be read.
-    pub fn open(path: &Path, config: &EngineConfig, sequence: u64) -> Result<Self, NodeError> {
+    pub fn open(disk: Arc<dyn Disk>, path: &Path, config: &EngineConfig, sequence: u64) -> Result<Self, NodeError> {
         let journal_path = journal_directory(path);
-        for file in checkpoint::list(&checkpoint_directory(path))? {
+        for file in checkpoint::list(disk.as_ref(), &checkpoint_directory(path))? {
             if file.sequence > sequence {
                 continue;
             }
             // One that cannot be used is passed over, as in recovery.
-            let Ok(checkpoint) = checkpoint::read(&file) else {
+            let Ok(checkpoint) = checkpoint::read(disk.as_ref(), &file) else {
                 continue;
             };
             let Ok(engine) = Engine::restore(config.clone(), &checkpoint.snapshot) else {
                 continue;
             };
-            match JournalReader::open_at(&journal_path, checkpoint.position) {
-                Ok(reader) => return Ok(Self::new(path, config, engine, reader)),
+            match JournalReader::open_at(disk.clone(), &journal_path, checkpoint.position) {
+                Ok(reader) => return Ok(Self::new(disk, path, config, engine, reader)),
                 Err(SeekError::Journal(error)) => return Err(error.into()),
                 Err(SeekError::OtherHistory | SeekError::OtherLimits(_)) => {}
             }
         }
-        let reader = JournalReader::open(&journal_path, 0)?;
-        Ok(Self::new(path, config, Engine::new(config.clone()), reader))
+        let reader = JournalReader::open(disk.clone(), &journal_path, 0)?;
+        Ok(Self::new(disk, path, config, Engine::new(config.clone()), reader))
     }
 
-    fn new(path: &Path, config: &EngineConfig, engine: Engine, reader: JournalReader) -> Self {
-        Self { path: path.to_owned(), config: config.clone(), engine, reader, left: Vec::new() }
+    fn new(disk: Arc<dyn Disk>, path: &Path, config: &EngineConfig, engine: Engine, reader: JournalReader) -> Self {
+        Self { disk, path: path.to_owned(), config: config.clone(), engine, reader, left: Vec::new() }
     }
 
     /// The sequence of the last command that it has executed.
@@ -68,6 +71,20 @@ impl Follower {
     /// Its state, to go on with.
     pub(crate) fn into_engine(self) -> Engine {
         self.engine
+    }
+
+    /// Where in the journal it is.
+    pub(crate) fn position(&self) -> Position {
+        self.reader.position()
+    }
+
+    /// Goes on with the engine whose snapshot this is, which must be of where it is. The engine before goes first, so
+    /// that there never are two.
+    pub(crate) fn restore(&mut self, snapshot: &[u8]) -> Result<(), SnapshotError> {
+        self.left.clear();
+        self.engine = Engine::new(EngineConfig::default());
+        self.engine = Engine::restore(self.config.clone(), snapshot)?;
+        Ok(())
     }
 
     /// Goes on to a sequence, which must be durable.
@@ -95,7 +112,7 @@ impl Follower {
     ) -> Result<Vec<EventRecord>, NodeError> {
         let waiting = self.left.first().map_or(self.engine.sequence() + 1, |record| record.sequence);
         if sequence + 1 < waiting || self.checkpoint_ahead(sequence)? {
-            *self = Self::open(&self.path, &self.config, sequence)?;
+            *self = Self::open(self.disk.clone(), &self.path, &self.config, sequence)?;
         }
         let most = max_bytes / EVENT_SIZE;
         let mut records = std::mem::take(&mut self.left);
@@ -120,7 +137,7 @@ impl Follower {
         if sequence < self.engine.sequence().saturating_add(FAR) {
             return Ok(false);
         }
-        let files = checkpoint::list(&checkpoint_directory(&self.path))?;
+        let files = checkpoint::list(self.disk.as_ref(), &checkpoint_directory(&self.path))?;
         Ok(files.iter().any(|file| file.sequence <= sequence && file.sequence >= self.engine.sequence() + FAR))
     }
 
@@ -188,11 +205,23 @@ impl Verified {
 ///
 /// # Errors
 /// The journal is damaged, cannot be read, or ends before a checkpoint; a command breaks an invariant of the engine.
-pub fn verify(path: &Path, mut progress: impl FnMut(Progress) -> bool) -> Result<Option<Verified>, NodeError> {
+pub fn verify(path: &Path, progress: impl FnMut(Progress) -> bool) -> Result<Option<Verified>, NodeError> {
+    verify_on(&(Arc::new(RealDisk) as Arc<dyn Disk>), path, progress)
+}
+
+/// The same on any disk.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_on(
+    disk: &Arc<dyn Disk>,
+    path: &Path,
+    mut progress: impl FnMut(Progress) -> bool,
+) -> Result<Option<Verified>, NodeError> {
     let journal_path = journal_directory(path);
-    let mut files = checkpoint::list(&checkpoint_directory(path))?;
+    let mut files = checkpoint::list(disk.as_ref(), &checkpoint_directory(path))?;
     files.reverse();
-    let mut reader = JournalReader::open(&journal_path, 0)?;
+    let mut reader = JournalReader::open(disk.clone(), &journal_path, 0)?;
     let Some(limits) = reader.limits() else {
         return Err(JournalError::damaged(&journal_path, 0, "there is no journal").into());
     };
@@ -204,9 +233,9 @@ pub fn verify(path: &Path, mut progress: impl FnMut(Progress) -> bool) -> Result
         apply(&mut engine, &record, None)?;
         if let Some(file) = next_file.next_if(|file| file.sequence == record.sequence) {
             let digest = engine.digest();
-            let why = match checkpoint::read(file) {
+            let why = match checkpoint::read(disk.as_ref(), file) {
                 // The node removes old checkpoints while we look.
-                Err(_) if !file.path.exists() => continue,
+                Err(_) if disk.exists(&file.path).is_ok_and(|exists| !exists) => continue,
                 Err(skipped) => Some(skipped.why),
                 Ok(checkpoint) if checkpoint.digest != digest => Some("the digest is not that of the state".to_owned()),
                 Ok(checkpoint) if checkpoint.position != reader.position() => {

@@ -10,13 +10,13 @@
 //!   or taken from another journal is noticed even though its own checksum is right.
 //! * What stands behind the last record of a segment is zeros.
 //! * A segment exists only if everything before it is durable.
+//! * Beside the last segment there is a spare one, allocated in full, which becomes the next. Without room for a spare
+//!   the journal is [`Room::Full`], and what is left of the last segment is the reserve.
 //! * After a failed write or sync nothing is written any more ([`AppendError::Unknown`], then `Poisoned`).
 //!
 //! The format, and the rule by which a torn tail is told from damage, are in `docs/concepts/journal.md`.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use beurs_engine::command::Command;
 use beurs_engine::EngineConfig;
 
 use crate::error::{AppendError, JournalError};
-use crate::io::{Disk, DiskFile};
+use crate::io::{Disk, DiskFile, ReadFile};
 use crate::wire::{decode_command, encode_command_into, MAX_ENCODED_COMMAND};
 
 const SEGMENT_MAGIC: [u8; 8] = *b"BEURSJL1";
@@ -111,11 +111,36 @@ pub trait Log: Send {
     /// The directory cannot be read, or does not have the sequence.
     fn read(&self, from: u64) -> Result<Box<dyn Iterator<Item = Result<Record, JournalError>>>, JournalError>;
 
+    /// Makes room for another segment, if it has to and can.
+    ///
+    /// # Errors
+    /// As [`Self::append`] with `Unknown`; that the disk is full is no error but in [`Self::room`].
+    fn make_room(&mut self) -> Result<(), AppendError>;
+
+    /// How much the log can take.
+    fn room(&self) -> Room;
+
     /// The end of the log.
     fn position(&self) -> Position;
 
     /// How many bytes of records have been appended since the log was opened.
     fn bytes_written(&self) -> u64;
+}
+
+/// How much a log can take without asking the disk for more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Room {
+    /// What is begun and another whole segment: appends of up to so many bytes in all, whatever they leave unused where
+    /// one segment ends.
+    Segment {
+        /// How many.
+        bytes: u64,
+    },
+    /// The disk is full: only what is left of the last segment. One append of up to so many bytes.
+    Full {
+        /// How many.
+        bytes_left: u64,
+    },
 }
 
 /// What was cut from the end of a journal when it was opened: a write that never became durable.
@@ -286,15 +311,14 @@ fn segment_path(directory: &Path, first_sequence: u64) -> PathBuf {
 }
 
 /// The segment files of a directory by first sequence, which their names and headers must agree on.
-fn list_segments(directory: &Path) -> Result<Vec<(PathBuf, SegmentHeader)>, JournalError> {
+fn list_segments(disk: &dyn Disk, directory: &Path) -> Result<Vec<(PathBuf, SegmentHeader)>, JournalError> {
     let mut segments = Vec::new();
-    let entries = match std::fs::read_dir(directory) {
-        Ok(entries) => entries,
+    let paths = match disk.read_directory(directory) {
+        Ok(paths) => paths,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(segments),
         Err(error) => return Err(JournalError::io("read the directory", directory, error)),
     };
-    for entry in entries {
-        let path = entry.map_err(|error| JournalError::io("read the directory", directory, error))?.path();
+    for path in paths {
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
             continue;
         };
@@ -304,8 +328,8 @@ fn list_segments(directory: &Path) -> Result<Vec<(PathBuf, SegmentHeader)>, Jour
         let Ok(first_sequence) = digits.parse::<u64>() else {
             return Err(JournalError::damaged(&path, 0, "a segment is named by its first sequence"));
         };
-        let file = File::open(&path).map_err(|error| JournalError::io("open", &path, error))?;
-        let size = file.metadata().map_err(|error| JournalError::io("look at", &path, error))?.len();
+        let file = disk.open_to_read(&path).map_err(|error| JournalError::io("open", &path, error))?;
+        let size = file.size().map_err(|error| JournalError::io("look at", &path, error))?;
         let mut bytes = vec![0; SEGMENT_HEADER.min(usize::try_from(size).unwrap_or(SEGMENT_HEADER))];
         file.read_exact_at(&mut bytes, 0).map_err(|error| JournalError::io("read", &path, error))?;
         let header = SegmentHeader::decode(&path, &bytes)?;
@@ -326,14 +350,14 @@ fn list_segments(directory: &Path) -> Result<Vec<(PathBuf, SegmentHeader)>, Jour
 }
 
 /// Whether a directory has no segment.
-pub(crate) fn is_empty(directory: &Path) -> Result<bool, JournalError> {
-    Ok(list_segments(directory)?.is_empty())
+pub(crate) fn is_empty(disk: &dyn Disk, directory: &Path) -> Result<bool, JournalError> {
+    Ok(list_segments(disk, directory)?.is_empty())
 }
 
 /// A segment file, read through a window.
 struct SegmentReader {
     path: PathBuf,
-    file: File,
+    file: Box<dyn ReadFile>,
     size: u64,
     window: Vec<u8>,
     window_start: u64,
@@ -396,8 +420,8 @@ fn parse_record(bytes: &[u8], offset: u64) -> Parsed {
 }
 
 impl SegmentReader {
-    fn new(path: PathBuf, file: File) -> Result<Self, JournalError> {
-        let size = file.metadata().map_err(|error| JournalError::io("look at", &path, error))?.len();
+    fn new(path: PathBuf, file: Box<dyn ReadFile>) -> Result<Self, JournalError> {
+        let size = file.size().map_err(|error| JournalError::io("look at", &path, error))?;
         Ok(Self { path, file, size, window: Vec::new(), window_start: 0 })
     }
 
@@ -470,6 +494,7 @@ impl From<JournalError> for SeekError {
 
 /// Reads records in order, checking checksum, sequence, time and running hash of each.
 pub struct JournalReader {
+    disk: Arc<dyn Disk>,
     directory: PathBuf,
     segments: Vec<(PathBuf, SegmentHeader)>,
     index: usize,
@@ -483,9 +508,10 @@ impl JournalReader {
     ///
     /// # Errors
     /// The journal is damaged before that place, or ends before it.
-    pub fn open(directory: &Path, sequence: u64) -> Result<Self, JournalError> {
-        let segments = list_segments(directory)?;
+    pub fn open(disk: Arc<dyn Disk>, directory: &Path, sequence: u64) -> Result<Self, JournalError> {
+        let segments = list_segments(disk.as_ref(), directory)?;
         let mut reader = Self {
+            disk,
             directory: directory.to_owned(),
             segments,
             index: 0,
@@ -510,8 +536,8 @@ impl JournalReader {
     ///
     /// # Errors
     /// As [`Self::open`], and when the journal's running hash there is not the position's.
-    pub fn open_at(directory: &Path, position: Position) -> Result<Self, SeekError> {
-        let reader = Self::open(directory, position.sequence)?;
+    pub fn open_at(disk: Arc<dyn Disk>, directory: &Path, position: Position) -> Result<Self, SeekError> {
+        let reader = Self::open(disk, directory, position.sequence)?;
         if reader.position != position {
             return Err(SeekError::OtherHistory);
         }
@@ -582,7 +608,7 @@ impl JournalReader {
     }
 
     fn refresh(&mut self) -> Result<(), JournalError> {
-        self.segments = list_segments(&self.directory)?;
+        self.segments = list_segments(self.disk.as_ref(), &self.directory)?;
         match &mut self.segment {
             Some(segment) => segment.refresh(),
             None if !self.segments.is_empty() => self.enter(0)?,
@@ -593,7 +619,7 @@ impl JournalReader {
 
     fn enter(&mut self, index: usize) -> Result<(), JournalError> {
         let (path, header) = &self.segments[index];
-        let file = File::open(path).map_err(|error| JournalError::io("open", path, error))?;
+        let file = self.disk.open_to_read(path).map_err(|error| JournalError::io("open", path, error))?;
         self.segment = Some(SegmentReader::new(path.clone(), file)?);
         self.position = header.start;
         self.offset = SEGMENT_HEADER as u64;
@@ -606,14 +632,20 @@ impl JournalReader {
     ///
     /// # Errors
     /// The journal is damaged there, or cannot be read.
-    pub fn check_before(directory: &Path, sequence: u64, most_bytes: u64) -> Result<(), JournalError> {
-        let segments = list_segments(directory)?;
+    pub fn check_before(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        sequence: u64,
+        most_bytes: u64,
+    ) -> Result<(), JournalError> {
+        let segments = list_segments(disk.as_ref(), directory)?;
         let last = segments.partition_point(|(_, header)| header.start.sequence <= sequence).saturating_sub(1);
         let mut first = last;
         let mut bytes = 0;
         while first > 0 {
             let path = &segments[first - 1].0;
-            bytes += std::fs::metadata(path).map_err(|error| JournalError::io("look at", path, error))?.len();
+            let size = disk.open_to_read(path).and_then(|file| file.size());
+            bytes += size.map_err(|error| JournalError::io("look at", path, error))?;
             if bytes > most_bytes {
                 break;
             }
@@ -623,7 +655,7 @@ impl JournalReader {
             return Ok(());
         }
         let end = segments[last].1.start.sequence;
-        let mut reader = Self::open(directory, segments[first].1.start.sequence)?;
+        let mut reader = Self::open(disk, directory, segments[first].1.start.sequence)?;
         while reader.position.sequence < end {
             if reader.advance()?.is_none() {
                 return Err(reader.ends_early(end));
@@ -793,6 +825,8 @@ pub struct Journal {
     segment_bytes: u64,
     limits: Limits,
     segment: Segment,
+    /// The next segment, still without its header and its name.
+    spare: Option<Box<dyn DiskFile>>,
     position: Position,
     buffer: Vec<u8>,
     poisoned: bool,
@@ -822,14 +856,15 @@ impl Journal {
         after: Position,
         mut apply: impl FnMut(&Record),
     ) -> Result<(Self, Option<TornTail>), SeekError> {
-        std::fs::create_dir_all(directory).map_err(|error| JournalError::io("create", directory, error))?;
+        disk.create_directory(directory).map_err(|error| JournalError::io("create", directory, error))?;
         crate::checkpoint::remove_unfinished(directory, disk.as_ref())?;
-        let mut reader = JournalReader::open_at(directory, after)?;
+        let mut reader = JournalReader::open_at(disk.clone(), directory, after)?;
         if reader.segments.is_empty() {
             let header = SegmentHeader { start: Position::GENESIS, limits };
             let segment = create_segment(directory, disk.as_ref(), segment_bytes, header)
                 .map_err(|error| JournalError::io("create a segment in", directory, error.into_inner()))?;
-            let journal = Self::at(directory, disk, segment_bytes, limits, segment, Position::GENESIS);
+            let mut journal = Self::at(directory, disk, segment_bytes, limits, segment, Position::GENESIS);
+            journal.find_spare()?;
             return Ok((journal, None));
         }
         if let Some(begun_with) = reader.limits().filter(|begun_with| *begun_with != limits) {
@@ -849,10 +884,13 @@ impl Journal {
             file.write_all_at(&zeros, offset).map_err(|error| JournalError::io("cut", &path, error))?;
             file.sync_data().map_err(|error| JournalError::io("sync", &path, error))?;
         }
-        let size = std::fs::metadata(&path).map_err(|error| JournalError::io("look at", &path, error))?.len();
+        let size = disk.open_to_read(&path).and_then(|file| file.size());
+        let size = size.map_err(|error| JournalError::io("look at", &path, error))?;
         let segment = Segment { path, file, offset, size };
         let limits = segments[0].1.limits;
-        Ok((Self::at(directory, disk, segment_bytes, limits, segment, position), torn))
+        let mut journal = Self::at(directory, disk, segment_bytes, limits, segment, position);
+        journal.find_spare()?;
+        Ok((journal, torn))
     }
 
     fn at(
@@ -869,11 +907,50 @@ impl Journal {
             segment_bytes,
             limits,
             segment,
+            spare: None,
             position,
             buffer: Vec::new(),
             poisoned: false,
             bytes_written: 0,
         }
+    }
+
+    fn spare_path(&self) -> PathBuf {
+        self.directory.join(SPARE)
+    }
+
+    /// Takes the spare segment that an earlier run left. One of another size, or with anything but zeros where records
+    /// will be, is removed.
+    fn find_spare(&mut self) -> Result<(), JournalError> {
+        let path = self.spare_path();
+        let disk = self.disk.clone();
+        if !disk.exists(&path).map_err(|error| JournalError::io("look at", &path, error))? {
+            return Ok(());
+        }
+        let file = disk.open_to_read(&path).map_err(|error| JournalError::io("open", &path, error))?;
+        let mut reader = SegmentReader::new(path.clone(), file)?;
+        if reader.size == self.segment_bytes && reader.first_non_zero(SEGMENT_HEADER as u64)?.is_none() {
+            let file = disk.open(&path, self.segment_bytes);
+            self.spare = Some(file.map_err(|error| JournalError::io("open for writing", &path, error))?);
+            return Ok(());
+        }
+        disk.remove(&path).map_err(|error| JournalError::io("remove", &path, error))
+    }
+
+    /// The segment behind the present one: the spare, if there is one.
+    fn next_segment(&mut self) -> Result<Segment, CreateError> {
+        let header = SegmentHeader { start: self.position, limits: self.limits };
+        let Some(file) = self.spare.take() else {
+            return create_segment(&self.directory, self.disk.as_ref(), self.segment_bytes, header);
+        };
+        let path = segment_path(&self.directory, header.start.sequence + 1);
+        let named = file
+            .write_all_at(&header.encode(), 0)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| self.disk.rename(&self.spare_path(), &path))
+            .and_then(|()| self.disk.sync_directory(&self.directory));
+        named.map_err(CreateError::Unknown)?;
+        Ok(Segment { path, file, offset: SEGMENT_HEADER as u64, size: self.segment_bytes })
     }
 
     fn unknown(&mut self, action: &'static str, source: io::Error) -> AppendError {
@@ -921,10 +998,9 @@ impl Log for Journal {
 
         if self.segment.offset + end as u64 > self.segment.size {
             // Everything before is durable, so the segment may exist.
-            let header = SegmentHeader { start: self.position, limits: self.limits };
-            match create_segment(&self.directory, self.disk.as_ref(), self.segment_bytes, header) {
+            match self.next_segment() {
                 Ok(segment) => self.segment = segment,
-                Err(CreateError::Nothing(error)) if error.raw_os_error() == Some(libc::ENOSPC) => {
+                Err(CreateError::Nothing(error)) if is_full(&error) => {
                     return Err(AppendError::Full { source: Arc::new(error) });
                 }
                 Err(CreateError::Nothing(error) | CreateError::Unknown(error)) => {
@@ -947,8 +1023,31 @@ impl Log for Journal {
     }
 
     fn read(&self, from: u64) -> Result<Box<dyn Iterator<Item = Result<Record, JournalError>>>, JournalError> {
-        let reader = JournalReader::open(&self.directory, from.saturating_sub(1))?;
+        let reader = JournalReader::open(self.disk.clone(), &self.directory, from.saturating_sub(1))?;
         Ok(Box::new(ReadIter { reader, limit: self.position.sequence, failed: false }))
+    }
+
+    fn make_room(&mut self) -> Result<(), AppendError> {
+        if self.poisoned {
+            return Err(AppendError::Poisoned);
+        }
+        if self.spare.is_some() {
+            return Ok(());
+        }
+        let path = self.spare_path();
+        match create_aside(&self.directory, self.disk.as_ref(), &path, self.segment_bytes, None) {
+            Ok(file) => self.spare = Some(file),
+            Err(CreateError::Nothing(error)) if is_full(&error) => {}
+            Err(error) => return Err(self.unknown("make a spare segment behind", error.into_inner())),
+        }
+        Ok(())
+    }
+
+    fn room(&self) -> Room {
+        match self.spare {
+            Some(_) => Room::Segment { bytes: self.segment_bytes - SEGMENT_HEADER as u64 },
+            None => Room::Full { bytes_left: self.segment.size.saturating_sub(self.segment.offset) },
+        }
     }
 
     fn position(&self) -> Position {
@@ -961,6 +1060,12 @@ impl Log for Journal {
 }
 
 const UNFINISHED: &str = ".tmp";
+const SPARE: &str = "spare";
+
+/// Whether an error says that there is no room, on the disk or in the owner's share of it.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
+}
 
 enum CreateError {
     /// The segment does not exist.
@@ -979,11 +1084,24 @@ impl CreateError {
 /// Creates a segment aside and renames it, so that a segment always has its header and its whole size.
 fn create_segment(directory: &Path, disk: &dyn Disk, size: u64, header: SegmentHeader) -> Result<Segment, CreateError> {
     let path = segment_path(directory, header.start.sequence + 1);
-    let mut aside = path.clone().into_os_string();
+    let file = create_aside(directory, disk, &path, size, Some(header))?;
+    Ok(Segment { path, file, offset: SEGMENT_HEADER as u64, size })
+}
+
+fn create_aside(
+    directory: &Path,
+    disk: &dyn Disk,
+    path: &Path,
+    size: u64,
+    header: Option<SegmentHeader>,
+) -> Result<Box<dyn DiskFile>, CreateError> {
+    let mut aside = path.to_owned().into_os_string();
     aside.push(UNFINISHED);
     let aside = PathBuf::from(aside);
     let made = disk.create(&aside, size).and_then(|file| {
-        file.write_all_at(&header.encode(), 0)?;
+        if let Some(header) = header {
+            file.write_all_at(&header.encode(), 0)?;
+        }
         file.sync_all()?;
         Ok(file)
     });
@@ -995,7 +1113,7 @@ fn create_segment(directory: &Path, disk: &dyn Disk, size: u64, header: SegmentH
             return Err(CreateError::Nothing(error));
         }
     };
-    disk.rename(&aside, &path).map_err(CreateError::Unknown)?;
+    disk.rename(&aside, path).map_err(CreateError::Unknown)?;
     disk.sync_directory(directory).map_err(CreateError::Unknown)?;
-    Ok(Segment { path, file, offset: SEGMENT_HEADER as u64, size })
+    Ok(file)
 }

@@ -10,6 +10,7 @@
 //! the batch is durable, never before.
 
 pub mod checkpoint;
+mod checkpointer;
 pub mod decimal;
 pub mod error;
 mod feed;
@@ -18,12 +19,14 @@ pub mod io;
 pub mod journal;
 mod node;
 mod pipeline;
+mod stepped;
 pub mod wire;
 mod writer;
 
 pub use beurs_engine as engine;
 pub use error::{AppendError, JournalError, NodeError, StopReason};
 pub use feed::{Completion, EventSlice, Events};
-pub use follower::{verify, Follower, Progress, Verified};
+pub use follower::{verify, verify_on, Follower, Progress, Verified};
 pub use node::{Node, NodeConfig, Recovery};
 pub use pipeline::{NodeHandle, Stats};
+pub use stepped::SteppedNode;

@@ -12,27 +12,32 @@
 //!   panicked is dropped: the one before the command is made again from checkpoint and journal.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{sync_channel, Receiver};
+use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use beurs_engine::command::{Command, CommandFailed};
-use beurs_engine::{Engine, EngineConfig};
+use beurs_engine::event::{Event, EventSink};
+use beurs_engine::reject::RejectReason;
+use beurs_engine::types::{AccountMode, Lots, OrderId, PriceTicks, TradingStatus};
+use beurs_engine::{rejected, Engine, EngineConfig};
 
 use crate::checkpoint::{self, SkippedCheckpoint};
+use crate::checkpointer::{CheckpointJob, Checkpointer, Landmark, Source};
 use crate::error::{JournalError, NodeError, StopReason};
 use crate::feed::{EventBlock, EventSlice, Events, Outbox, Pending, Pool};
 use crate::follower::Follower;
 use crate::io::{Clock, DirectoryLock, Disk, RealDisk, SystemClock};
 use crate::journal::{
-    self, Journal, JournalReader, Limits, Position, SeekError, TornTail, MAX_BATCH_COMMANDS, MAX_RECORD,
+    self, Journal, JournalReader, Limits, Log, Position, Room, SeekError, TornTail, MAX_BATCH_COMMANDS, MAX_RECORD,
     MAX_SEGMENT_BYTES, SEGMENT_HEADER,
 };
 use crate::wire::{check_all_encodable, EventRecord, RecordSink};
-use crate::writer::{CheckpointJob, CheckpointPlace, Writer};
+use crate::writer::Writer;
 
 /// Batches of fewer commands get memory of their own instead of a large vector from the pool.
 const POOLED_COMMANDS: usize = 64;
@@ -48,8 +53,11 @@ pub struct NodeConfig {
     pub path: Option<PathBuf>,
     /// The engine's limits. A journal keeps those that it was begun with, and they must be given again.
     pub engine: EngineConfig,
-    /// A checkpoint is made after so many commands, and on closing; 0 only on closing and on request.
+    /// A checkpoint is made after so many commands, and on closing; 0 only on closing and on request. Those that are
+    /// made while the node runs take a second engine's memory.
     pub checkpoint_interval: u64,
+    /// How many checkpoints are kept, the newest; at least 1.
+    pub checkpoints_kept: usize,
     /// The size of a journal segment; at most 1 GiB.
     pub segment_bytes: u64,
     /// How many bytes of segments that end before the checkpoint are checked on opening, the newest first. What lies
@@ -78,6 +86,7 @@ impl Default for NodeConfig {
             path: None,
             engine: EngineConfig::default(),
             checkpoint_interval: 1_000_000,
+            checkpoints_kept: 3,
             segment_bytes: 64 << 20,
             check_bytes: 1 << 30,
             event_ring_bytes: 64 << 20,
@@ -98,15 +107,19 @@ impl NodeConfig {
     /// The most commands that one batch may have, so that a whole write fits into a segment.
     pub(crate) fn batch_limit(&self) -> usize {
         let fit = self.segment_bytes.saturating_sub(SEGMENT_HEADER as u64) / MAX_RECORD as u64;
-        MAX_BATCH_COMMANDS.min(usize::try_from(fit).unwrap_or(MAX_BATCH_COMMANDS))
+        // One less, for the `AdvanceTime` that may have to go before it.
+        MAX_BATCH_COMMANDS.min(usize::try_from(fit.saturating_sub(1)).unwrap_or(MAX_BATCH_COMMANDS))
     }
 
     fn check(&self) -> Result<(), NodeError> {
         if self.batch_limit() == 0 {
-            return Err(NodeError::Config { setting: "segment_bytes", rule: "must be at least 608" });
+            return Err(NodeError::Config { setting: "segment_bytes", rule: "must be at least 1152" });
         }
         if self.segment_bytes > MAX_SEGMENT_BYTES {
             return Err(NodeError::Config { setting: "segment_bytes", rule: "must be at most 1 GiB" });
+        }
+        if self.checkpoints_kept == 0 {
+            return Err(NodeError::Config { setting: "checkpoints_kept", rule: "must be at least 1" });
         }
         if self.queue_capacity == 0 {
             return Err(NodeError::Config { setting: "queue_capacity", rule: "must be at least 1" });
@@ -152,6 +165,7 @@ pub struct Node {
     /// The state was made again: a checkpoint of it makes the next time faster.
     checkpoint_wanted: bool,
     failed_commands: Arc<AtomicU64>,
+    disk: Arc<dyn Disk>,
     path: Option<PathBuf>,
     engine_config: EngineConfig,
     panic_on: Option<PanicOn>,
@@ -170,6 +184,16 @@ impl Node {
     /// The directory is locked, cannot be read or written, or its journal is damaged; a setting is outside its range;
     /// a command of the journal breaks an invariant of the engine.
     pub fn open(config: &NodeConfig) -> Result<(Self, Recovery), NodeError> {
+        Self::open_with(config, |log, outbox, pool, checkpointer, last_checkpoint_sequence| {
+            Writer::start(log, config.batch_limit(), outbox, pool, checkpointer, last_checkpoint_sequence)
+        })
+    }
+
+    /// The same with a writer of the caller's making, which is asked for only if there is a journal.
+    pub(crate) fn open_with(
+        config: &NodeConfig,
+        start: impl FnOnce(Box<dyn Log>, Arc<Outbox>, Arc<Pool<Command>>, Checkpointer, u64) -> std::io::Result<Writer>,
+    ) -> Result<(Self, Recovery), NodeError> {
         config.check()?;
         let begun = Instant::now();
         let commands = Arc::new(Pool::new(32));
@@ -179,11 +203,14 @@ impl Node {
             None => None,
             Some(path) => Some(recover(config, path, &mut recovery)?),
         };
-        let (engine, journal, lock) = match journalled {
+        let (engine, mut journal, lock) = match journalled {
             None => (Engine::new(config.engine.clone()), None, None),
             Some((engine, journal, lock)) => (engine, Some(journal), Some(lock)),
         };
         recovery.sequence = engine.sequence();
+        if let Some(journal) = &mut journal {
+            journal.make_room().map_err(|error| NodeError::Stopped(StopReason::Journal(error)))?;
+        }
         let failed = |error| {
             let path = config.path.as_deref().unwrap_or(Path::new(""));
             NodeError::Journal(JournalError::io("start threads or make descriptors for", path, error))
@@ -193,9 +220,16 @@ impl Node {
         let last_checkpoint_sequence = recovery.checkpoint_sequence.unwrap_or(0);
         let writer = match (journal, &config.path) {
             (Some(journal), Some(path)) => {
-                let place = CheckpointPlace { directory: checkpoint_directory(path), disk: config.disk.clone() };
-                let (log, outbox, pool) = (Box::new(journal), outbox.clone(), commands.clone());
-                let writer = Writer::start(log, config.batch_limit(), outbox, pool, place, last_checkpoint_sequence);
+                let checkpointer = Checkpointer {
+                    disk: config.disk.clone(),
+                    path: path.clone(),
+                    engine_config: config.engine.clone(),
+                    kept: config.checkpoints_kept,
+                    state: Arc::default(),
+                    follower: None,
+                };
+                let (outbox, pool) = (outbox.clone(), commands.clone());
+                let writer = start(Box::new(journal), outbox, pool, checkpointer, last_checkpoint_sequence);
                 Some(writer.map_err(failed)?)
             }
             _ => None,
@@ -208,6 +242,7 @@ impl Node {
             last_checkpoint_sequence,
             checkpoint_wanted: false,
             failed_commands: Arc::default(),
+            disk: config.disk.clone(),
             path: config.path.clone(),
             engine_config: config.engine.clone(),
             panic_on: config.panic_on.clone(),
@@ -237,36 +272,129 @@ impl Node {
             if let Some(writer) = &self.writer {
                 writer.handle().wait_for_room(MAX_BATCHES_WAITING);
             }
-            let (block, _) = self.start(batch, |_| Vec::new())?;
-            events.push(EventSlice::whole(block));
+            self.start(batch, &[])?.give(&mut |slice| events.push(slice));
         }
         self.outbox.wait_released(self.engine.sequence())?;
         Ok(events)
     }
 
-    /// Executes one batch and hands it to the journal, after what is due by now. The block has the batch's events only,
-    /// and must not be shown to anybody before it is released; the flag says whether it already is. `completions` may
-    /// name parts of the block for tokens.
-    pub(crate) fn start(
-        &mut self,
-        commands: Vec<Command>,
-        completions: impl FnOnce(&EventBlock) -> Vec<(u64, std::ops::Range<usize>)>,
-    ) -> Result<(Arc<EventBlock>, bool), NodeError> {
+    /// Executes one batch and hands it to the journal, after what is due by now. While the disk is full it does so with
+    /// the commands that only reduce risk, and refuses the others. If there are tokens there is one for each command.
+    pub(crate) fn start(&mut self, commands: Vec<Command>, tokens: &[u64]) -> Result<Started, NodeError> {
         assert!(!commands.is_empty() && commands.len() <= self.batch_limit, "the caller cuts batches");
         if let Some(reason) = self.outbox.stopped() {
             return Err(NodeError::Stopped(reason));
         }
         let event_time_ns = self.now_ns();
+        if let Some(left) = self.reserve(commands.len() + 1)? {
+            return self.start_from_reserve(event_time_ns, commands, tokens, left);
+        }
         self.advance_to(event_time_ns)?;
-        self.start_at(event_time_ns, commands, completions)
+        let (block, released) = self.start_at(event_time_ns, commands, |block| {
+            let slices = by_command(block);
+            tokens.iter().copied().zip(slices).collect()
+        })?;
+        let last_sequence = block.last_sequence;
+        Ok(Started { last_sequence, released, first: EventSlice::whole(block), others: Vec::new() })
     }
 
-    /// Does what is due by now.
-    pub(crate) fn advance(&mut self) -> Result<(), NodeError> {
+    /// Does what is due by now. Returns whether it could: not if the reserve of a full disk is used up.
+    pub(crate) fn advance(&mut self) -> Result<bool, NodeError> {
         if let Some(reason) = self.outbox.stopped() {
             return Err(NodeError::Stopped(reason));
         }
-        self.advance_to(self.now_ns())
+        if self.reserve(1)? == Some(0) {
+            return Ok(false);
+        }
+        self.advance_to(self.now_ns())?;
+        Ok(true)
+    }
+
+    /// Looks whether so many commands more certainly fit into the journal. `None` if they do; else the disk is full, and
+    /// so many commands of any size fit into what is left.
+    fn reserve(&self, count: usize) -> Result<Option<usize>, NodeError> {
+        let Some(writer) = &self.writer else {
+            return Ok(None);
+        };
+        let sequence = self.engine.sequence();
+        if writer.handle().has_room(sequence, count) {
+            return Ok(None);
+        }
+        // Either the disk is full, or too much is on its way to it to be sure: then it helps to wait for that.
+        match writer.handle().room_behind(sequence) {
+            Some(Room::Segment { bytes }) => {
+                assert!((count * MAX_RECORD) as u64 <= bytes, "a batch and what goes before it fit into a segment");
+                Ok(None)
+            }
+            Some(Room::Full { bytes_left }) => {
+                Ok(Some(usize::try_from(bytes_left / MAX_RECORD as u64).unwrap_or(usize::MAX)))
+            }
+            None => Err(NodeError::Stopped(self.outbox.stopped().unwrap_or(StopReason::Closed))),
+        }
+    }
+
+    /// Executes of a batch what only reduces risk, as far as there are places left for it, and refuses the rest.
+    fn start_from_reserve(
+        &mut self,
+        event_time_ns: i64,
+        commands: Vec<Command>,
+        tokens: &[u64],
+        mut left: usize,
+    ) -> Result<Started, NodeError> {
+        if left > 0 {
+            self.advance_to(event_time_ns)?;
+            left -= 1;
+        }
+        let mut refusals = Vec::new();
+        let mut taken = Vec::with_capacity(commands.len());
+        let mut kept = self.commands.take();
+        let mut replaced = BTreeSet::new();
+        for command in &commands {
+            let take = kept.len() < left && reduces_risk(&self.engine, command, &mut replaced);
+            taken.push(take);
+            if take {
+                kept.push(command.clone());
+            } else {
+                // Not in the journal: sequence 0.
+                let mut sink = RecordSink::new(&mut refusals, 0, event_time_ns);
+                sink.emit(Event::Rejected(rejected(RejectReason::DiskFull, command)));
+            }
+        }
+        self.commands.put(commands);
+        if let Some(writer) = &self.writer {
+            writer.handle().stats().disk_full_refusals.fetch_add(refusals.len() as u64, Ordering::Relaxed);
+        }
+        let refused =
+            Arc::new(EventBlock { first_sequence: 0, last_sequence: 0, records: refusals, pool: self.records.clone() });
+        let mut slices = Vec::with_capacity(taken.len());
+        let mut interleave = |block: &Arc<EventBlock>| {
+            let (mut executed, mut refusal) = (by_command(block), 0);
+            slices.extend(taken.iter().map(|&take| {
+                if take {
+                    executed.next().expect("events of every command that was executed")
+                } else {
+                    refusal += 1;
+                    EventSlice::new(refused.clone(), refusal - 1..refusal)
+                }
+            }));
+            tokens.iter().copied().zip(slices.iter().cloned()).collect()
+        };
+        let (block, released) = if kept.is_empty() {
+            self.commands.put(kept);
+            let sequence = self.engine.sequence();
+            let records = Vec::new();
+            let (first_sequence, last_sequence) = (sequence + 1, sequence);
+            let block = Arc::new(EventBlock { first_sequence, last_sequence, records, pool: self.records.clone() });
+            // It waits behind what was executed before, so that answers keep their order.
+            let completions = interleave(&block);
+            let released = self.outbox.push(Pending { block: block.clone(), completions });
+            (block, released)
+        } else {
+            self.start_at(event_time_ns, kept, interleave)?
+        };
+        let mut slices = slices.into_iter();
+        let first = slices.next().expect("a batch has commands");
+        Ok(Started { last_sequence: block.last_sequence, released, first, others: slices.collect() })
     }
 
     /// Does what is due by a time. Once is enough: what a command leaves to be done is due later than the command.
@@ -288,7 +416,7 @@ impl Node {
         &mut self,
         event_time_ns: i64,
         mut commands: Vec<Command>,
-        completions: impl FnOnce(&EventBlock) -> Vec<(u64, std::ops::Range<usize>)>,
+        completions: impl FnOnce(&Arc<EventBlock>) -> Vec<(u64, EventSlice)>,
     ) -> Result<(Arc<EventBlock>, bool), NodeError> {
         let first_sequence = self.engine.sequence() + 1;
         let mut records = if commands.len() < POOLED_COMMANDS { Vec::new() } else { self.records.take() };
@@ -302,15 +430,14 @@ impl Node {
             None => self.commands.put(commands),
         }
         let last_sequence = self.engine.sequence();
-        let block = EventBlock { first_sequence, last_sequence, records, pool: self.records.clone() };
+        let block = Arc::new(EventBlock { first_sequence, last_sequence, records, pool: self.records.clone() });
         let completions = completions(&block);
-        let block = Arc::new(block);
         let released = self.outbox.push(Pending { block: block.clone(), completions });
         let due =
             self.checkpoint_interval > 0 && last_sequence - self.last_checkpoint_sequence >= self.checkpoint_interval;
         if (due || self.checkpoint_wanted) && self.writer.as_ref().is_some_and(|writer| !writer.checkpoint_under_way())
         {
-            self.begin_checkpoint(None);
+            self.begin_checkpoint(Source::Journal, None);
         }
         Ok((block, released))
     }
@@ -354,14 +481,17 @@ impl Node {
     #[cold]
     fn undo(&mut self, event_time_ns: i64, begun: &[Command], panicked: StopReason) -> Result<(), StopReason> {
         let Some((failed, before)) = begun.split_last() else { return Err(panicked) };
-        let Some(path) = &self.path else { return Err(panicked) };
+        // Where the caller writes the journal, step by step, it cannot be waited for.
+        let (Some(path), true) = (&self.path, self.writer.as_ref().is_some_and(Writer::has_threads)) else {
+            return Err(panicked);
+        };
         let stays = matches!(failed, Command::AdvanceTime | Command::CommandFailed(_));
         if stays || self.failed_commands.fetch_add(1, Ordering::Relaxed) >= FAILED_COMMANDS_MAX {
             return Err(panicked);
         }
         let journalled = self.engine.sequence() - begun.len() as u64;
         let made = self.outbox.wait_released(journalled).and_then(|()| {
-            let mut follower = Follower::open(path, &self.engine_config, journalled)?;
+            let mut follower = Follower::open(self.disk.clone(), path, &self.engine_config, journalled)?;
             follower.advance_to(journalled)?;
             Ok(follower.into_engine())
         });
@@ -374,22 +504,20 @@ impl Node {
             .map_err(|message| StopReason::Panicked { sequence: self.engine.sequence(), message })
     }
 
-    /// Takes a snapshot and sends it on its way to a file.
-    fn begin_checkpoint(&mut self, reply: Option<std::sync::mpsc::SyncSender<Result<u64, JournalError>>>) {
+    /// Asks for a checkpoint of the present state. It takes a moment, however large the state is.
+    fn begin_checkpoint(&mut self, source: Source, reply: Option<SyncSender<Result<u64, NodeError>>>) {
         let Some(writer) = &self.writer else { return };
-        let mut snapshot = Vec::new();
-        self.engine.snapshot(&mut snapshot);
-        let sequence = self.engine.sequence();
-        self.last_checkpoint_sequence = sequence;
+        self.last_checkpoint_sequence = self.engine.sequence();
         self.checkpoint_wanted = false;
-        writer.push_checkpoint(CheckpointJob { sequence, snapshot, reply });
+        writer.push_checkpoint(CheckpointJob { landmark: Landmark::of(&self.engine), source, reply });
     }
 
-    /// Begins a checkpoint of the present state. What is received is its sequence, when it is in its file.
+    /// Begins a checkpoint of the present state, and lets the engine run on. What is received is its sequence, when it
+    /// is in its file.
     ///
     /// # Errors
     /// The node has no journal, or has stopped.
-    pub fn checkpoint(&mut self) -> Result<Receiver<Result<u64, JournalError>>, NodeError> {
+    pub fn checkpoint(&mut self) -> Result<Receiver<Result<u64, NodeError>>, NodeError> {
         if self.writer.is_none() {
             return Err(NodeError::InMemory);
         }
@@ -397,7 +525,7 @@ impl Node {
             return Err(NodeError::Stopped(reason));
         }
         let (reply, received) = sync_channel(1);
-        self.begin_checkpoint(Some(reply));
+        self.begin_checkpoint(Source::Journal, Some(reply));
         Ok(received)
     }
 
@@ -425,14 +553,21 @@ impl Node {
 
     /// Makes a last checkpoint, unless there is one of this state or the node has stopped, and ends the threads.
     pub fn close(mut self) {
+        self.begin_last_checkpoint();
+        drop(self.writer.take());
+        self.outbox.stop(StopReason::Closed);
+    }
+
+    /// Asks for a checkpoint of this state from the engine itself, which will execute nothing any more.
+    pub(crate) fn begin_last_checkpoint(&mut self) {
         if self.outbox.stopped().is_none()
             && self.checkpointed_at() != Some(self.engine.sequence())
             && self.writer.is_some()
         {
-            self.begin_checkpoint(None);
+            let mut snapshot = Vec::new();
+            self.engine.snapshot(&mut snapshot);
+            self.begin_checkpoint(Source::Live(snapshot), None);
         }
-        drop(self.writer.take());
-        self.outbox.stop(StopReason::Closed);
     }
 
     /// The sequence of the newest checkpoint, if it is under way or in its file.
@@ -443,6 +578,64 @@ impl Node {
 
 /// How many batches may wait for the disk while their events wait for them; a caller with more waits.
 pub(crate) const MAX_BATCHES_WAITING: usize = 8;
+
+/// A batch that was executed or refused, and may not be durable yet.
+pub(crate) struct Started {
+    /// The sequence whose release lets its events leave.
+    pub(crate) last_sequence: u64,
+    /// Whether it is released already.
+    pub(crate) released: bool,
+    first: EventSlice,
+    others: Vec<EventSlice>,
+}
+
+impl Started {
+    /// Gives the events, in the order of the commands; they must be released.
+    pub(crate) fn give(self, give: &mut impl FnMut(EventSlice)) {
+        give(self.first);
+        self.others.into_iter().for_each(give);
+    }
+}
+
+/// The events of each command of a batch.
+fn by_command(block: &Arc<EventBlock>) -> impl Iterator<Item = EventSlice> + '_ {
+    let mut at = 0;
+    (block.first_sequence..=block.last_sequence).map(move |sequence| {
+        let from = at;
+        at += block.records[at..].iter().take_while(|record| record.sequence == sequence).count();
+        EventSlice::new(block.clone(), from..at)
+    })
+}
+
+/// Whether a command can only take risk away, so that it is accepted while the disk is full: cancels, halts, kill
+/// switches, and a replace of the quantity alone by a smaller one. `replaced` are the orders that a command before it, not
+/// executed yet, replaces: what they will be is not known.
+fn reduces_risk(engine: &Engine, command: &Command, replaced: &mut BTreeSet<OrderId>) -> bool {
+    match command {
+        Command::CancelOrder(_) | Command::MassCancel(_) | Command::CancelAllAfter(_) => true,
+        Command::KillSwitch(switch) => switch.engaged,
+        Command::SetTradingStatus(set) => {
+            matches!(set.status, TradingStatus::CancelOnly | TradingStatus::Halted | TradingStatus::Closed)
+        }
+        Command::SetAccountMode(set) => set.mode != AccountMode::Normal,
+        Command::ReplaceOrder(replace) => {
+            let order = match replace.order_id {
+                OrderId::NONE => engine.order_by_client_id(replace.account_id, &replace.original_client_order_id),
+                order_id => engine.order(order_id),
+            };
+            let only_quantity = replace.price == PriceTicks(0)
+                && replace.trigger_price == PriceTicks(0)
+                && replace.display_quantity == Lots::ZERO;
+            only_quantity
+                && order.is_some_and(|order| {
+                    replace.quantity.0 < order.filled_quantity.0 + order.leaves_quantity.0
+                        && replaced.insert(order.order_id)
+                })
+        }
+        Command::Administer(administer) => reduces_risk(engine, &administer.command, replaced),
+        _ => false,
+    }
+}
 
 /// Executes the commands behind the first `done`, with consecutive sequences. Gives the message of a panic; the engine's
 /// sequence is then that of the command in which it happened.
@@ -487,15 +680,15 @@ fn recover(
         make_directory(config.disk.as_ref(), directory)?;
     }
     let lock_path = path.join("lock");
-    let lock = DirectoryLock::take(&lock_path).map_err(|error| JournalError::io("lock", &lock_path, error))?;
+    let lock = config.disk.lock(&lock_path).map_err(|error| JournalError::io("lock", &lock_path, error))?;
     let Some(lock) = lock else {
         return Err(JournalError::Locked { path: lock_path }.into());
     };
     checkpoint::remove_unfinished(&checkpoint_path, config.disk.as_ref())?;
 
     let limits = Limits::from(&config.engine);
-    let files = checkpoint::list(&checkpoint_path)?;
-    if let (Some(newest), true) = (files.first(), journal::is_empty(&journal_path)?) {
+    let files = checkpoint::list(config.disk.as_ref(), &checkpoint_path)?;
+    if let (Some(newest), true) = (files.first(), journal::is_empty(config.disk.as_ref(), &journal_path)?) {
         let what = format!("there is no segment, but a checkpoint at sequence {}", newest.sequence);
         return Err(JournalError::damaged(&journal_path, 0, what).into());
     }
@@ -505,7 +698,7 @@ fn recover(
             None => (Engine::new(config.engine.clone()), Position::GENESIS),
             Some(file) => {
                 let skipped = |why: String| SkippedCheckpoint { path: file.path.clone(), why };
-                let restored = checkpoint::read(file).and_then(|checkpoint| {
+                let restored = checkpoint::read(config.disk.as_ref(), file).and_then(|checkpoint| {
                     Engine::restore(config.engine.clone(), &checkpoint.snapshot)
                         .map(|engine| (engine, checkpoint.position))
                         .map_err(|error| skipped(format!("byte {} of the snapshot: {}", error.offset, error.what)))
@@ -540,7 +733,8 @@ fn recover(
         }
         match opened {
             Ok((journal, torn_tail)) => {
-                JournalReader::check_before(&journal_path, after.sequence, config.check_bytes)?;
+                let disk = config.disk.clone();
+                JournalReader::check_before(disk, &journal_path, after.sequence, config.check_bytes)?;
                 recovery.torn_tail = torn_tail;
                 recovery.checkpoint_sequence = (after.sequence > 0).then_some(after.sequence);
                 break (engine, journal);
@@ -572,10 +766,10 @@ fn recover(
 
 /// Creates a directory and makes its name durable.
 fn make_directory(disk: &dyn Disk, directory: &Path) -> Result<(), JournalError> {
-    if directory.is_dir() {
+    if disk.exists(directory).map_err(|error| JournalError::io("look at", directory, error))? {
         return Ok(());
     }
-    std::fs::create_dir_all(directory).map_err(|error| JournalError::io("create", directory, error))?;
+    disk.create_directory(directory).map_err(|error| JournalError::io("create", directory, error))?;
     let parent = match directory.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),

@@ -10,11 +10,13 @@ use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command as Process, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use beurs_node::engine::command::{Command, MassCancel};
 use beurs_node::engine::types::{AccountId, InstrumentId, MassCancelReason, Side};
 use beurs_node::engine::{Engine, EngineConfig};
+use beurs_node::io::RealDisk;
 use beurs_node::journal::JournalReader;
 use beurs_node::{verify, Node, NodeConfig, NodeHandle};
 use common::{order, setup, Random, TempDir};
@@ -157,7 +159,8 @@ fn a_killed_node_has_every_acknowledged_command_once_and_the_digest_of_a_replay(
         assert!(recovery.skipped_checkpoints.is_empty(), "{recovery:?}");
 
         let mut here: HashMap<String, u64> = HashMap::new();
-        let mut reader = JournalReader::open(&directory.path().join("journal"), replay.sequence()).expect("a journal");
+        let mut reader = JournalReader::open(Arc::new(RealDisk), &directory.path().join("journal"), replay.sequence())
+            .expect("a journal");
         while let Some(record) = reader.next_whole().expect("a good journal") {
             replay.apply(record.sequence, record.event_time_ns, &record.command, &mut ());
             if let Command::NewOrder(order) = record.command {

@@ -16,6 +16,7 @@ use beurs_node::engine::types::{
     AccountId, ClientOrderId, InstrumentId, MassCancelReason, OrderId, Side, StatusReason, Symbol, TradingStatus,
 };
 use beurs_node::engine::{Engine, EngineConfig};
+use beurs_node::io::RealDisk;
 use beurs_node::journal::JournalReader;
 use beurs_node::wire::{encode_command, EventRecord};
 use beurs_node::{verify, Node, NodeConfig, NodeError, NodeHandle, StopReason};
@@ -133,7 +134,8 @@ fn a_panic_quarantines_its_instrument_and_the_others_trade_on() {
     assert_eq!((verified.commands, verified.digest), (sequence, digest));
     let (node, recovery) = Node::open(&small(directory.path())).expect("the journal is good");
     assert_eq!((recovery.sequence, node.engine().digest()), (sequence, digest));
-    let mut reader = JournalReader::open(&directory.path().join("journal"), first + 2).expect("a journal");
+    let mut reader =
+        JournalReader::open(Arc::new(RealDisk), &directory.path().join("journal"), first + 2).expect("a journal");
     let record = reader.next_whole().expect("a good journal").expect("a record");
     let failed = Command::CommandFailed(Box::new(CommandFailed { command: batch[3].clone() }));
     assert_eq!((record.sequence, record.command), (first + 3, failed));
@@ -206,7 +208,8 @@ fn failures_in_a_long_run_are_undone_to_the_last_unit() {
     let mut engine = Engine::new(EngineConfig::default());
     let mut expected = Vec::new();
     let event_time_ns: Vec<i64> = {
-        let mut reader = JournalReader::open(&directory.path().join("journal"), 0).expect("a journal");
+        let mut reader =
+            JournalReader::open(Arc::new(RealDisk), &directory.path().join("journal"), 0).expect("a journal");
         std::iter::from_fn(|| reader.next_whole().expect("a good journal")).map(|record| record.event_time_ns).collect()
     };
     assert_eq!(event_time_ns.len(), given.len(), "nothing was due in between");

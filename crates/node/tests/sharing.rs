@@ -219,8 +219,10 @@ fn threads_share_a_node_and_reads_are_of_whole_durable_states() {
     });
     assert!(reads.load(Ordering::Relaxed) > 10, "readers were starved");
     let digest = node.with_engine(Engine::digest).expect("a running node");
+    // It comes behind those that were due before, however late they are.
+    node.checkpoint().expect("a checkpoint");
     let stats = node.stats();
-    assert!(stats.checkpoints >= 1, "{stats:?}");
+    assert!(stats.checkpoints >= 2, "{stats:?}");
     node.close();
     let verified = verify(directory.path(), |_| true).expect("a good journal").expect("not stopped");
     assert!(verified.is_good() && verified.checkpoints.len() >= 2);

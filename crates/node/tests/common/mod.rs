@@ -14,7 +14,7 @@ use beurs_node::engine::types::{
     MassCancelReason, OrderId, OrderType, PriceTicks, SelfTradePrevention, Side, Step, Symbol, TimeInForce,
 };
 use beurs_node::engine::Engine;
-use beurs_node::io::{Clock, Disk, DiskFile, RealDisk};
+use beurs_node::io::{Clock, DirectoryLock, Disk, DiskFile, ReadFile, RealDisk};
 use beurs_node::NodeConfig;
 
 /// A directory of its own, removed at the end.
@@ -235,6 +235,8 @@ pub struct Faults {
     pub tried_after_failure: u64,
     /// Writes that no sync has confirmed yet: they reach the file only when synced, or in pieces by a power cut.
     pub hold_back_writes: bool,
+    /// The names of the files that are open for writing, which follow a rename.
+    pub names: Vec<Arc<Mutex<PathBuf>>>,
     pub held_back: Vec<(PathBuf, u64, Vec<u8>)>,
     pub failed: bool,
 }
@@ -294,22 +296,50 @@ struct FaultyFile {
 }
 
 impl Disk for FaultyDisk {
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        RealDisk.create_directory(path)
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        RealDisk.exists(path)
+    }
+
+    fn read_directory(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        RealDisk.read_directory(path)
+    }
+
+    fn open_to_read(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
+        RealDisk.open_to_read(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<DirectoryLock>> {
+        RealDisk.lock(path)
+    }
+
     fn create(&self, path: &Path, size: u64) -> io::Result<Box<dyn DiskFile>> {
         if count_down(&mut self.faults().creates_until_full) {
             return Err(io::Error::from_raw_os_error(28));
         }
         let file = RealDisk.create(path, size)?;
-        // The journal writes to a segment under its final name.
-        let name = path.to_str().expect("a name").trim_end_matches(".tmp").into();
-        Ok(Box::new(FaultyFile { file, path: Arc::new(Mutex::new(name)), faults: self.0.clone() }))
+        let path = Arc::new(Mutex::new(path.to_owned()));
+        self.faults().names.push(path.clone());
+        Ok(Box::new(FaultyFile { file, path, faults: self.0.clone() }))
     }
 
     fn open(&self, path: &Path, size: u64) -> io::Result<Box<dyn DiskFile>> {
         let file = RealDisk.open(path, size)?;
-        Ok(Box::new(FaultyFile { file, path: Arc::new(Mutex::new(path.to_owned())), faults: self.0.clone() }))
+        let path = Arc::new(Mutex::new(path.to_owned()));
+        self.faults().names.push(path.clone());
+        Ok(Box::new(FaultyFile { file, path, faults: self.0.clone() }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        for name in &self.faults().names {
+            let mut name = name.lock().expect("no panic holds it");
+            if *name == from {
+                to.clone_into(&mut name);
+            }
+        }
         RealDisk.rename(from, to)
     }
 
