@@ -265,6 +265,7 @@ def _measure(running: RunningExchange) -> None:
         "How long a write and its fdatasync took.",
         lambda: stats()["journal_latency_us_log2"],
     )
+    counter("beurs_commands_failed", "Commands that were undone.", lambda: stats()["commands_failed"])
     gauge("beurs_disk_full", "1 while the journal's disk is full.", lambda: int(stats()["disk_full"]))
     counter("beurs_disk_full_refusals", "Commands refused for it.", lambda: stats()["disk_full_refusals"])
     gauge("beurs_store_lag", "Durable commands that are not in the store yet.", lambda: running.projector.lag)

@@ -490,9 +490,10 @@ class Exchange(Administration):
         how = CancelReplaceMode.of(mode, "mode")
         command = engine.cancel_replace(how.number, canceling, self._new_order(account, **new_order))
         events = self._translator.events(self._node.execute(command))
-        if len(events) == 1:
-            self._accepted(events, OrderRejected)
         first, rest = events[0], events[1:]
+        # One that failed is followed by the quarantine of its instrument.
+        if not rest or (isinstance(first, Rejection) and first.code == "command_failed"):
+            self._accepted(events, OrderRejected)
         refusals = _those(Rejection, rest)
         at = next((i for i, event in enumerate(rest) if _is_new(event)), len(rest))
         return CancelReplaced(

@@ -166,6 +166,7 @@ pub struct Node {
     /// The state was made again: a checkpoint of it makes the next time faster.
     checkpoint_wanted: bool,
     failed_commands: Arc<AtomicU64>,
+    disk: Arc<dyn Disk>,
     path: Option<PathBuf>,
     engine_config: EngineConfig,
     panic_on: Option<PanicOn>,
@@ -243,6 +244,7 @@ impl Node {
             last_checkpoint_sequence,
             checkpoint_wanted: false,
             failed_commands: Arc::default(),
+            disk: config.disk.clone(),
             path: config.path.clone(),
             engine_config: config.engine.clone(),
             panic_on: config.panic_on.clone(),
@@ -478,7 +480,10 @@ impl Node {
     #[cold]
     fn undo(&mut self, event_time_ns: i64, begun: &[Command], panicked: StopReason) -> Result<(), StopReason> {
         let Some((failed, before)) = begun.split_last() else { return Err(panicked) };
-        let Some(path) = &self.path else { return Err(panicked) };
+        // Where the caller writes the journal, step by step, it cannot be waited for.
+        let (Some(path), true) = (&self.path, self.writer.as_ref().is_some_and(Writer::has_threads)) else {
+            return Err(panicked);
+        };
         let stays = matches!(failed, Command::AdvanceTime | Command::CommandFailed(_));
         if stays || self.failed_commands.fetch_add(1, Ordering::Relaxed) >= FAILED_COMMANDS_MAX {
             return Err(panicked);

@@ -237,6 +237,11 @@ impl Writer {
         (writer, WriterSteps { shared, journal, checkpointer, jobs })
     }
 
+    /// Whether it writes by itself.
+    pub(crate) fn has_threads(&self) -> bool {
+        !self.threads.is_empty()
+    }
+
     pub(crate) fn handle(&self) -> &WriterHandle {
         &self.handle
     }

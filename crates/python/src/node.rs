@@ -411,6 +411,7 @@ impl Node {
         set!(
             sequence,
             commands,
+            commands_failed,
             batches,
             queue_depth,
             under_way,
