@@ -140,8 +140,26 @@ def _close(node: Node) -> None:
 
 
 def key_ring(node: Node, settings: Settings) -> KeyRing:
-    """The keys that may be used, from the file in the data directory."""
-    ring = KeyRing()
+    """The keys that may be used, from the file in the data directory; also those that are made later."""
+    file = KeyFile(settings.data_directory / KEY_FILE)
+    seen = file.signature()
+
+    def look_again() -> None:
+        nonlocal seen
+        now = file.signature()
+        if now != seen:
+            seen = now
+            try:
+                _add_keys(ring, node, settings)
+            except (OSError, ValueError, KeyError) as error:
+                log.error("the key file cannot be read", reason=repr(error))
+
+    ring = KeyRing(look_again)
+    _add_keys(ring, node, settings)
+    return ring
+
+
+def _add_keys(ring: KeyRing, node: Node, settings: Settings) -> None:
     accounts = {row["code"]: row["account_id"] for row in node.accounts()}
     for key_digest, held in KeyFile(settings.data_directory / KEY_FILE).read().items():
         if held.demo and not settings.demo:
@@ -152,7 +170,6 @@ def key_ring(node: Node, settings: Settings) -> KeyRing:
             ring.add(key_digest, Trader(accounts[held.account], held.account, held.key_id))
         else:
             log.warning("a key of an account that does not exist", account=held.account)
-    return ring
 
 
 def create_app(exchange: OpenExchange) -> Edge:

@@ -5,6 +5,8 @@ wait for a web framework.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +20,7 @@ from beurs.cli import output
 from beurs.cli.admin import app as admin_app
 from beurs.cli.client import Client
 from beurs.cli.options import HELP, KEY_VARIABLE, LOCAL, URL_VARIABLE, Config, DataDirectory, Json, Key, Url
+from beurs.errors import JournalLocked
 from beurs.values import OrderType, SelfTradePrevention, Side, TimeInForce
 
 __all__ = ["app"]
@@ -287,7 +290,7 @@ def key_create(
     data_directory: DataDirectory = None,
     config: Config = None,
 ) -> None:
-    """Make an API key for an account or a member of staff, on the server's machine while the server is stopped.
+    """Make an API key for an account or a member of staff, on the server's machine. A running server knows it at once.
 
     The key is printed once and cannot be shown again: only its hash is kept. Keys made before stay valid.
     """
@@ -297,18 +300,13 @@ def key_create(
         raise typer.BadParameter("name an account, or a member of staff with --staff")
     settings = _settings(config, data_directory=data_directory)
     file = KeyFile(settings.data_directory / KEY_FILE)
-    if staff is not None:
-        print(file.issue_to_staff(staff))
+    if account is None:
+        assert staff is not None
+        with file.locked():
+            print(file.issue_to_staff(staff))
         return
-    if not settings.has_journal:
-        _fail(f"{settings.data_directory}: there is no journal")
-    node = engine.Node(str(settings.data_directory))
-    try:
-        if account not in {known["code"] for known in node.accounts()}:
-            _fail(f"{account}: there is no such account")
+    with _account_exists(settings, account):
         print(file.issue(account))
-    finally:
-        node.close()
 
 
 @key_app.command("list")
@@ -400,6 +398,34 @@ def _settings(config: Path | None, **flags: object) -> Any:
     for variable in (URL_VARIABLE, KEY_VARIABLE):
         os.environ.pop(variable, None)
     return Settings.load(config, **flags)
+
+
+@contextmanager
+def _account_exists(settings: Any, account: str) -> Iterator[None]:
+    """Keeps out whoever else would make keys, and fails unless there is the account. A server may run meanwhile."""
+    from beurs.keys import KEY_FILE, KeyFile
+
+    if not settings.has_journal:
+        _fail(f"{settings.data_directory}: there is no journal")
+    with KeyFile(settings.data_directory / KEY_FILE).locked():
+        if account not in _account_codes(settings):
+            _fail(f"{account}: there is no such account")
+        yield
+
+
+def _account_codes(settings: Any) -> set[str]:
+    """Those of the journal; while a server has it, those that its store tells."""
+    from beurs.store import Repository, Store
+
+    try:
+        node = engine.Node(str(settings.data_directory))
+    except JournalLocked:
+        with Store(settings.store_url) as store:
+            return Repository(store).account_codes()
+    try:
+        return {known["code"] for known in node.accounts()}
+    finally:
+        node.close()
 
 
 def _fail(reason: str) -> NoReturn:
