@@ -138,7 +138,7 @@ def test_a_damaged_journal_names_file_and_place(tmp_path):
         pass
     for checkpoint in (tmp_path / "checkpoint").iterdir():
         checkpoint.unlink()
-    (segment,) = (path for path in (tmp_path / "journal").iterdir() if path.stat().st_size > 200)
+    (segment,) = (tmp_path / "journal").glob("*.segment")
     data = bytearray(segment.read_bytes())
     data[150] ^= 0xFF
     segment.write_bytes(data)
