@@ -218,14 +218,38 @@ impl Instrument {
     /// price × quantity in the quote asset's smallest unit; `None` above [`MAX_NOTIONAL`].
     #[inline]
     pub fn notional(&self, price: PriceTicks, quantity: Lots) -> Option<i128> {
+        match self.small_notional(price.0, quantity.0) {
+            Some(small) => Some(i128::from(small)),
+            None => self.large_notional(price, quantity),
+        }
+    }
+
+    #[cold]
+    #[inline(never)] // So that the small way has the registers.
+    fn large_notional(&self, price: PriceTicks, quantity: Lots) -> Option<i128> {
         // Both are below 2^53, so the first product cannot overflow.
         let notional = (i128::from(price.0) * i128::from(quantity.0)).checked_mul(i128::from(self.tick_lot_units))?;
         (notional <= MAX_NOTIONAL).then_some(notional)
     }
 
+    /// Nearly every notional fits 64 bits, where multiplying is much cheaper.
+    #[inline]
+    fn small_notional(&self, price: i64, quantity: i64) -> Option<i64> {
+        price.checked_mul(quantity)?.checked_mul(self.tick_lot_units)
+    }
+
     /// The same for an order that has been accepted, so that it is known to fit.
     #[inline]
     pub(crate) fn known_notional(&self, price: i64, quantity: i64) -> i128 {
+        match self.small_notional(price, quantity) {
+            Some(small) => i128::from(small),
+            None => self.large_known_notional(price, quantity),
+        }
+    }
+
+    #[cold]
+    #[inline(never)] // So that the small way has the registers.
+    fn large_known_notional(&self, price: i64, quantity: i64) -> i128 {
         i128::from(price) * i128::from(quantity) * i128::from(self.tick_lot_units)
     }
 

@@ -84,7 +84,6 @@ reject_reasons! {
     InvalidKey = 325, "invalid_key", "A key_id is from 0 to 4095.";
     InvalidOrderList = 326, "invalid_order_list", "The orders of a list are of one account and instrument; oco: one limit or take-profit and one stop order of one side that can rest; oto: two, otoco: three, the first a limit order that can rest.";
     InvalidTimeout = 327, "invalid_timeout", "A timeout is 0, or from 1 ms to 24 h.";
-    CancelFailed = 328, "cancel_failed", "The order to cancel is not open, so the new one was not entered.";
     ReplaceNotAllowed = 329, "replace_not_allowed", "The field cannot be changed on this order.";
     NestedAdminister = 330, "nested_administer", "An administer command holds a command of another kind.";
     DuplicateTradeCorrection = 331, "duplicate_trade_correction", "The trade has been busted already.";

@@ -102,6 +102,17 @@ impl Follower {
         Ok(())
     }
 
+    /// Goes on to a sequence, which must be durable, and appends the events.
+    ///
+    /// # Errors
+    /// As [`Self::advance_to`].
+    pub(crate) fn events_to(&mut self, sequence: u64, events: &mut Vec<EventRecord>) -> Result<(), NodeError> {
+        while self.engine.sequence() < sequence {
+            self.step(sequence, Some(events))?;
+        }
+        Ok(())
+    }
+
     /// The events with a sequence above `sequence` and at most `durable_sequence`: whole commands, at most `max_bytes`,
     /// but at least one command if there is one. It goes on from where it is if it can, and from a checkpoint if not.
     ///

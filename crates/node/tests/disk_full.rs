@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use beurs_node::engine::command::{CancelOrder, Command, KillScope, KillSwitch, MassCancel, ReplaceOrder};
 use beurs_node::engine::reject::RejectReason;
-use beurs_node::engine::types::{AccountId, ClientOrderId, InstrumentId, Lots, OrderId, PriceTicks, Side};
+use beurs_node::engine::types::{
+    AccountId, ClientOrderId, InstrumentId, Lots, MassCancelReason, OrderId, PriceTicks, Side,
+};
 use beurs_node::engine::Engine;
 use beurs_node::io::RealDisk;
 use beurs_node::journal::JournalReader;
@@ -150,7 +152,12 @@ fn a_used_up_reserve_refuses_everything_and_loses_nothing() {
     let (node, _) = NodeHandle::open(&config).expect("a new node");
     node.execute(&setup()).expect("a running node");
     fill_the_disk(&node);
-    let everybody = MassCancel { account_id: AccountId(2), instrument_id: InstrumentId(1), side: None };
+    let everybody = MassCancel {
+        account_id: AccountId(2),
+        instrument_id: InstrumentId(1),
+        side: None,
+        reason: MassCancelReason::Requested,
+    };
     let mut taken = 0;
     loop {
         let events = node.execute(&[Command::MassCancel(everybody)]).expect("a running node");

@@ -75,10 +75,16 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on; 0 for any free one.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that answer clients, beside the engine's; 0 for one in all.")
+    ] = None,
     data_directory: DataDirectory = None,
     database_url: Annotated[str | None, typer.Option(help="SQLAlchemy URL of the store.")] = None,
     simulator: Annotated[
         bool | None, typer.Option("--simulator/--no-simulator", help="The market simulator alone.")
+    ] = None,
+    clock: Annotated[
+        str | None, typer.Option(help="system, or manual for one that stands still until staff moves it.")
     ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     log_format: Annotated[str | None, typer.Option(help="text or json.")] = None,
@@ -88,7 +94,7 @@ def serve(
 
     Ctrl-C stops it cleanly. Started again, it goes on where it stopped.
     """
-    from beurs.app import serve as run
+    from beurs.workers import serve as run
 
     run(
         _settings(
@@ -96,9 +102,11 @@ def serve(
             demo=demo,
             host=host,
             port=port,
+            workers=workers,
             data_directory=data_directory,
             database_url=database_url,
             simulator=simulator,
+            clock=clock,
             log_level=log_level,
             log_format=log_format,
         )

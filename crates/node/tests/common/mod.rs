@@ -10,8 +10,8 @@ use beurs_node::engine::command::{
     AddAsset, CancelOrder, Command, Deposit, ListInstrument, MassCancel, NewOrder, OpenAccount, ReplaceOrder,
 };
 use beurs_node::engine::types::{
-    AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, GroupId, InstrumentId, KeyId, Lots, OrderId,
-    OrderType, PriceTicks, SelfTradePrevention, Side, Step, Symbol, TimeInForce,
+    AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, GroupId, InstrumentId, KeyId, Lots,
+    MassCancelReason, OrderId, OrderType, PriceTicks, SelfTradePrevention, Side, Step, Symbol, TimeInForce,
 };
 use beurs_node::engine::Engine;
 use beurs_node::io::{Clock, DirectoryLock, Disk, DiskFile, ReadFile, RealDisk};
@@ -169,7 +169,12 @@ pub fn command(r: &mut Random) -> Command {
             trigger_price: PriceTicks(0),
             display_quantity: Lots::ZERO,
         }),
-        17 => Command::MassCancel(MassCancel { account_id, instrument_id: InstrumentId(1), side: Some(Side::Buy) }),
+        17 => Command::MassCancel(MassCancel {
+            account_id,
+            instrument_id: InstrumentId(1),
+            side: Some(Side::Buy),
+            reason: MassCancelReason::Requested,
+        }),
         18 => Command::Deposit(Deposit { account_id, asset_id: AssetId(2), amount: Amount(r.below(1_000) as i128) }),
         _ => order(999, Side::Buy, 1, 1, ""),
     }
