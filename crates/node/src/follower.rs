@@ -90,6 +90,11 @@ impl Follower {
         Ok(())
     }
 
+    /// Its state, to go on with.
+    pub(crate) fn into_engine(self) -> Engine {
+        self.engine
+    }
+
     /// Goes on to a sequence, which must be durable.
     ///
     /// # Errors

@@ -1,24 +1,26 @@
 //! The sequencer: the only giver of sequence numbers and event times, the engine, and the journal it writes ahead of.
 //!
 //! Invariants:
-//! * A command is handed to the journal before it is executed, with the sequence and the event time it is executed with.
+//! * A batch is handed to the journal when it has been executed, with the sequences and the event time it was executed
+//!   with; the disk writes it while the next one is executed. A command in which the engine broke an invariant is
+//!   journalled as one that has failed: nobody who reads the journal executes it.
 //! * No command is stamped with a time at which something is due in the engine before the node itself has put an
 //!   `AdvanceTime` there, with a sequence of its own. Recovery finds it in the journal like any other command.
 //! * Recovered state = newest good checkpoint + the journal behind it = the state of an engine that is given the whole
 //!   journal.
-//! * After a panic in a command, or a failed append, nothing more is executed: the state is ahead of what is durable, or
-//!   not to be trusted.
+//! * After a failed append nothing more is executed: the state is ahead of what is durable. A state in which a command
+//!   panicked is dropped: the one before the command is made again from checkpoint and journal.
 
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use beurs_engine::command::Command;
+use beurs_engine::command::{Command, CommandFailed};
 use beurs_engine::event::{Event, EventSink};
 use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{AccountMode, Lots, OrderId, PriceTicks, TradingStatus};
@@ -28,6 +30,7 @@ use crate::checkpoint::{self, SkippedCheckpoint};
 use crate::checkpointer::{CheckpointJob, Checkpointer, Landmark, Source};
 use crate::error::{JournalError, NodeError, StopReason};
 use crate::feed::{EventBlock, EventSlice, Events, Outbox, Pending, Pool};
+use crate::follower::Follower;
 use crate::io::{Clock, DirectoryLock, Disk, RealDisk, SystemClock};
 use crate::journal::{
     self, Journal, JournalReader, Limits, Log, Position, Room, SeekError, TornTail, MAX_BATCH_COMMANDS, MAX_RECORD,
@@ -39,6 +42,8 @@ use crate::writer::Writer;
 
 /// Batches of fewer commands get memory of their own instead of a large vector from the pool.
 const POOLED_COMMANDS: usize = 64;
+/// So many commands may fail while a node is open, each of which costs making the state again; at the next one it stops.
+const FAILED_COMMANDS_MAX: u64 = 64;
 /// How many commands lie between two looks at a sample of the invariants.
 const CHECK_INTERVAL: u64 = 1 << 16;
 
@@ -72,7 +77,14 @@ pub struct NodeConfig {
     pub disk: Arc<dyn Disk>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// For tests: has the engine panic at the end of the commands, with their sequences, for which it says true.
+    #[doc(hidden)]
+    pub panic_on: Option<PanicOn>,
 }
+
+/// See [`NodeConfig::panic_on`].
+#[doc(hidden)]
+pub type PanicOn = Arc<dyn Fn(u64, &Command) -> bool + Send + Sync>;
 
 impl Default for NodeConfig {
     fn default() -> Self {
@@ -89,6 +101,7 @@ impl Default for NodeConfig {
             queue_capacity: 65_536,
             disk: Arc::new(RealDisk),
             clock: Arc::new(SystemClock),
+            panic_on: None,
         }
     }
 }
@@ -159,10 +172,17 @@ pub(crate) fn checkpoint_directory(path: &Path) -> PathBuf {
 /// The synchronous core of a node, for one thread. [`crate::NodeHandle`] shares one among many.
 pub struct Node {
     engine: Engine,
+    disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
     checkpoint_interval: u64,
     batch_limit: usize,
     last_checkpoint_sequence: u64,
+    /// The state was made again: a checkpoint of it makes the next time faster.
+    checkpoint_wanted: bool,
+    failed_commands: Arc<AtomicU64>,
+    path: Option<PathBuf>,
+    engine_config: EngineConfig,
+    panic_on: Option<PanicOn>,
     writer: Option<Writer>,
     outbox: Arc<Outbox>,
     readers: Arc<Readers>,
@@ -234,10 +254,16 @@ impl Node {
         };
         let node = Self {
             engine,
+            disk: config.disk.clone(),
             clock: config.clock.clone(),
             checkpoint_interval: config.checkpoint_interval,
             batch_limit: config.batch_limit(),
             last_checkpoint_sequence,
+            checkpoint_wanted: false,
+            failed_commands: Arc::default(),
+            path: config.path.clone(),
+            engine_config: config.engine.clone(),
+            panic_on: config.panic_on.clone(),
             writer,
             outbox,
             readers,
@@ -405,47 +431,97 @@ impl Node {
     fn start_at(
         &mut self,
         event_time_ns: i64,
-        commands: Vec<Command>,
+        mut commands: Vec<Command>,
         completions: impl FnOnce(&Arc<EventBlock>) -> Vec<(u64, EventSlice)>,
     ) -> Result<(Arc<EventBlock>, bool), NodeError> {
         let first_sequence = self.engine.sequence() + 1;
         let mut records = if commands.len() < POOLED_COMMANDS { Vec::new() } else { self.records.take() };
         records.reserve(commands.len() + commands.len() / 2);
-        let executed = if let Some(writer) = &self.writer {
-            let batch = Arc::new(journal::Batch { first_sequence, event_time_ns, commands });
-            writer.push(batch.clone());
-            let executed = run(&mut self.engine, event_time_ns, &batch.commands, &mut records);
-            if let Ok(batch) = Arc::try_unwrap(batch) {
-                self.commands.put(batch.commands);
-            }
-            executed
-        } else {
-            let executed = run(&mut self.engine, event_time_ns, &commands, &mut records);
-            self.commands.put(commands);
-            executed
-        };
-        if let Err(message) = executed {
-            let reason = StopReason::Panicked { sequence: self.engine.sequence(), message };
+        if let Err(reason) = self.run(event_time_ns, &mut commands, &mut records) {
             self.outbox.stop(reason.clone());
             return Err(NodeError::Stopped(reason));
+        }
+        match &self.writer {
+            Some(writer) => writer.push(Arc::new(journal::Batch { first_sequence, event_time_ns, commands })),
+            None => self.commands.put(commands),
         }
         let last_sequence = self.engine.sequence();
         let block = Arc::new(EventBlock { first_sequence, last_sequence, records, pool: self.records.clone() });
         let completions = completions(&block);
         let released = self.outbox.push(Pending { block: block.clone(), completions });
-        if self.checkpoint_interval > 0
-            && last_sequence - self.last_checkpoint_sequence >= self.checkpoint_interval
-            && self.writer.as_ref().is_some_and(|writer| !writer.checkpoint_under_way())
+        let due =
+            self.checkpoint_interval > 0 && last_sequence - self.last_checkpoint_sequence >= self.checkpoint_interval;
+        if (due || self.checkpoint_wanted) && self.writer.as_ref().is_some_and(|writer| !writer.checkpoint_under_way())
         {
             self.begin_checkpoint(Source::Journal, None);
         }
         Ok((block, released))
     }
 
+    /// Executes a batch. A command in which the engine panics is replaced by its failure, and the batch goes on.
+    fn run(
+        &mut self,
+        event_time_ns: i64,
+        commands: &mut [Command],
+        records: &mut Vec<EventRecord>,
+    ) -> Result<(), StopReason> {
+        let first_sequence = self.engine.sequence() + 1;
+        let mut done = 0;
+        while let Err(message) =
+            execute(&mut self.engine, event_time_ns, commands, done, records, self.panic_on.as_deref())
+        {
+            let sequence = self.engine.sequence();
+            done = (sequence - first_sequence) as usize;
+            let panicked = StopReason::Panicked { sequence, message };
+            self.undo(event_time_ns, &commands[..=done], panicked)?;
+            records.truncate(records.partition_point(|record| record.sequence < sequence));
+            let command = std::mem::replace(&mut commands[done], Command::AdvanceTime);
+            commands[done] = Command::CommandFailed(Box::new(CommandFailed { command }));
+        }
+        let sequence = self.engine.sequence();
+        // Debug builds check after every command themselves.
+        let turn = sequence / CHECK_INTERVAL;
+        if turn > (first_sequence - 1) / CHECK_INTERVAL {
+            // It is not known which command broke what is found here.
+            guarded(|| self.engine.check_sample(turn)).map_err(|message| StopReason::Panicked { sequence, message })?;
+        }
+        Ok(())
+    }
+
+    /// Makes the state again as it was before the last of these commands, the first ones of a batch, in which the engine
+    /// panicked. What is before the batch comes from the journal.
+    ///
+    /// # Errors
+    /// `panicked`, if there is no journal; if a failure of the command cannot be told from it, or does not keep it from
+    /// coming again (that time advances); or if too many have failed. Why the state could not be made again.
+    #[cold]
+    fn undo(&mut self, event_time_ns: i64, begun: &[Command], panicked: StopReason) -> Result<(), StopReason> {
+        let Some((failed, before)) = begun.split_last() else { return Err(panicked) };
+        let Some(path) = &self.path else { return Err(panicked) };
+        let stays = matches!(failed, Command::AdvanceTime | Command::CommandFailed(_));
+        if stays || self.failed_commands.fetch_add(1, Ordering::Relaxed) >= FAILED_COMMANDS_MAX {
+            return Err(panicked);
+        }
+        let journalled = self.engine.sequence() - begun.len() as u64;
+        let made = self.outbox.wait_released(journalled).and_then(|()| {
+            let mut follower = Follower::open(self.disk.clone(), path, &self.engine_config, journalled)?;
+            follower.advance_to(journalled)?;
+            Ok(follower.into_engine())
+        });
+        self.engine = made.map_err(|error| match error {
+            NodeError::Stopped(reason) => reason,
+            error => StopReason::Panicked { sequence: journalled, message: format!("the state is lost: {error}") },
+        })?;
+        self.checkpoint_wanted = true;
+        execute(&mut self.engine, event_time_ns, before, 0, &mut Vec::new(), None)
+            .map_err(|message| StopReason::Panicked { sequence: self.engine.sequence(), message })
+    }
+
     /// Asks for a checkpoint of the present state. It takes a moment, however large the state is.
     fn begin_checkpoint(&mut self, source: Source, reply: Option<SyncSender<Result<u64, NodeError>>>) {
         let Some(writer) = &self.writer else { return };
         self.last_checkpoint_sequence = self.engine.sequence();
+        self.checkpoint_wanted = false;
         writer.push_checkpoint(CheckpointJob { landmark: Landmark::of(&self.engine), source, reply });
     }
 
@@ -477,6 +553,11 @@ impl Node {
 
     pub(crate) fn outbox(&self) -> &Arc<Outbox> {
         &self.outbox
+    }
+
+    /// How many commands have failed since it was opened.
+    pub(crate) fn failed_commands(&self) -> &Arc<AtomicU64> {
+        &self.failed_commands
     }
 
     pub(crate) fn writer(&self) -> Option<&Writer> {
@@ -596,31 +677,33 @@ fn reduces_risk(engine: &Engine, command: &Command, replaced: &mut BTreeSet<Orde
     }
 }
 
-/// Executes commands with consecutive sequences. Gives the message of a panic.
-fn run(
+/// Executes the commands behind the first `done`, with consecutive sequences. Gives the message of a panic; the engine's
+/// sequence is then that of the command in which it happened.
+fn execute(
     engine: &mut Engine,
     event_time_ns: i64,
     commands: &[Command],
+    done: usize,
     records: &mut Vec<EventRecord>,
+    panic_on: Option<&(dyn Fn(u64, &Command) -> bool + Send + Sync)>,
 ) -> Result<(), String> {
     guarded(|| {
         let mut sequence = engine.sequence();
-        for (at, command) in commands.iter().enumerate() {
+        for (at, command) in commands.iter().enumerate().skip(done) {
             engine.prefetch(commands, at);
             sequence += 1;
             engine.apply(sequence, event_time_ns, command, &mut RecordSink::new(records, sequence, event_time_ns));
-        }
-        // Debug builds check after every command themselves.
-        let turn = sequence / CHECK_INTERVAL;
-        if turn > (sequence - commands.len() as u64) / CHECK_INTERVAL {
-            engine.check_sample(turn);
+            let executed = !matches!(command, Command::CommandFailed(_));
+            if executed && panic_on.is_some_and(|panics| panics(sequence, command)) {
+                panic!("planted by a test");
+            }
         }
     })
 }
 
 /// Runs what may panic; the panic hook has reported it by the time this returns its message.
 pub(crate) fn guarded<R>(run: impl FnOnce() -> R) -> Result<R, String> {
-    // Unwind safety: after a panic the engine is never used again.
+    // Unwind safety: after a panic the engine is dropped.
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic: Box<dyn Any + Send>| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())

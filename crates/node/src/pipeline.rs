@@ -78,6 +78,7 @@ struct Shared {
     under_way: AtomicUsize,
     batches: AtomicU64,
     commands: AtomicU64,
+    commands_failed: Arc<AtomicU64>,
     follower: Mutex<Option<Follower>>,
     checkpoint: Mutex<()>,
     path: Option<PathBuf>,
@@ -97,6 +98,8 @@ pub struct Stats {
     pub sequence: u64,
     /// Commands executed, without those by which the node itself does what is due.
     pub commands: u64,
+    /// Commands in which the engine panicked, and which were undone.
+    pub commands_failed: u64,
     /// Batches of them executed.
     pub batches: u64,
     /// Submitted commands that wait to be executed.
@@ -340,6 +343,7 @@ impl NodeHandle {
     pub fn open(config: &NodeConfig) -> Result<(Self, Recovery), NodeError> {
         let (node, recovery) = Node::open(config)?;
         let next_due_ns = node.engine().next_due_ns();
+        let commands_failed = node.failed_commands().clone();
         let shared = Arc::new(Shared {
             turnstile: Mutex::new(()),
             outbox: node.outbox().clone(),
@@ -357,6 +361,7 @@ impl NodeHandle {
             under_way: AtomicUsize::new(0),
             batches: AtomicU64::new(0),
             commands: AtomicU64::new(0),
+            commands_failed,
             follower: Mutex::new(None),
             checkpoint: Mutex::new(()),
             path: config.path.clone(),
@@ -432,6 +437,7 @@ impl NodeHandle {
         let shared = self.shared();
         let mut commands = shared.pool.take();
         decode_commands(bytes, &mut commands)?;
+        check_all_encodable(&commands)?;
         if commands.len() > shared.chunk {
             return self.execute(&commands);
         }
@@ -673,6 +679,7 @@ impl NodeHandle {
         let mut stats = Stats {
             sequence: shared.outbox.released(),
             commands: shared.commands.load(Ordering::Relaxed),
+            commands_failed: shared.commands_failed.load(Ordering::Relaxed),
             batches: shared.batches.load(Ordering::Relaxed),
             queue_depth: lock(&shared.queue).commands.len(),
             under_way: shared.under_way.load(Ordering::Relaxed),

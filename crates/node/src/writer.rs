@@ -1,4 +1,4 @@
-//! The journal thread: it appends what the engine executes meanwhile, and says what is durable.
+//! The journal thread: it appends what the engine has executed, while the engine goes on, and says what is durable.
 //!
 //! Whatever has been handed over while one write was on its way to the disk is the next write, so the slower the disk
 //! the larger the writes: group commit without a timer. A second thread makes checkpoints, so that they delay nobody.

@@ -452,6 +452,7 @@ impl Node {
             retention_failures,
             disk_full,
             disk_full_refusals,
+            commands_failed,
         );
         stats.set_item("recovered_sequence", self.recovery.sequence)?;
         stats.set_item("recovered_checkpoint_sequence", self.recovery.checkpoint_sequence)?;

@@ -308,6 +308,7 @@ pub(super) fn stats_to_numbers(stats: &Stats) -> Vec<u64> {
         retention_failures,
         disk_full,
         disk_full_refusals,
+        commands_failed,
     } = stats;
     let mut numbers = vec![
         *sequence,
@@ -329,6 +330,7 @@ pub(super) fn stats_to_numbers(stats: &Stats) -> Vec<u64> {
         *retention_failures,
         u64::from(*disk_full),
         *disk_full_refusals,
+        *commands_failed,
     ];
     numbers.extend_from_slice(journal_latency_us_log2);
     numbers
@@ -358,6 +360,7 @@ pub(super) fn stats_from_numbers(numbers: &[u64]) -> io::Result<Stats> {
         retention_failures: next()?,
         disk_full: next()? != 0,
         disk_full_refusals: next()?,
+        commands_failed: next()?,
         journal_latency_us_log2: Vec::new(),
     };
     stats.journal_latency_us_log2 = input.collect();
