@@ -123,7 +123,8 @@ def verify(
 ) -> None:
     """Execute a journal again from its first command, and compare the state with every checkpoint.
 
-    Exits with 3 if a digest differs.
+    If segments were archived or dropped it begins at the oldest good checkpoint, as from_sequence says. Exits with 3 if
+    a digest differs.
     """
     with output.progress("verifying") as report:
         result = engine.verify(str(directory), report)
