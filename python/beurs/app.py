@@ -35,6 +35,7 @@ from beurs import logs, terminal
 from beurs.accounts.endpoints import router as account_router
 from beurs.accounts.session import SessionEndpoint
 from beurs.admin.changes import router as changes_router
+from beurs.admin.clock import router as clock_router
 from beurs.admin.endpoints import router as admin_router
 from beurs.admin.views import router as views_router
 from beurs.catalogue import Catalogue
@@ -72,6 +73,7 @@ ROUTERS: Final = (
     account_router,
     changes_router,
     views_router,
+    clock_router,
     admin_router,
 )
 DESCRIPTION: Final = (
@@ -111,6 +113,7 @@ def open_exchange(settings: Settings) -> Iterator[OpenExchange]:
             str(settings.data_directory),
             checkpoint_interval=settings.checkpoint_interval,
             queue_capacity=settings.queue_capacity,
+            clock=settings.clock,
         )
         stack.callback(_close, node)
         demo_keys: dict[str, str] = {}
@@ -252,6 +255,8 @@ def _measure(running: RunningExchange) -> None:
         "How long a write and its fdatasync took.",
         lambda: stats()["journal_latency_us_log2"],
     )
+    gauge("beurs_disk_full", "1 while the journal's disk is full.", lambda: int(stats()["disk_full"]))
+    counter("beurs_disk_full_refusals", "Commands refused for it.", lambda: stats()["disk_full_refusals"])
     gauge("beurs_store_lag", "Durable commands that are not in the store yet.", lambda: running.projector.lag)
     gauge("beurs_market_data_connections", "Market data clients.", lambda: running.market_data.stats()["connections"])
 
@@ -293,7 +298,8 @@ async def _answer(request: Request, error: Exception) -> Response:
         path = request.url.path
         routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
         methods = {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}
-        headers["allow"] = ", ".join(sorted(methods or {"GET"}))
+        methods = methods or {"GET"}
+        headers["allow"] = ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
     return Response(problem.body(), problem.status, headers)
 
 

@@ -45,6 +45,10 @@ class Settings(BaseSettings):
     simulator: Annotated[
         bool | None, Field(description="Run the built-in market simulator; by default exactly in demo mode.")
     ] = None
+    clock: Annotated[
+        Literal["system", "manual"],
+        Field(description="`manual` for a clock that stands still until staff moves it: for tests of what time does."),
+    ] = "system"
     checkpoint_interval: Annotated[
         int,
         Field(

@@ -7,6 +7,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, ParamSpec, TypeVar
@@ -54,6 +55,10 @@ class RunningExchange:
         """Waits until the store has everything that is durable now, so that a client sees what it has been told."""
         if not await self.projector.wait_for_async(self.node.sequence, self.settings.store_wait_seconds_max):
             raise Problem("store_unavailable")
+
+    def now_ns(self) -> int:
+        """What time it is for the exchange: a manual clock stands where the last command is, or was moved to."""
+        return self.node.event_time_ns if self.settings.clock == "manual" else time.time_ns()
 
     @staticmethod
     async def read(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:

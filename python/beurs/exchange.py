@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,7 @@ from beurs.values import (
     Contingency,
     ExecType,
     ListStatus,
+    MassCancelReason,
     Number,
     OrderStatus,
     OrderType,
@@ -187,6 +188,8 @@ class Exchange(Administration):
         checkpoint_interval: Commands between two checkpoints, made beside the engine with a second one's memory. More
             make a start slower, fewer make work; 0 makes one on closing only.
         event_ring_bytes: How much memory the latest events may take. Older ones `events` reads from the journal.
+        clock: `system`, or `manual` for a clock that stands still until `set_time` moves it. It begins at the time of
+            the last command, at first at 0, which is 1970.
 
     Raises:
         JournalLocked: The directory is in use.
@@ -216,8 +219,11 @@ class Exchange(Administration):
         *,
         checkpoint_interval: int = 1_000_000,
         event_ring_bytes: int = 8 << 20,
+        clock: Literal["system", "manual"] = "system",
     ) -> None:
-        self._node = engine.Node(directory, checkpoint_interval=checkpoint_interval, event_ring_bytes=event_ring_bytes)
+        self._node = engine.Node(
+            directory, checkpoint_interval=checkpoint_interval, event_ring_bytes=event_ring_bytes, clock=clock
+        )
         self._journalled = directory is not None
         self._catalogue = Catalogue(self._node)
         self._translator = Translator(self._catalogue)
@@ -574,9 +580,16 @@ class Exchange(Administration):
         return self._order(command)
 
     def mass_cancel(
-        self, account: str | int | None = None, symbol: str | int | None = None, side: Side | str | None = None
+        self,
+        account: str | int | None = None,
+        symbol: str | int | None = None,
+        side: Side | str | None = None,
+        *,
+        reason: MassCancelReason | str = MassCancelReason.REQUESTED,
     ) -> list[ExecutionReport]:
         """Cancels all orders of an account, on an instrument, of a side, or of any combination; None is all (FIX q).
+
+        With the reason `disconnected` it is what a lost connection does: the reports say so.
 
         Returns the reports of the canceled orders, by ascending order_id.
         """
@@ -584,6 +597,7 @@ class Exchange(Administration):
             0 if account is None else self._catalogue.account(account).account_id,
             0 if symbol is None else self._catalogue.instrument(symbol).instrument_id,
             0 if side is None else Side.of(side, "side").number,
+            MassCancelReason.of(reason, "reason").number,
         )
         reports = _those(ExecutionReport, self._execute(command))
         return [report for report in reports if report.exec_type is ExecType.CANCELED]
@@ -600,6 +614,34 @@ class Exchange(Administration):
     def advance_time(self) -> TimeAdvanced:
         """Does what is due by now. The exchange does so by itself, on time; this is for who will not wait for it."""
         return _those(TimeAdvanced, self._execute(engine.advance_time()))[-1]
+
+    def set_time(self, event_time_ns: int) -> list[Event]:
+        """Moves a manual clock on, does what is due by then, and gives the events of that, oldest first.
+
+        Commands have this time from then on, until it is moved again. What is due (orders expire, auctions end, the
+        schedule, fee promotions, cancel-all-after) is done at this time, in the order in which it was due; go in
+        smaller steps to have each at its own.
+
+        Args:
+            event_time_ns: Nanoseconds since 1970 UTC; not before the time at which the clock stands.
+
+        Raises InputError: `clock` if the exchange was not opened with `clock="manual"`, `event_time_ns` if the clock
+        would go backwards.
+
+        Example:
+            >>> ex = Exchange(clock="manual")
+            >>> _ = ex.add_asset("BTC", scale=8), ex.add_asset("USD", scale=6)
+            >>> _ = ex.list_instrument("BTC-USD", base="BTC", quote="USD", tick_size="0.01", lot_size="0.0001")
+            >>> _ = ex.open_account("alice"), ex.deposit("alice", "USD", "10000")
+            >>> _ = ex.submit("alice", "BTC-USD", "buy", "0.5", price="100", expire_time_ns=60_000_000_000)
+            >>> ex.set_time(59_999_999_999)
+            []
+            >>> [event.status.value for event in ex.set_time(60_000_000_000) if isinstance(event, ExecutionReport)]
+            ['expired']
+        """
+        before = self._node.sequence
+        self._node.set_time(arguments.integer("event_time_ns", event_time_ns, 0, 2**63 - 1))
+        return self.events(before)
 
     def staff(self, actor: str, reason: str) -> Staff:
         """The commands of the venue's staff, each with who gives it and why in the journal and among the events.

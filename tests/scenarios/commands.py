@@ -25,7 +25,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "account", "order", "order_id", "original_client_order_id", "client_order_id", "price", "quantity",
         "trigger_price", "display_quantity",
     ),
-    "mass_cancel": ("account", "symbol", "side"),
+    "mass_cancel": ("account", "symbol", "side", "reason"),
     "cancel_replace": ("account", "order", "order_id", "client_order_id", "mode", "new_order"),
     "new_order_list": ("account", "contingency", "orders"),
     "cancel_all_after": ("account", "timeout_ns"),

@@ -59,7 +59,7 @@ def test_the_orders_go_when_the_connection_goes(
         else:
             connection.socket.close()
         assert gone(alice)
-    assert alice.get(f"/v1/orders/{order_id}").json()["cancel_reason"] == "mass_cancel"
+    assert alice.get(f"/v1/orders/{order_id}").json()["cancel_reason"] == "disconnected"
     assert len(bob.get("/v1/orders").json()["orders"]) == 1
 
 

@@ -2,9 +2,9 @@
 
 use crate::types::{
     AccountCode, AccountId, AccountMode, Amount, AssetCode, AssetId, BandAction, CancelReplaceMode, ClientOrderId,
-    Contingency, GroupId, InstrumentGroupId, InstrumentId, KeyId, Lots, MatchingAlgorithm, OrderId, OrderType, Peg,
-    PriceTicks, SelfTradePrevention, ShortText, Side, StatusReason, Step, Symbol, TimeInForce, TradeId, TradingStatus,
-    TriggerBy,
+    Contingency, GroupId, InstrumentGroupId, InstrumentId, KeyId, Lots, MassCancelReason, MatchingAlgorithm, OrderId,
+    OrderType, Peg, PriceTicks, SelfTradePrevention, ShortText, Side, StatusReason, Step, Symbol, TimeInForce, TradeId,
+    TradingStatus, TriggerBy,
 };
 
 /// One input of the engine. What is frequent is flat; what is rare and large is behind a pointer.
@@ -206,6 +206,8 @@ pub struct MassCancel {
     pub instrument_id: InstrumentId,
     /// On which side; `None` for both.
     pub side: Option<Side>,
+    /// Why; the reports of the canceled orders say it.
+    pub reason: MassCancelReason,
 }
 
 /// Money in.

@@ -218,15 +218,32 @@ impl Instrument {
     /// price × quantity in the quote asset's smallest unit; `None` above [`MAX_NOTIONAL`].
     #[inline]
     pub fn notional(&self, price: PriceTicks, quantity: Lots) -> Option<i128> {
+        match self.small_notional(price.0, quantity.0) {
+            Some(small) => Some(i128::from(small)),
+            None => self.large_notional(price, quantity),
+        }
+    }
+
+    #[cold]
+    fn large_notional(&self, price: PriceTicks, quantity: Lots) -> Option<i128> {
         // Both are below 2^53, so the first product cannot overflow.
         let notional = (i128::from(price.0) * i128::from(quantity.0)).checked_mul(i128::from(self.tick_lot_units))?;
         (notional <= MAX_NOTIONAL).then_some(notional)
     }
 
+    /// Nearly every notional fits 64 bits, where multiplying is much cheaper.
+    #[inline]
+    fn small_notional(&self, price: i64, quantity: i64) -> Option<i64> {
+        price.checked_mul(quantity)?.checked_mul(self.tick_lot_units)
+    }
+
     /// The same for an order that has been accepted, so that it is known to fit.
     #[inline]
     pub(crate) fn known_notional(&self, price: i64, quantity: i64) -> i128 {
-        i128::from(price) * i128::from(quantity) * i128::from(self.tick_lot_units)
+        match self.small_notional(price, quantity) {
+            Some(small) => i128::from(small),
+            None => i128::from(price) * i128::from(quantity) * i128::from(self.tick_lot_units),
+        }
     }
 
     #[inline]
@@ -872,7 +889,7 @@ fn whole_units(mantissa: u128, exponent: i32) -> Option<i64> {
 
 /// The refusal of a command, with the ids it gave. A cancel-replace gives those of its cancel, and its new order's instrument;
 /// a list its first order's account and instrument; an administer command those of the command it holds.
-fn rejected(reason: RejectReason, command: &Command) -> Rejected {
+pub fn rejected(reason: RejectReason, command: &Command) -> Rejected {
     let nobody = Rejected {
         reason,
         account_id: AccountId::NONE,

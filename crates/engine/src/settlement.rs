@@ -1,6 +1,7 @@
 //! What a match means: money moves, holds shrink, reports are made, and what has ended is taken out of every list.
 
 use crate::book::Arena;
+use crate::command::NewOrder;
 use crate::conditional::Floor;
 use crate::engine::{Instrument, REMEMBERED_CLIENT_ORDER_IDS};
 use crate::event::{Event, EventSink, ExecutionReport};
@@ -157,6 +158,15 @@ fn report(
         liquidity: Liquidity::None,
         counter_order_id: OrderId::NONE,
     }
+}
+
+/// The first report of a plain limit order that meets nobody.
+#[inline(always)] // As `Taker::report`.
+pub(crate) fn new_report(order: &Order, command: &NewOrder, hold: i128) -> ExecutionReport {
+    let NewOrder { client_order_id, instrument_id, side, price, .. } = *command;
+    let mut report = report(order, client_order_id, instrument_id, side, price, ExecType::New);
+    report.hold = Amount(hold);
+    report
 }
 
 /// Adds to a report what the order's record does not hold: what it was entered as, and what the book shows of it.

@@ -232,7 +232,7 @@ pub struct Completion {
 pub(crate) struct Pending {
     pub(crate) block: Arc<EventBlock>,
     /// Token and events of each submitted command.
-    pub(crate) completions: Vec<(u64, Range<usize>)>,
+    pub(crate) completions: Vec<(u64, EventSlice)>,
 }
 
 struct Inner {
@@ -318,9 +318,7 @@ impl Outbox {
                 break;
             };
             inner.released = block.last_sequence;
-            for (token, range) in completions {
-                inner.completions.push(Completion { token, events: EventSlice::new(block.clone(), range) });
-            }
+            inner.completions.extend(completions.into_iter().map(|(token, events)| Completion { token, events }));
             inner.ring.push(block);
         }
         if !had_completions && !inner.completions.is_empty() {
@@ -483,7 +481,9 @@ mod tests {
         }
         let pool = Arc::new(Pool::new(4));
         let outbox = Outbox::new(0, true, 1 << 20).expect("an eventfd");
-        outbox.push(Pending { block: block(&pool, &[(1, 2), (2, 1)]), completions: vec![(70, 0..2), (71, 2..3)] });
+        let both = block(&pool, &[(1, 2), (2, 1)]);
+        let completions = vec![(70, EventSlice::new(both.clone(), 0..2)), (71, EventSlice::new(both.clone(), 2..3))];
+        outbox.push(Pending { block: both, completions });
         assert!(!readable(&outbox));
         outbox.set_durable(2);
         assert!(readable(&outbox));

@@ -10,6 +10,8 @@
 //!   or taken from another journal is noticed even though its own checksum is right.
 //! * What stands behind the last record of a segment is zeros.
 //! * A segment exists only if everything before it is durable.
+//! * Beside the last segment there is a spare one, allocated in full, which becomes the next. Without room for a spare
+//!   the journal is [`Room::Full`], and what is left of the last segment is the reserve.
 //! * After a failed write or sync nothing is written any more ([`AppendError::Unknown`], then `Poisoned`).
 //!
 //! The format, and the rule by which a torn tail is told from damage, are in `docs/concepts/journal.md`.
@@ -26,8 +28,8 @@ use crate::io::{Disk, DiskFile, ReadFile};
 use crate::wire::{decode_command, encode_command_into, MAX_ENCODED_COMMAND};
 
 const SEGMENT_MAGIC: [u8; 8] = *b"BEURSJL1";
-/// Version 1 had other commands; it is not read.
-const VERSION: u32 = 2;
+/// The versions before it had other commands; they are not read.
+const VERSION: u32 = 3;
 /// The size of a segment's header.
 pub const SEGMENT_HEADER: usize = 64;
 /// The size of a record's header.
@@ -109,11 +111,36 @@ pub trait Log: Send {
     /// The directory cannot be read, or does not have the sequence.
     fn read(&self, from: u64) -> Result<Box<dyn Iterator<Item = Result<Record, JournalError>>>, JournalError>;
 
+    /// Makes room for another segment, if it has to and can.
+    ///
+    /// # Errors
+    /// As [`Self::append`] with `Unknown`; that the disk is full is no error but in [`Self::room`].
+    fn make_room(&mut self) -> Result<(), AppendError>;
+
+    /// How much the log can take.
+    fn room(&self) -> Room;
+
     /// The end of the log.
     fn position(&self) -> Position;
 
     /// How many bytes of records have been appended since the log was opened.
     fn bytes_written(&self) -> u64;
+}
+
+/// How much a log can take without asking the disk for more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Room {
+    /// What is begun and another whole segment: appends of up to so many bytes in all, whatever they leave unused where
+    /// one segment ends.
+    Segment {
+        /// How many.
+        bytes: u64,
+    },
+    /// The disk is full: only what is left of the last segment. One append of up to so many bytes.
+    Full {
+        /// How many.
+        bytes_left: u64,
+    },
 }
 
 /// What was cut from the end of a journal when it was opened: a write that never became durable.
@@ -846,6 +873,8 @@ pub struct Journal {
     segment_bytes: u64,
     limits: Limits,
     segment: Segment,
+    /// The next segment, still without its header and its name.
+    spare: Option<Box<dyn DiskFile>>,
     position: Position,
     buffer: Vec<u8>,
     poisoned: bool,
@@ -882,7 +911,8 @@ impl Journal {
             let header = SegmentHeader { start: Position::GENESIS, limits, size: segment_bytes };
             let segment = create_segment(directory, disk.as_ref(), header)
                 .map_err(|error| JournalError::io("create a segment in", directory, error.into_inner()))?;
-            let journal = Self::at(directory, disk, segment_bytes, limits, segment, Position::GENESIS);
+            let mut journal = Self::at(directory, disk, segment_bytes, limits, segment, Position::GENESIS);
+            journal.find_spare()?;
             return Ok((journal, None));
         }
         if let Some(begun_with) = reader.limits().filter(|begun_with| *begun_with != limits) {
@@ -919,7 +949,9 @@ impl Journal {
         let size = size.map_err(|error| JournalError::io("look at", &path, error))?;
         let segment = Segment { path, file, offset, size };
         let limits = segments[0].1.limits;
-        Ok((Self::at(directory, disk, segment_bytes, limits, segment, position), torn))
+        let mut journal = Self::at(directory, disk, segment_bytes, limits, segment, position);
+        journal.find_spare()?;
+        Ok((journal, torn))
     }
 
     fn at(
@@ -936,11 +968,50 @@ impl Journal {
             segment_bytes,
             limits,
             segment,
+            spare: None,
             position,
             buffer: Vec::new(),
             poisoned: false,
             bytes_written: 0,
         }
+    }
+
+    fn spare_path(&self) -> PathBuf {
+        self.directory.join(SPARE)
+    }
+
+    /// Takes the spare segment that an earlier run left. One of another size, or with anything but zeros where records
+    /// will be, is removed.
+    fn find_spare(&mut self) -> Result<(), JournalError> {
+        let path = self.spare_path();
+        let disk = self.disk.clone();
+        if !disk.exists(&path).map_err(|error| JournalError::io("look at", &path, error))? {
+            return Ok(());
+        }
+        let file = disk.open_to_read(&path).map_err(|error| JournalError::io("open", &path, error))?;
+        let mut reader = SegmentReader::new(path.clone(), file)?;
+        if reader.size == self.segment_bytes && reader.first_non_zero(SEGMENT_HEADER as u64)?.is_none() {
+            let file = disk.open(&path, self.segment_bytes);
+            self.spare = Some(file.map_err(|error| JournalError::io("open for writing", &path, error))?);
+            return Ok(());
+        }
+        disk.remove(&path).map_err(|error| JournalError::io("remove", &path, error))
+    }
+
+    /// The segment behind the present one: the spare, if there is one.
+    fn next_segment(&mut self) -> Result<Segment, CreateError> {
+        let header = SegmentHeader { start: self.position, limits: self.limits, size: self.segment_bytes };
+        let Some(file) = self.spare.take() else {
+            return create_segment(&self.directory, self.disk.as_ref(), header);
+        };
+        let path = segment_path(&self.directory, header.start.sequence + 1);
+        let named = file
+            .write_all_at(&header.encode(), 0)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| self.disk.rename(&self.spare_path(), &path))
+            .and_then(|()| self.disk.sync_directory(&self.directory));
+        named.map_err(CreateError::Unknown)?;
+        Ok(Segment { path, file, offset: SEGMENT_HEADER as u64, size: self.segment_bytes })
     }
 
     fn unknown(&mut self, action: &'static str, source: io::Error) -> AppendError {
@@ -988,10 +1059,9 @@ impl Log for Journal {
 
         if self.segment.offset + end as u64 > self.segment.size {
             // Everything before is durable, so the segment may exist.
-            let header = SegmentHeader { start: self.position, limits: self.limits, size: self.segment_bytes };
-            match create_segment(&self.directory, self.disk.as_ref(), header) {
+            match self.next_segment() {
                 Ok(segment) => self.segment = segment,
-                Err(CreateError::Nothing(error)) if error.raw_os_error() == Some(libc::ENOSPC) => {
+                Err(CreateError::Nothing(error)) if is_full(&error) => {
                     return Err(AppendError::Full { source: Arc::new(error) });
                 }
                 Err(CreateError::Nothing(error) | CreateError::Unknown(error)) => {
@@ -1018,6 +1088,29 @@ impl Log for Journal {
         Ok(Box::new(ReadIter { reader, limit: self.position.sequence, failed: false }))
     }
 
+    fn make_room(&mut self) -> Result<(), AppendError> {
+        if self.poisoned {
+            return Err(AppendError::Poisoned);
+        }
+        if self.spare.is_some() {
+            return Ok(());
+        }
+        let path = self.spare_path();
+        match create_aside(&self.directory, self.disk.as_ref(), &path, self.segment_bytes, None) {
+            Ok(file) => self.spare = Some(file),
+            Err(CreateError::Nothing(error)) if is_full(&error) => {}
+            Err(error) => return Err(self.unknown("make a spare segment behind", error.into_inner())),
+        }
+        Ok(())
+    }
+
+    fn room(&self) -> Room {
+        match self.spare {
+            Some(_) => Room::Segment { bytes: self.segment_bytes - SEGMENT_HEADER as u64 },
+            None => Room::Full { bytes_left: self.segment.size.saturating_sub(self.segment.offset) },
+        }
+    }
+
     fn position(&self) -> Position {
         self.position
     }
@@ -1028,6 +1121,12 @@ impl Log for Journal {
 }
 
 const UNFINISHED: &str = ".tmp";
+const SPARE: &str = "spare";
+
+/// Whether an error says that there is no room, on the disk or in the owner's share of it.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
+}
 
 enum CreateError {
     /// The segment does not exist.
@@ -1046,11 +1145,24 @@ impl CreateError {
 /// Creates a segment aside and renames it, so that a segment always has its header and its whole size.
 fn create_segment(directory: &Path, disk: &dyn Disk, header: SegmentHeader) -> Result<Segment, CreateError> {
     let path = segment_path(directory, header.start.sequence + 1);
-    let mut aside = path.clone().into_os_string();
+    let file = create_aside(directory, disk, &path, header.size, Some(header))?;
+    Ok(Segment { path, file, offset: SEGMENT_HEADER as u64, size: header.size })
+}
+
+fn create_aside(
+    directory: &Path,
+    disk: &dyn Disk,
+    path: &Path,
+    size: u64,
+    header: Option<SegmentHeader>,
+) -> Result<Box<dyn DiskFile>, CreateError> {
+    let mut aside = path.to_owned().into_os_string();
     aside.push(UNFINISHED);
     let aside = PathBuf::from(aside);
-    let made = disk.create(&aside, header.size).and_then(|file| {
-        file.write_all_at(&header.encode(), 0)?;
+    let made = disk.create(&aside, size).and_then(|file| {
+        if let Some(header) = header {
+            file.write_all_at(&header.encode(), 0)?;
+        }
         file.sync_all()?;
         Ok(file)
     });
@@ -1062,7 +1174,7 @@ fn create_segment(directory: &Path, disk: &dyn Disk, header: SegmentHeader) -> R
             return Err(CreateError::Nothing(error));
         }
     };
-    disk.rename(&aside, &path).map_err(CreateError::Unknown)?;
+    disk.rename(&aside, path).map_err(CreateError::Unknown)?;
     disk.sync_directory(directory).map_err(CreateError::Unknown)?;
-    Ok(Segment { path, file, offset: SEGMENT_HEADER as u64, size: header.size })
+    Ok(file)
 }

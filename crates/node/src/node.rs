@@ -10,14 +10,19 @@
 //!   not to be trusted.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use beurs_engine::command::Command;
-use beurs_engine::{Engine, EngineConfig};
+use beurs_engine::event::{Event, EventSink};
+use beurs_engine::reject::RejectReason;
+use beurs_engine::types::{AccountMode, Lots, OrderId, PriceTicks, TradingStatus};
+use beurs_engine::{rejected, Engine, EngineConfig};
 
 use crate::checkpoint::{self, SkippedCheckpoint};
 use crate::checkpointer::{CheckpointJob, Checkpointer, Landmark, Source};
@@ -25,7 +30,7 @@ use crate::error::{JournalError, NodeError, StopReason};
 use crate::feed::{EventBlock, EventSlice, Events, Outbox, Pending, Pool};
 use crate::io::{Clock, DirectoryLock, Disk, RealDisk, SystemClock};
 use crate::journal::{
-    self, Journal, JournalReader, Limits, Log, Position, SeekError, TornTail, MAX_BATCH_COMMANDS, MAX_RECORD,
+    self, Journal, JournalReader, Limits, Log, Position, Room, SeekError, TornTail, MAX_BATCH_COMMANDS, MAX_RECORD,
     MAX_SEGMENT_BYTES, SEGMENT_HEADER,
 };
 use crate::wire::{check_all_encodable, EventRecord, RecordSink};
@@ -89,12 +94,13 @@ impl NodeConfig {
     /// The most commands that one batch may have, so that a whole write fits into a segment.
     pub(crate) fn batch_limit(&self) -> usize {
         let fit = self.segment_bytes.saturating_sub(SEGMENT_HEADER as u64) / MAX_RECORD as u64;
-        MAX_BATCH_COMMANDS.min(usize::try_from(fit).unwrap_or(MAX_BATCH_COMMANDS))
+        // One less, for the `AdvanceTime` that may have to go before it.
+        MAX_BATCH_COMMANDS.min(usize::try_from(fit.saturating_sub(1)).unwrap_or(MAX_BATCH_COMMANDS))
     }
 
     fn check(&self) -> Result<(), NodeError> {
         if self.batch_limit() == 0 {
-            return Err(NodeError::Config { setting: "segment_bytes", rule: "must be at least 608" });
+            return Err(NodeError::Config { setting: "segment_bytes", rule: "must be at least 1152" });
         }
         if self.segment_bytes > MAX_SEGMENT_BYTES {
             return Err(NodeError::Config { setting: "segment_bytes", rule: "must be at most 1 GiB" });
@@ -177,11 +183,14 @@ impl Node {
             None => None,
             Some(path) => Some(recover(config, path, &mut recovery)?),
         };
-        let (engine, journal, lock) = match journalled {
+        let (engine, mut journal, lock) = match journalled {
             None => (Engine::new(config.engine.clone()), None, None),
             Some((engine, journal, lock)) => (engine, Some(journal), Some(lock)),
         };
         recovery.sequence = engine.sequence();
+        if let Some(journal) = &mut journal {
+            journal.make_room().map_err(|error| NodeError::Stopped(StopReason::Journal(error)))?;
+        }
         let failed = |error| {
             let path = config.path.as_deref().unwrap_or(Path::new(""));
             NodeError::Journal(JournalError::io("start threads or make descriptors for", path, error))
@@ -237,36 +246,129 @@ impl Node {
             if let Some(writer) = &self.writer {
                 writer.handle().wait_for_room(MAX_BATCHES_WAITING);
             }
-            let (block, _) = self.start(batch, |_| Vec::new())?;
-            events.push(EventSlice::whole(block));
+            self.start(batch, &[])?.give(&mut |slice| events.push(slice));
         }
         self.outbox.wait_released(self.engine.sequence())?;
         Ok(events)
     }
 
-    /// Executes one batch and hands it to the journal, after what is due by now. The block has the batch's events only,
-    /// and must not be shown to anybody before it is released; the flag says whether it already is. `completions` may
-    /// name parts of the block for tokens.
-    pub(crate) fn start(
-        &mut self,
-        commands: Vec<Command>,
-        completions: impl FnOnce(&EventBlock) -> Vec<(u64, std::ops::Range<usize>)>,
-    ) -> Result<(Arc<EventBlock>, bool), NodeError> {
+    /// Executes one batch and hands it to the journal, after what is due by now. While the disk is full it does so with
+    /// the commands that only reduce risk, and refuses the others. If there are tokens there is one for each command.
+    pub(crate) fn start(&mut self, commands: Vec<Command>, tokens: &[u64]) -> Result<Started, NodeError> {
         assert!(!commands.is_empty() && commands.len() <= self.batch_limit, "the caller cuts batches");
         if let Some(reason) = self.outbox.stopped() {
             return Err(NodeError::Stopped(reason));
         }
         let event_time_ns = self.now_ns();
+        if let Some(left) = self.reserve(commands.len() + 1)? {
+            return self.start_from_reserve(event_time_ns, commands, tokens, left);
+        }
         self.advance_to(event_time_ns)?;
-        self.start_at(event_time_ns, commands, completions)
+        let (block, released) = self.start_at(event_time_ns, commands, |block| {
+            let slices = by_command(block);
+            tokens.iter().copied().zip(slices).collect()
+        })?;
+        let last_sequence = block.last_sequence;
+        Ok(Started { last_sequence, released, first: EventSlice::whole(block), others: Vec::new() })
     }
 
-    /// Does what is due by now.
-    pub(crate) fn advance(&mut self) -> Result<(), NodeError> {
+    /// Does what is due by now. Returns whether it could: not if the reserve of a full disk is used up.
+    pub(crate) fn advance(&mut self) -> Result<bool, NodeError> {
         if let Some(reason) = self.outbox.stopped() {
             return Err(NodeError::Stopped(reason));
         }
-        self.advance_to(self.now_ns())
+        if self.reserve(1)? == Some(0) {
+            return Ok(false);
+        }
+        self.advance_to(self.now_ns())?;
+        Ok(true)
+    }
+
+    /// Looks whether so many commands more certainly fit into the journal. `None` if they do; else the disk is full, and
+    /// so many commands of any size fit into what is left.
+    fn reserve(&self, count: usize) -> Result<Option<usize>, NodeError> {
+        let Some(writer) = &self.writer else {
+            return Ok(None);
+        };
+        let sequence = self.engine.sequence();
+        if writer.handle().has_room(sequence, count) {
+            return Ok(None);
+        }
+        // Either the disk is full, or too much is on its way to it to be sure: then it helps to wait for that.
+        match writer.handle().room_behind(sequence) {
+            Some(Room::Segment { bytes }) => {
+                assert!((count * MAX_RECORD) as u64 <= bytes, "a batch and what goes before it fit into a segment");
+                Ok(None)
+            }
+            Some(Room::Full { bytes_left }) => {
+                Ok(Some(usize::try_from(bytes_left / MAX_RECORD as u64).unwrap_or(usize::MAX)))
+            }
+            None => Err(NodeError::Stopped(self.outbox.stopped().unwrap_or(StopReason::Closed))),
+        }
+    }
+
+    /// Executes of a batch what only reduces risk, as far as there are places left for it, and refuses the rest.
+    fn start_from_reserve(
+        &mut self,
+        event_time_ns: i64,
+        commands: Vec<Command>,
+        tokens: &[u64],
+        mut left: usize,
+    ) -> Result<Started, NodeError> {
+        if left > 0 {
+            self.advance_to(event_time_ns)?;
+            left -= 1;
+        }
+        let mut refusals = Vec::new();
+        let mut taken = Vec::with_capacity(commands.len());
+        let mut kept = self.commands.take();
+        let mut replaced = BTreeSet::new();
+        for command in &commands {
+            let take = kept.len() < left && reduces_risk(&self.engine, command, &mut replaced);
+            taken.push(take);
+            if take {
+                kept.push(command.clone());
+            } else {
+                // Not in the journal: sequence 0.
+                let mut sink = RecordSink::new(&mut refusals, 0, event_time_ns);
+                sink.emit(Event::Rejected(rejected(RejectReason::DiskFull, command)));
+            }
+        }
+        self.commands.put(commands);
+        if let Some(writer) = &self.writer {
+            writer.handle().stats().disk_full_refusals.fetch_add(refusals.len() as u64, Ordering::Relaxed);
+        }
+        let refused =
+            Arc::new(EventBlock { first_sequence: 0, last_sequence: 0, records: refusals, pool: self.records.clone() });
+        let mut slices = Vec::with_capacity(taken.len());
+        let mut interleave = |block: &Arc<EventBlock>| {
+            let (mut executed, mut refusal) = (by_command(block), 0);
+            slices.extend(taken.iter().map(|&take| {
+                if take {
+                    executed.next().expect("events of every command that was executed")
+                } else {
+                    refusal += 1;
+                    EventSlice::new(refused.clone(), refusal - 1..refusal)
+                }
+            }));
+            tokens.iter().copied().zip(slices.iter().cloned()).collect()
+        };
+        let (block, released) = if kept.is_empty() {
+            self.commands.put(kept);
+            let sequence = self.engine.sequence();
+            let records = Vec::new();
+            let (first_sequence, last_sequence) = (sequence + 1, sequence);
+            let block = Arc::new(EventBlock { first_sequence, last_sequence, records, pool: self.records.clone() });
+            // It waits behind what was executed before, so that answers keep their order.
+            let completions = interleave(&block);
+            let released = self.outbox.push(Pending { block: block.clone(), completions });
+            (block, released)
+        } else {
+            self.start_at(event_time_ns, kept, interleave)?
+        };
+        let mut slices = slices.into_iter();
+        let first = slices.next().expect("a batch has commands");
+        Ok(Started { last_sequence: block.last_sequence, released, first, others: slices.collect() })
     }
 
     /// Does what is due by a time. Once is enough: what a command leaves to be done is due later than the command.
@@ -288,7 +390,7 @@ impl Node {
         &mut self,
         event_time_ns: i64,
         commands: Vec<Command>,
-        completions: impl FnOnce(&EventBlock) -> Vec<(u64, std::ops::Range<usize>)>,
+        completions: impl FnOnce(&Arc<EventBlock>) -> Vec<(u64, EventSlice)>,
     ) -> Result<(Arc<EventBlock>, bool), NodeError> {
         let first_sequence = self.engine.sequence() + 1;
         let mut records = if commands.len() < POOLED_COMMANDS { Vec::new() } else { self.records.take() };
@@ -312,9 +414,8 @@ impl Node {
             return Err(NodeError::Stopped(reason));
         }
         let last_sequence = self.engine.sequence();
-        let block = EventBlock { first_sequence, last_sequence, records, pool: self.records.clone() };
+        let block = Arc::new(EventBlock { first_sequence, last_sequence, records, pool: self.records.clone() });
         let completions = completions(&block);
-        let block = Arc::new(block);
         let released = self.outbox.push(Pending { block: block.clone(), completions });
         if self.checkpoint_interval > 0
             && last_sequence - self.last_checkpoint_sequence >= self.checkpoint_interval
@@ -391,20 +492,66 @@ impl Node {
     }
 }
 
-/// The events of each command of a block, for the token that it came with.
-pub(crate) fn completions(block: &EventBlock, tokens: impl Iterator<Item = u64>) -> Vec<(u64, std::ops::Range<usize>)> {
-    let (mut at, mut sequence) = (0, block.first_sequence);
-    let parts = tokens.map(|token| {
-        let from = at;
-        at += block.records[at..].iter().take_while(|record| record.sequence == sequence).count();
-        sequence += 1;
-        (token, from..at)
-    });
-    parts.collect()
-}
-
 /// How many batches may wait for the disk while their events wait for them; a caller with more waits.
 pub(crate) const MAX_BATCHES_WAITING: usize = 8;
+
+/// A batch that was executed or refused, and may not be durable yet.
+pub(crate) struct Started {
+    /// The sequence whose release lets its events leave.
+    pub(crate) last_sequence: u64,
+    /// Whether it is released already.
+    pub(crate) released: bool,
+    first: EventSlice,
+    others: Vec<EventSlice>,
+}
+
+impl Started {
+    /// Gives the events, in the order of the commands; they must be released.
+    pub(crate) fn give(self, give: &mut impl FnMut(EventSlice)) {
+        give(self.first);
+        self.others.into_iter().for_each(give);
+    }
+}
+
+/// The events of each command of a batch.
+fn by_command(block: &Arc<EventBlock>) -> impl Iterator<Item = EventSlice> + '_ {
+    let mut at = 0;
+    (block.first_sequence..=block.last_sequence).map(move |sequence| {
+        let from = at;
+        at += block.records[at..].iter().take_while(|record| record.sequence == sequence).count();
+        EventSlice::new(block.clone(), from..at)
+    })
+}
+
+/// Whether a command can only take risk away, so that it is accepted while the disk is full: cancels, halts, kill
+/// switches, and a replace of the quantity alone by a smaller one. `replaced` are the orders that a command before it, not
+/// executed yet, replaces: what they will be is not known.
+fn reduces_risk(engine: &Engine, command: &Command, replaced: &mut BTreeSet<OrderId>) -> bool {
+    match command {
+        Command::CancelOrder(_) | Command::MassCancel(_) | Command::CancelAllAfter(_) => true,
+        Command::KillSwitch(switch) => switch.engaged,
+        Command::SetTradingStatus(set) => {
+            matches!(set.status, TradingStatus::CancelOnly | TradingStatus::Halted | TradingStatus::Closed)
+        }
+        Command::SetAccountMode(set) => set.mode != AccountMode::Normal,
+        Command::ReplaceOrder(replace) => {
+            let order = match replace.order_id {
+                OrderId::NONE => engine.order_by_client_id(replace.account_id, &replace.original_client_order_id),
+                order_id => engine.order(order_id),
+            };
+            let only_quantity = replace.price == PriceTicks(0)
+                && replace.trigger_price == PriceTicks(0)
+                && replace.display_quantity == Lots::ZERO;
+            only_quantity
+                && order.is_some_and(|order| {
+                    replace.quantity.0 < order.filled_quantity.0 + order.leaves_quantity.0
+                        && replaced.insert(order.order_id)
+                })
+        }
+        Command::Administer(administer) => reduces_risk(engine, &administer.command, replaced),
+        _ => false,
+    }
+}
 
 /// Executes commands with consecutive sequences. Gives the message of a panic.
 fn run(

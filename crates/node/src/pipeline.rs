@@ -20,10 +20,10 @@ use beurs_engine::command::Command;
 use beurs_engine::{Engine, EngineConfig};
 
 use crate::error::{JournalError, NodeError, StopReason};
-use crate::feed::{lock, wait, wait_for, Completion, EventBlock, EventSlice, Events, Outbox, Pool};
+use crate::feed::{lock, wait, wait_for, Completion, EventSlice, Events, Outbox, Pool};
 use crate::follower::Follower;
 use crate::io::{Clock, Disk};
-use crate::node::{completions, Node, NodeConfig, Recovery, MAX_BATCHES_WAITING};
+use crate::node::{Node, NodeConfig, Recovery, Started, MAX_BATCHES_WAITING};
 use crate::wire::{
     check_all_encodable, check_encodable, decode_command_records, decode_commands, CommandRecord, EventRecord,
     COMMAND_SIZE,
@@ -123,6 +123,10 @@ pub struct Stats {
     pub checkpoint_failures: u64,
     /// Where the newest checkpoint stands; 0 if there is none.
     pub last_checkpoint_sequence: u64,
+    /// Whether the journal's disk is full, so that only what reduces risk is accepted.
+    pub disk_full: bool,
+    /// Commands refused with `disk_full`.
+    pub disk_full_refusals: u64,
 }
 
 impl Stats {
@@ -163,15 +167,11 @@ impl Shared {
         }
     }
 
-    /// Executes one batch; its block may be shown once `released` is passed by its last sequence.
-    fn start(
-        &self,
-        commands: Vec<Command>,
-        completions: impl FnOnce(&EventBlock) -> Vec<(u64, std::ops::Range<usize>)>,
-    ) -> Result<(Arc<EventBlock>, bool), NodeError> {
+    /// Executes one batch; its events may be shown once they are released.
+    fn start(&self, commands: Vec<Command>, tokens: &[u64]) -> Result<Started, NodeError> {
         let count = commands.len() as u64;
         let started = self.with_node(|node| {
-            let started = node.start(commands, completions);
+            let started = node.start(commands, tokens);
             (started, self.note_next_due(node))
         });
         let (started, earlier) = started?;
@@ -191,9 +191,15 @@ impl Shared {
             self.note_next_due(node);
             advanced
         });
-        if !matches!(advanced, Ok(Ok(()))) {
+        match advanced {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => {
+                // There is no room for it. What is due waits with everything else.
+                let later = self.clock.now_ns().saturating_add(LOOK_AT_CLOCK.as_nanos() as i64);
+                self.next_due_ns.store(later, Ordering::Relaxed);
+            }
             // The node has stopped: nothing is due any more, and everybody has been told.
-            self.next_due_ns.store(i64::MAX, Ordering::Relaxed);
+            Ok(Err(_)) | Err(_) => self.next_due_ns.store(i64::MAX, Ordering::Relaxed),
         }
     }
 
@@ -231,18 +237,18 @@ impl Shared {
         batches: impl Iterator<Item = Result<Vec<Command>, NodeError>>,
         mut give: impl FnMut(EventSlice),
     ) -> Result<(), NodeError> {
-        let mut under_way: VecDeque<Arc<EventBlock>> = VecDeque::new();
+        let mut under_way: VecDeque<Started> = VecDeque::new();
         for batch in batches {
             let batch = batch?;
             if under_way.len() > MAX_BATCHES_WAITING {
                 self.give_first(&mut under_way, &mut give)?;
             }
             self.wait_for_room(MAX_BATCHES_WAITING);
-            let (block, released) = self.start(batch, |_| Vec::new())?;
-            if released && under_way.is_empty() {
-                give(EventSlice::whole(block));
+            let started = self.start(batch, &[])?;
+            if started.released && under_way.is_empty() {
+                started.give(&mut give);
             } else {
-                under_way.push_back(block);
+                under_way.push_back(started);
             }
         }
         while !under_way.is_empty() {
@@ -253,12 +259,12 @@ impl Shared {
 
     fn give_first(
         &self,
-        under_way: &mut VecDeque<Arc<EventBlock>>,
+        under_way: &mut VecDeque<Started>,
         give: &mut impl FnMut(EventSlice),
     ) -> Result<(), NodeError> {
-        let Some(block) = under_way.pop_front() else { return Ok(()) };
-        self.outbox.wait_released(block.last_sequence)?;
-        give(EventSlice::whole(block));
+        let Some(started) = under_way.pop_front() else { return Ok(()) };
+        self.outbox.wait_released(started.last_sequence)?;
+        started.give(give);
         Ok(())
     }
 
@@ -293,8 +299,7 @@ impl Shared {
                 batch.push(command);
             }
             drop(queue);
-            let started = self.start(batch, |block| completions(block, tokens.iter().copied()));
-            if started.is_err() {
+            if self.start(batch, &tokens).is_err() {
                 break; // The outbox has the reason, and has told everybody.
             }
         }
@@ -567,6 +572,29 @@ impl NodeHandle {
         Ok(result)
     }
 
+    /// Moves the node's clock, if it is one that stands still, does what is due by then, and returns when that is
+    /// durable.
+    ///
+    /// # Errors
+    /// `Config` if the clock goes by itself, or would go backwards; `Stopped`.
+    pub fn set_time(&self, event_time_ns: i64) -> Result<(), NodeError> {
+        let shared = self.shared();
+        // The clock may stand behind the last command: after a restart it begins at 0, and stands where that one is.
+        let last_ns = self.with_engine(Engine::event_time_ns)?;
+        match shared.clock.set(event_time_ns) {
+            None => return Err(NodeError::Config { setting: "clock", rule: "must be manual for its time to be set" }),
+            Some(before) if event_time_ns < before.max(last_ns) => {
+                return Err(NodeError::Config {
+                    setting: "event_time_ns",
+                    rule: "must not be before the clock's time",
+                });
+            }
+            Some(_) => shared.advance(),
+        }
+        // Also waits until what was done is durable.
+        self.with_engine(|_| ())
+    }
+
     /// The last sequence whose events may be seen.
     pub fn sequence(&self) -> u64 {
         self.shared().outbox.released()
@@ -623,6 +651,8 @@ impl NodeHandle {
                 counts.append_us_log2.iter().map(|count| count.load(Ordering::Relaxed)).collect();
             stats.checkpoints = counts.checkpoints.load(Ordering::Relaxed);
             stats.checkpoint_failures = counts.checkpoint_failures.load(Ordering::Relaxed);
+            stats.disk_full = writer.is_full();
+            stats.disk_full_refusals = counts.disk_full_refusals.load(Ordering::Relaxed);
             stats.last_checkpoint_sequence = counts.last_checkpoint_sequence.load(Ordering::Relaxed);
         }
         stats

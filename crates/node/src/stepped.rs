@@ -14,7 +14,7 @@ use beurs_engine::Engine;
 
 use crate::error::{NodeError, StopReason};
 use crate::feed::{Completion, Events};
-use crate::node::{completions, Node, NodeConfig, Recovery, MAX_BATCHES_WAITING};
+use crate::node::{Node, NodeConfig, Recovery, MAX_BATCHES_WAITING};
 use crate::wire::check_encodable;
 use crate::writer::{Writer, WriterSteps};
 
@@ -47,8 +47,9 @@ impl SteppedNode {
     /// of it leaves before it is durable. Returns the sequence of the last command; an empty batch just does what is due.
     ///
     /// # Errors
-    /// `Wire` if a command cannot be encoded, `QueueFull` if there are more than one write may have or as many batches
-    /// as are allowed wait for the disk, and then nothing was done; `Stopped`.
+    /// `Wire` if a command cannot be encoded, `QueueFull` if there are more than one write may have, or as many batches
+    /// as are allowed wait for the disk, or it is not known before the next write whether the disk has room, and then
+    /// nothing was done; `Stopped`.
     pub fn start(&mut self, commands: &[(u64, Command)]) -> Result<u64, NodeError> {
         for (_, command) in commands {
             check_encodable(command)?;
@@ -56,14 +57,16 @@ impl SteppedNode {
         if commands.len() > self.batch_limit {
             return Err(NodeError::QueueFull { capacity: self.batch_limit });
         }
-        if self.batches_waiting() > MAX_BATCHES_WAITING {
+        let known = |writer: &Writer| writer.handle().room_is_known(self.node.engine().sequence(), commands.len() + 1);
+        if self.batches_waiting() > MAX_BATCHES_WAITING || !self.node.writer().is_some_and(known) {
             return Err(NodeError::QueueFull { capacity: MAX_BATCHES_WAITING });
         }
         if commands.is_empty() {
             self.node.advance()?;
         } else {
             let batch = commands.iter().map(|(_, command)| command.clone()).collect();
-            self.node.start(batch, |block| completions(block, commands.iter().map(|(token, _)| *token)))?;
+            let tokens: Vec<u64> = commands.iter().map(|(token, _)| *token).collect();
+            self.node.start(batch, &tokens)?;
         }
         Ok(self.node.engine().sequence())
     }

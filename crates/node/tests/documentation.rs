@@ -54,7 +54,7 @@ records; a step is a mantissa and a scale.
 | 1 | NewOrder | side `u8`, order_type `u8`, time_in_force `u8`, post_only `u8`, self_trade_prevention `u8`, length of client_order_id `u8`, flags `u8` (1 quote_quantity, 2 key_id, 4 terms), account_id `u32`, instrument_id `u32`, price `i64`, quantity `i64`; where flagged: quote_quantity `i128`, key_id `u16`, terms (below); client_order_id |
 | 2 | CancelOrder | length of client_order_id `u8`, 0 `u16`, account_id `u32`, order_id `u64`, client_order_id |
 | 3 | ReplaceOrder | length of original_client_order_id `u8`, length of client_order_id `u8`, flags `u8` (1 trigger_price, 2 display_quantity), account_id `u32`, order_id `u64`, price `i64`, quantity `i64`; where flagged: trigger_price `i64`, display_quantity `i64`; original_client_order_id, client_order_id |
-| 4 | MassCancel | side `u8`, 0 `u16`, account_id `u32`, instrument_id `u32` |
+| 4 | MassCancel | side `u8`, reason `u8` (0 requested, 1 disconnected), 0 `u8`, account_id `u32`, instrument_id `u32` |
 | 5 | Deposit | 0 in 3 bytes, account_id `u32`, asset_id `u32`, amount `i128` |
 | 6 | Withdraw | as Deposit |
 | 7 | CancelReplace | mode `u8`, an encoded CancelOrder, an encoded NewOrder |

@@ -4,6 +4,7 @@
 //! memory holds on to it: there is nothing to wait for, and letting go costs as much as the command.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use beurs_engine::command::{CancelOrder, Command, NewOrder, ReplaceOrder};
 use beurs_engine::types::{
@@ -11,6 +12,7 @@ use beurs_engine::types::{
     TimeInForce,
 };
 use beurs_engine::Engine;
+use beurs_node::io::{Clock, ManualClock, SystemClock};
 use beurs_node::wire::{event_kind, EventRecord};
 use beurs_node::{Events, NodeConfig, NodeHandle};
 use pyo3::prelude::*;
@@ -77,8 +79,9 @@ impl Node {
     #[new]
     #[pyo3(signature = (
         path = None, *, checkpoint_interval = 1_000_000, segment_bytes = 67_108_864, event_ring_bytes = 67_108_864,
-        queue_capacity = 65_536
+        queue_capacity = 65_536, clock = "system"
     ))]
+    #[allow(clippy::too_many_arguments)] // They are settings, given by name.
     fn new(
         py: Python<'_>,
         path: Option<PathBuf>,
@@ -86,7 +89,13 @@ impl Node {
         segment_bytes: u64,
         event_ring_bytes: usize,
         queue_capacity: usize,
+        clock: &str,
     ) -> Result<Self, Error> {
+        let clock: Arc<dyn Clock> = match clock {
+            "system" => Arc::new(SystemClock),
+            "manual" => Arc::new(ManualClock::default()),
+            _ => return Err(Error::Input("clock", "must be system or manual")),
+        };
         let in_memory = path.is_none();
         let config = NodeConfig {
             path,
@@ -94,6 +103,7 @@ impl Node {
             segment_bytes,
             event_ring_bytes,
             queue_capacity,
+            clock,
             ..NodeConfig::default()
         };
         let (handle, recovery) = py.detach(|| NodeHandle::open(&config))?;
@@ -244,6 +254,11 @@ impl Node {
         reads::event_time_ns(self, py)
     }
 
+    /// Moves a manual clock and does what is due by then.
+    fn set_time(&self, py: Python<'_>, event_time_ns: i64) -> Result<(), Error> {
+        Ok(py.detach(|| self.handle.set_time(event_time_ns))?)
+    }
+
     fn digest(&self, py: Python<'_>) -> Result<String, Error> {
         reads::digest(self, py)
     }
@@ -345,6 +360,8 @@ impl Node {
             checkpoints,
             checkpoint_failures,
             last_checkpoint_sequence,
+            disk_full,
+            disk_full_refusals,
         );
         stats.set_item("recovered_sequence", self.recovery.sequence)?;
         stats.set_item("recovered_checkpoint_sequence", self.recovery.checkpoint_sequence)?;

@@ -14,8 +14,8 @@ use beurs_engine::command::{
     ReplaceOrder, SetAccountGroup, SetFees, SetTradingStatus, Withdraw,
 };
 use beurs_engine::types::{
-    AccountId, Amount, AssetId, ClientOrderId, GroupId, InstrumentId, KeyId, Lots, OrderId, OrderType, PriceTicks,
-    SelfTradePrevention, ShortText, Side, StatusReason, Step, TimeInForce, TradingStatus,
+    AccountId, Amount, AssetId, ClientOrderId, GroupId, InstrumentId, KeyId, Lots, MassCancelReason, OrderId,
+    OrderType, PriceTicks, SelfTradePrevention, ShortText, Side, StatusReason, Step, TimeInForce, TradingStatus,
 };
 
 use crate::naive::{Naive, Order};
@@ -646,7 +646,8 @@ impl Workload {
         let account_id = if everybody { AccountId::NONE } else { self.account(venue) };
         let instrument_id = if self.rng.chance(500) { InstrumentId::NONE } else { self.instrument(venue) };
         let side = self.rng.pick(&[None, Some(Side::Buy), Some(Side::Sell)]);
-        Command::MassCancel(MassCancel { account_id, instrument_id, side })
+        let reason = self.rng.pick(MassCancelReason::ALL);
+        Command::MassCancel(MassCancel { account_id, instrument_id, side, reason })
     }
 
     fn deposit(&mut self, venue: &Naive) -> Command {

@@ -80,6 +80,9 @@ def serve(
     simulator: Annotated[
         bool | None, typer.Option("--simulator/--no-simulator", help="The market simulator alone.")
     ] = None,
+    clock: Annotated[
+        str | None, typer.Option(help="system, or manual for one that stands still until staff moves it.")
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     log_format: Annotated[str | None, typer.Option(help="text or json.")] = None,
     config: Config = None,
@@ -99,6 +102,7 @@ def serve(
             data_directory=data_directory,
             database_url=database_url,
             simulator=simulator,
+            clock=clock,
             log_level=log_level,
             log_format=log_format,
         )

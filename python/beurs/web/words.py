@@ -53,6 +53,5 @@ CancelReasonText = Literal[
     "cancel_all_after",
     "kill_switch",
     "refused",
-    "no_reference_price",
 ]
 LiquidityText = Literal["maker", "taker", "auction"]

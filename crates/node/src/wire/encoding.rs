@@ -15,8 +15,8 @@ use beurs_engine::command::{
 };
 use beurs_engine::types::{
     AccountId, AccountMode, Amount, AssetId, BandAction, CancelReplaceMode, Contingency, GroupId, InstrumentGroupId,
-    InstrumentId, KeyId, Lots, MatchingAlgorithm, OrderId, OrderType, Peg, PriceTicks, SelfTradePrevention, ShortText,
-    Side, StatusReason, Step, TimeInForce, TradeId, TradingStatus, TriggerBy,
+    InstrumentId, KeyId, Lots, MassCancelReason, MatchingAlgorithm, OrderId, OrderType, Peg, PriceTicks,
+    SelfTradePrevention, ShortText, Side, StatusReason, Step, TimeInForce, TradeId, TradingStatus, TriggerBy,
 };
 
 use super::{command_kind, flag, must_be_zero, optional_side, value, WireError, NOT_A_VALUE};
@@ -556,7 +556,7 @@ fn put_command(command: &Command, w: &mut Writer<'_>) {
             w.put_text(&replace.client_order_id);
         }
         Command::MassCancel(cancel) => {
-            w.put([command_kind::MASS_CANCEL, cancel.side.map_or(0, |side| side as u8), 0, 0]);
+            w.put([command_kind::MASS_CANCEL, cancel.side.map_or(0, |side| side as u8), cancel.reason as u8, 0]);
             w.put(cancel.account_id.0.to_le_bytes());
             w.put(cancel.instrument_id.0.to_le_bytes());
         }
@@ -819,11 +819,13 @@ fn take_command(r: &mut Reader<'_>, kind: u8) -> Result<Command, WireError> {
         }
         command_kind::MASS_CANCEL => {
             let side = optional_side(r.u8()?)?;
-            r.zeros(2)?;
+            let reason = value(MassCancelReason::from_u8(r.u8()?), "reason")?;
+            r.zeros(1)?;
             Command::MassCancel(MassCancel {
                 account_id: AccountId(r.u32()?),
                 instrument_id: InstrumentId(r.u32()?),
                 side,
+                reason,
             })
         }
         kind @ (command_kind::DEPOSIT | command_kind::WITHDRAW) => {

@@ -126,6 +126,7 @@ fn command_of_kind(r: &mut Random, kind: u64) -> Command {
             account_id,
             instrument_id,
             side: r.one_of(&[None, Some(Side::Buy), Some(Side::Sell)]),
+            reason: r.one_of(MassCancelReason::ALL),
         }),
         4 => Command::Deposit(Deposit { account_id, asset_id, amount: r.amount() }),
         5 => Command::Withdraw(Withdraw { account_id, asset_id, amount: r.amount() }),

@@ -44,8 +44,8 @@ use beurs_engine::event::{
 use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{
     AccountId, AccountMode, Amount, AssetId, CancelReason, ClientOrderId, ExecType, InstrumentId, KeyId, Liquidity,
-    Lots, OrderId, OrderStatus, OrderType, PriceTicks, SelfTradePrevention, Side, Step, TimeInForce, TradeId,
-    TradingStatus,
+    Lots, MassCancelReason, OrderId, OrderStatus, OrderType, PriceTicks, SelfTradePrevention, Side, Step, TimeInForce,
+    TradeId, TradingStatus,
 };
 
 use conditional::Waits;
@@ -758,7 +758,11 @@ impl Naive {
             .filter(|order| by_venue || self.instrument(order.instrument).status != TradingStatus::Halted)
             .map(|order| order.order_id)
             .collect();
-        let (count, touched) = self.cancel_all(&named, CancelReason::MassCancel, events);
+        let reason = match c.reason {
+            MassCancelReason::Requested => CancelReason::MassCancel,
+            MassCancelReason::Disconnected => CancelReason::Disconnected,
+        };
+        let (count, touched) = self.cancel_all(&named, reason, events);
         for instrument in touched {
             self.settle(instrument, events);
         }
