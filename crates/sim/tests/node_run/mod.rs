@@ -56,9 +56,11 @@ pub fn commands(seed: u64, count: usize) -> Vec<(i64, Command)> {
     let mut naive = Naive::new(MAX_OPEN_ORDERS, MAX_OPEN_ORDERS_PER_ACCOUNT);
     let mut workload = Workload::new(seed);
     let mut commands = Vec::with_capacity(count);
+    let mut sequence = 0;
     while commands.len() < count {
         let (time, command) = workload.next(&naive);
-        naive.apply(commands.len() as u64 + 1, time, &command, &mut Vec::new());
+        sequence += 1;
+        naive.apply(sequence, time, &command, &mut Vec::new());
         if check_encodable(&command).is_ok() {
             commands.push((time, command));
         }
