@@ -444,14 +444,6 @@ impl SegmentReader {
         Ok(None)
     }
 
-    /// That there is none, where the journal goes on in the next segment.
-    fn check_zeros(&mut self, offset: u64) -> Result<(), JournalError> {
-        match self.first_non_zero(offset)? {
-            Some(offset) => Err(JournalError::damaged(&self.path, offset, "zeros must follow the last record")),
-            None => Ok(()),
-        }
-    }
-
     /// Everything from `offset` to the end of the file.
     fn rest(&self, offset: u64) -> Result<Vec<u8>, JournalError> {
         let mut rest = vec![0; self.size.saturating_sub(offset) as usize];
@@ -651,23 +643,9 @@ impl JournalReader {
             return Ok(());
         }
         let mut reader = Self::open(disk, directory, segments[first].1.start.sequence)?;
-<<<<<<< HEAD
-        while reader.position.sequence < end {
-            if reader.advance()?.is_none() {
-                return Err(reader.ends_early(end));
-            }
-        }
-        // Where segments meet, the zeros of the one before are looked at by whoever goes on into the next.
-        let offset = reader.offset;
-        match &mut reader.segment {
-            Some(segment) => segment.check_zeros(offset),
-            None => Ok(()),
-        }
-=======
         // Into the last one, so that every place where two of them meet is looked at.
         while reader.index < last && reader.advance()?.is_some() {}
         Ok(())
->>>>>>> crash
     }
 
     fn ends_early(&self, sequence: u64) -> JournalError {
@@ -703,7 +681,9 @@ impl JournalReader {
                         let what = "the running hash is not the one that the segment before ends with";
                         return Err(JournalError::damaged(next_path, 24, what));
                     }
-                    segment.check_zeros(self.offset)?;
+                    if let Some(offset) = segment.first_non_zero(self.offset)? {
+                        return Err(JournalError::damaged(&segment.path, offset, "zeros must follow the last record"));
+                    }
                     self.enter(self.index + 1)?;
                     continue;
                 }
