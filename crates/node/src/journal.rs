@@ -534,14 +534,6 @@ impl SegmentReader {
         Ok(None)
     }
 
-    /// That there is none, where the journal goes on in the next segment.
-    fn check_zeros(&mut self, offset: u64) -> Result<(), JournalError> {
-        match self.first_non_zero(offset)? {
-            Some(offset) => Err(JournalError::damaged(&self.path, offset, "zeros must follow the last record")),
-            None => Ok(()),
-        }
-    }
-
     /// Everything from `offset` to the end of the file.
     fn rest(&self, offset: u64) -> Result<Vec<u8>, JournalError> {
         let mut rest = vec![0; self.size.saturating_sub(offset) as usize];
@@ -815,7 +807,9 @@ impl JournalReader {
                         let what = "the running hash is not the one that the segment before ends with";
                         return Err(JournalError::damaged(next_path, 24, what));
                     }
-                    segment.check_zeros(self.offset)?;
+                    if let Some(offset) = segment.first_non_zero(self.offset)? {
+                        return Err(JournalError::damaged(&segment.path, offset, "zeros must follow the last record"));
+                    }
                     self.enter(self.index + 1)?;
                     continue;
                 }
