@@ -449,7 +449,6 @@ def _settings(config: Path | None, **flags: object) -> Any:
 
 @contextmanager
 def _account_exists(settings: Any, account: str) -> Iterator[None]:
-<<<<<<< HEAD
     """Keeps out whoever else would make keys, and fails unless there is the account. A server may run meanwhile."""
     from beurs.keys import KEY_FILE, KeyFile
 
@@ -472,16 +471,6 @@ def _account_codes(settings: Any) -> set[str]:
             return Repository(store).account_codes()
     try:
         return {known["code"] for known in node.accounts()}
-=======
-    """Holds the journal, so that no server runs, and fails unless it has the account."""
-    if not settings.has_journal:
-        _fail(f"{settings.data_directory}: there is no journal")
-    node = engine.Node(str(settings.data_directory))
-    try:
-        if account not in {known["code"] for known in node.accounts()}:
-            _fail(f"{account}: there is no such account")
-        yield
->>>>>>> door
     finally:
         node.close()
 
