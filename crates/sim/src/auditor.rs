@@ -234,7 +234,8 @@ impl Auditor {
             (Command::CancelOrder(cancel), None, Some(report)) => {
                 let named = (cancel.order_id.0 == 0 || cancel.order_id == report.order_id)
                     && (cancel.client_order_id.is_empty() || cancel.client_order_id == report.client_order_id);
-                let canceled = report.exec_type == ExecType::Canceled && report.cancel_reason == CancelReason::Requested;
+                let canceled =
+                    report.exec_type == ExecType::Canceled && report.cancel_reason == CancelReason::Requested;
                 if !canceled || !named || report.account_id != cancel.account_id {
                     return fail("the order that was to be canceled is not");
                 }
@@ -248,7 +249,8 @@ impl Auditor {
                 let named = replace.order_id.0 == 0 || replace.order_id == report.order_id;
                 let done = (replace.quantity.0 == 0 || replace.quantity == report.quantity)
                     && (replace.client_order_id.is_empty() || replace.client_order_id == report.client_order_id);
-                if report.exec_type != ExecType::Replaced || !named || !done || report.account_id != replace.account_id {
+                if report.exec_type != ExecType::Replaced || !named || !done || report.account_id != replace.account_id
+                {
                     return fail("the order that was to be replaced is not");
                 }
             }
@@ -289,13 +291,12 @@ impl Auditor {
 
     fn mass_cancel(&self, cancel: &MassCancel, events: &[Event]) -> Result<(), Finding> {
         // What the book's change leads to (an auction's indication, a limit state) comes behind it.
-        let count = events.iter().find_map(|event| if let Event::MassCanceled(done) = event { Some(done) } else { None });
+        let count =
+            events.iter().find_map(|event| if let Event::MassCanceled(done) = event { Some(done) } else { None });
         let Some(done) = count else {
             return Err(Finding::new("answers", format!("a mass cancel says how many: {:?}", events.last())));
         };
-        let of_it = |event: &&Event| {
-            matches!(event, Event::Execution(report) if report.cancel_reason == CancelReason::MassCancel)
-        };
+        let of_it = |event: &&Event| matches!(event, Event::Execution(report) if report.cancel_reason == CancelReason::MassCancel);
         let count = events.iter().filter(of_it).count();
         if count != done.count as usize {
             return Err(Finding::new("answers", format!("{count} orders were canceled, not {}", done.count)));

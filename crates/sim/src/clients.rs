@@ -8,15 +8,15 @@
 use std::collections::BTreeMap;
 
 use beurs_engine::command::{
-    AddAsset, CancelAllAfter, CancelOrder, CancelReplace, Command, Deposit, InstrumentScope, ListInstrument, MassCancel,
-    NewOrder, NewOrderList, OpenAccount, ReplaceOrder, SetAccountGroup, SetFees, SetMarkPrice, SetMatching,
+    AddAsset, CancelAllAfter, CancelOrder, CancelReplace, Command, Deposit, InstrumentScope, ListInstrument,
+    MassCancel, NewOrder, NewOrderList, OpenAccount, ReplaceOrder, SetAccountGroup, SetFees, SetMarkPrice, SetMatching,
     SetPriceBands, SetTradingStatus, Terms, Withdraw,
 };
 use beurs_engine::event::Event;
 use beurs_engine::types::{
     AccountId, Amount, AssetId, BandAction, CancelReplaceMode, ClientOrderId, Contingency, ExecType, GroupId,
-    InstrumentId, KeyId, Lots, MatchingAlgorithm, OrderId, OrderStatus, OrderType, Peg, PriceTicks, SelfTradePrevention,
-    ShortText, Side, StatusReason, Step, TimeInForce, TradingStatus, TriggerBy,
+    InstrumentId, KeyId, Lots, MatchingAlgorithm, OrderId, OrderStatus, OrderType, Peg, PriceTicks,
+    SelfTradePrevention, ShortText, Side, StatusReason, Step, TimeInForce, TradingStatus, TriggerBy,
 };
 
 use crate::auditor::Listing;

@@ -112,7 +112,9 @@ impl Tampering {
             (Some(Defect::LostCancel), Command::CancelOrder(cancel)) => {
                 Some(Command::CancelOrder(CancelOrder { order_id: OrderId(u64::MAX), ..*cancel }))
             }
-            (Some(Defect::NeverAnswered), Command::NewOrder(order)) if order.client_order_id.as_str().ends_with('3') => {
+            (Some(Defect::NeverAnswered), Command::NewOrder(order))
+                if order.client_order_id.as_str().ends_with('3') =>
+            {
                 None
             }
             _ => Some(command.clone()),
@@ -153,11 +155,7 @@ impl Tampering {
         }
     }
 
-    fn trades(
-        &mut self,
-        events: &mut [Event],
-        mut change: impl FnMut(&mut i64, &mut Amount),
-    ) {
+    fn trades(&mut self, events: &mut [Event], mut change: impl FnMut(&mut i64, &mut Amount)) {
         for event in events {
             let Event::Execution(report) = event else { continue };
             if report.exec_type == ExecType::Trade && self.now() {

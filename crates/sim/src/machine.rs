@@ -147,10 +147,9 @@ impl Machine {
             Err(NodeError::Stopped(_)) => Vec::new(),
             Err(error) => return Err(lost(error)),
         };
-        let completed = completed.into_iter().map(|completion| Completed {
-            token: completion.token,
-            records: completion.events.records().to_vec(),
-        });
+        let completed = completed
+            .into_iter()
+            .map(|completion| Completed { token: completion.token, records: completion.events.records().to_vec() });
         Ok((records, completed.collect()))
     }
 
@@ -190,8 +189,7 @@ impl Machine {
         self.node = None;
         let power_cut = power_cut || self.power_fails;
         self.power_fails = false;
-        self.disk =
-            if power_cut { self.disk.restart(Loss::seeded(rng.bits())) } else { self.disk.restart_process() };
+        self.disk = if power_cut { self.disk.restart(Loss::seeded(rng.bits())) } else { self.disk.restart_process() };
         self.disk.set_capacity_bytes(self.capacity_bytes);
     }
 
@@ -220,8 +218,7 @@ impl Machine {
     /// The disk has room for a little more, or has room again.
     pub(crate) fn arm_full(&mut self, rng: &mut Rng) {
         let room = rng.below(2 * self.settings.segment_bytes);
-        self.capacity_bytes =
-            if self.capacity_bytes.is_some() { None } else { Some(self.disk.used_bytes() + room) };
+        self.capacity_bytes = if self.capacity_bytes.is_some() { None } else { Some(self.disk.used_bytes() + room) };
         self.disk.set_capacity_bytes(self.capacity_bytes);
     }
 
@@ -253,9 +250,13 @@ impl Machine {
     /// Where the last write is: its segment, and from which byte to which.
     fn last_write(&self) -> Result<Option<(PathBuf, usize, usize)>, Finding> {
         let Some(last_sequence) = self.read_journal()?.last().map(|entry| entry.sequence) else { return Ok(None) };
-        let segments = self.disk.files().into_iter().filter(|path| path.extension().is_some_and(|name| name == "segment"));
+        let segments =
+            self.disk.files().into_iter().filter(|path| path.extension().is_some_and(|name| name == "segment"));
         let first_of = |path: &Path| path.file_stem()?.to_str()?.parse::<u64>().ok();
-        let holder = segments.filter_map(|path| Some((first_of(&path)?, path))).filter(|(first, _)| *first <= last_sequence).max();
+        let holder = segments
+            .filter_map(|path| Some((first_of(&path)?, path)))
+            .filter(|(first, _)| *first <= last_sequence)
+            .max();
         let Some((first_sequence, path)) = holder else { return Ok(None) };
         let content = self.disk.content(&path).map_err(simulation)?;
         let (mut at, mut begun) = (SEGMENT_HEADER, SEGMENT_HEADER);
@@ -275,7 +276,9 @@ impl Machine {
     /// # Errors
     /// It does not open although the disk is as it should be.
     pub(crate) fn restart(&mut self, tampering: &Tampering, rng: &mut Rng) -> Result<Restarted, Finding> {
-        if !self.healed && rng.chance(self.settings.opening_faults) {
+        // The venue is made in peace.
+        let fresh = self.disk.files().is_empty();
+        if !self.healed && !fresh && rng.chance(self.settings.opening_faults) {
             self.power_fails = rng.chance(500);
             let call = 1 + rng.below(60);
             self.disk.fail(if self.power_fails { Failing::From(call) } else { Failing::Call(call) });
@@ -380,9 +383,9 @@ pub(crate) fn shown(engine: &Engine) -> Shown {
         for (asset_id, balance) in engine.balances(account_id) {
             shown.balances.push((account_id, asset_id, balance.total, balance.held));
         }
-        let rows = engine.open_orders(account_id).map(|order| {
-            (order.order_id, order.filled_quantity.0, order.leaves_quantity.0, order.price.0)
-        });
+        let rows = engine
+            .open_orders(account_id)
+            .map(|order| (order.order_id, order.filled_quantity.0, order.leaves_quantity.0, order.price.0));
         shown.orders.extend(rows);
     }
     shown.orders.sort_unstable();

@@ -22,8 +22,7 @@ pub struct Weather {
 
 impl Weather {
     /// Everything arrives, once, and soon.
-    pub const CALM: Self =
-        Self { lost: 0, repeated: 0, delayed: 0, delay_ns: 50_000, longest_delay_ns: 50_000 };
+    pub const CALM: Self = Self { lost: 0, repeated: 0, delayed: 0, delay_ns: 50_000, longest_delay_ns: 50_000 };
 
     /// Some weather, drawn.
     pub fn draw(rng: &mut Rng) -> Self {

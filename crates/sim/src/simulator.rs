@@ -39,7 +39,6 @@ const DRAIN_NS: i64 = 4_000 * MS;
 /// When the faults stop at the latest, however little was asked until then.
 const FAULTS_NS: i64 = 300 * MS;
 
-
 /// What a run is made with.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
@@ -368,9 +367,9 @@ impl Simulation {
         let last_steps = self.last_steps.iter().map(tell).collect();
         let entries = self.auditor.entries();
         let last = &entries[entries.len().saturating_sub(LAST_COMMANDS)..];
-        let last_commands = last.iter().map(|Entry { sequence, command, events, .. }| {
-            format!("{sequence} {command:?}:{}", Short(events))
-        });
+        let last_commands = last
+            .iter()
+            .map(|Entry { sequence, command, events, .. }| format!("{sequence} {command:?}:{}", Short(events)));
         let (plan, last_commands) = (format!("{:?}", self.plan), last_commands.collect());
         Failure { seed, step: self.steps, finding, plan, last_steps, last_commands }
     }
@@ -440,6 +439,7 @@ impl Simulation {
             self.node_turn()?;
             self.disk_turn()?;
         }
+        assert!(self.machine.is_quiet(), "nothing goes wrong while the venue is made");
         if let Some(entry) = self.auditor.entries().iter().find(|entry| matches!(entry.events[0], Event::Rejected(_))) {
             return Err(Finding::new("the venue", format!("it cannot be made: {entry:?}")));
         }
@@ -460,7 +460,8 @@ impl Simulation {
             Step::Answer(answer) => return self.answer(answer),
             Step::Staff => {
                 if self.ending_since_ns.is_none() {
-                    if let Some(command) = clients::staff(&self.plan.mix, self.plan.clients, self.now_ns, &mut self.rng) {
+                    if let Some(command) = clients::staff(&self.plan.mix, self.plan.clients, self.now_ns, &mut self.rng)
+                    {
                         if self.machine.is_up() {
                             self.inbox.push_back((None, command));
                         }

@@ -186,7 +186,8 @@ impl Market {
             // The node puts an `AdvanceTime` before whatever comes at a time at which something is due.
             let late = |order: &Order| order.expire_time_ns != 0 && order.expire_time_ns <= event_time_ns;
             if let Some((id, order)) = self.open_orders().find(|(_, order)| late(order)) {
-                let what = format!("order {id} was to expire at {} and is open at {event_time_ns}", order.expire_time_ns);
+                let what =
+                    format!("order {id} was to expire at {} and is open at {event_time_ns}", order.expire_time_ns);
                 return Err(Finding::new("expiry", what));
             }
         }
@@ -233,7 +234,8 @@ impl Market {
     fn report(&mut self, report: &ExecutionReport) -> Result<(), Finding> {
         let id = report.order_id.0;
         let fail = |rule, what: &str| Err(Finding::new(rule, format!("order {id}: {what}: {report:?}")));
-        if let Some(half) = self.half.filter(|half| half.at + 1 != self.reports || report.exec_type != ExecType::Trade) {
+        if let Some(half) = self.half.filter(|half| half.at + 1 != self.reports || report.exec_type != ExecType::Trade)
+        {
             return fail("both sides of a trade", &format!("trade {} has one report only", half.report.trade_id));
         }
         if report.exec_type == ExecType::New {
@@ -255,14 +257,16 @@ impl Market {
         if !traded && report.filled_quantity.0 != before.filled {
             return fail("quantities", "filled has changed without a trade");
         }
-        if report.filled_quantity.0 != before.filled + report.last_quantity.0 || (traded && report.last_quantity.0 <= 0) {
+        if report.filled_quantity.0 != before.filled + report.last_quantity.0 || (traded && report.last_quantity.0 <= 0)
+        {
             return fail("quantities", "filled is not the sum of its trades");
         }
         let leaves = if ended || by_quote { 0 } else { report.quantity.0 - report.filled_quantity.0 };
         if report.leaves_quantity.0 != leaves || leaves < 0 {
             return fail("quantities", "filled + canceled + leaves is not what was ordered");
         }
-        if !matches!(report.exec_type, ExecType::Replaced | ExecType::Restated) && report.quantity.0 != before.quantity {
+        if !matches!(report.exec_type, ExecType::Replaced | ExecType::Restated) && report.quantity.0 != before.quantity
+        {
             return fail("quantities", "the quantity has changed");
         }
         let filled = report.filled_quantity.0 > 0;
