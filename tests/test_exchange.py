@@ -21,7 +21,7 @@ from beurs import (
     Side,
     TradingStatus,
 )
-from beurs.errors import JournalLocked, NodeStopped
+from beurs.errors import InputError, JournalLocked, NodeStopped
 from tests.conftest import fill_venue
 
 
@@ -351,3 +351,52 @@ def test_a_name_that_is_unknown_is_named(ex):
         ex.book("BTC-EUR")
     with pytest.raises(LookupError, match="unknown account"):
         ex.balances("carol")
+
+
+SECOND = 1_000_000_000
+
+
+def test_a_manual_clock_stands_still_until_it_is_moved():
+    with Exchange(clock="manual") as ex:
+        assert ex.event_time_ns == 0
+        assert ex.set_time(SECOND) == []
+        fill_venue(ex)
+        entered = ex.submit("alice", "BTC-USD", "buy", "0.1", price="100", expire_time_ns=10 * SECOND)
+        assert entered.reports[0].event_time_ns == ex.event_time_ns == SECOND
+        ex.cancel_all_after("bob", 20 * SECOND)
+        ask = ex.submit("bob", "BTC-USD", "sell", "0.1", price="200")
+
+        before = ex.sequence
+        assert ex.set_time(10 * SECOND - 1) == []
+        assert ex.sequence == before
+        expired, advanced = ex.set_time(10 * SECOND)
+        assert (expired.order_id, expired.status, expired.event_time_ns) == (entered.order_id, "expired", 10 * SECOND)
+        assert (advanced.count, advanced.sequence) == (1, ex.sequence)
+        canceled, *_ = ex.set_time(21 * SECOND)
+        assert (canceled.order_id, canceled.status, canceled.event_time_ns) == (ask.order_id, "canceled", 21 * SECOND)
+        assert ex.set_time(21 * SECOND) == []
+
+
+def test_a_manual_clock_never_goes_backwards(tmp_path):
+    with Exchange(tmp_path / "venue", clock="manual") as ex:
+        ex.set_time(5)
+        fill_venue(ex)
+        with pytest.raises(InputError, match="event_time_ns: must not be before the clock's time"):
+            ex.set_time(4)
+        with pytest.raises(InputError, match="event_time_ns: must be from 0"):
+            ex.set_time(-1)
+        digest = ex.digest()
+    with Exchange(tmp_path / "venue", clock="manual") as ex:  # It stands where the last command is.
+        with pytest.raises(InputError, match="event_time_ns: must not be before the clock's time"):
+            ex.set_time(4)
+        assert ex.set_time(5) == []
+        assert ex.digest() == digest
+
+
+def test_only_a_manual_clock_can_be_moved(ex):
+    sequence = ex.sequence
+    with pytest.raises(InputError, match="clock: must be manual for its time to be set"):
+        ex.set_time(2**63 - 1)
+    assert ex.sequence == sequence
+    with pytest.raises(InputError, match="clock: must be system or manual"):
+        Exchange(clock="stopped")

@@ -89,6 +89,7 @@ def test_a_batch_with_one_bad_record_changes_nothing(ex, count):
         ("post_only", 2),
         ("self_trade_prevention", 5),
         ("reserved_2", 1),
+        ("mass_cancel_reason", 1),
         ("client_order_id", b"a b"),
         ("client_order_id", b"\x00a"),
         ("client_order_id", b"\xff"),

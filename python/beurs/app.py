@@ -35,10 +35,11 @@ from beurs import logs, terminal
 from beurs.accounts.endpoints import router as account_router
 from beurs.accounts.session import SessionEndpoint
 from beurs.admin.changes import router as changes_router
+from beurs.admin.clock import router as clock_router
 from beurs.admin.endpoints import router as admin_router
 from beurs.admin.views import router as views_router
 from beurs.catalogue import Catalogue
-from beurs.config import Settings
+from beurs.config import Settings, SettingsInvalid
 from beurs.demo import venue
 from beurs.demo.simulator import Simulator
 from beurs.deps import RunningExchange, only_known_parameters
@@ -52,7 +53,7 @@ from beurs.orders.door import ORDER_PATH, ORDERS_PATH, OrderDoor
 from beurs.orders.endpoints import lists_router
 from beurs.orders.endpoints import router as orders_router
 from beurs.sequencer import Sequencer
-from beurs.store import Projector, Repository, Store
+from beurs.store import Projector, Repository, Store, StoreWatch
 from beurs.streams import UVICORN_OPTIONS, Feed, MarketDataEndpoint
 from beurs.trades.endpoints import router as trades_router
 from beurs.web import openapi
@@ -72,8 +73,11 @@ ROUTERS: Final = (
     account_router,
     changes_router,
     views_router,
+    clock_router,
     admin_router,
 )
+STORE_READER: Final = "store"
+"""Under this name the node knows how far the store is; it archives and drops nothing that the store still needs."""
 DESCRIPTION: Final = (
     "Prices and quantities are decimal strings, ids are strings, sequences are numbers. Every answer that is not a "
     'success is `{"error": {"code", "message", "field"?}}`.'
@@ -87,7 +91,7 @@ class OpenExchange:
     settings: Settings
     node: Node
     store: Store
-    projector: Projector
+    projector: Projector | StoreWatch
     demo_keys: dict[str, str]
     keys: KeyRing
     stopped: BeursError | None = None
@@ -110,7 +114,12 @@ def open_exchange(settings: Settings) -> Iterator[OpenExchange]:
         node = Node(
             str(settings.data_directory),
             checkpoint_interval=settings.checkpoint_interval,
+            checkpoints_kept=settings.checkpoints_kept,
+            journal_retention=settings.journal_retention,
+            journal_archive_directory=settings.journal_archive_directory,
+            readers=[STORE_READER],
             queue_capacity=settings.queue_capacity,
+            clock=settings.clock,
         )
         stack.callback(_close, node)
         demo_keys: dict[str, str] = {}
@@ -120,11 +129,17 @@ def open_exchange(settings: Settings) -> Iterator[OpenExchange]:
         store = Store(settings.store_url)
         stack.callback(store.close)
         # While nobody waits for it the store takes many events at once: small transactions cost the order path time.
-        projector = Projector(node, store, gather_seconds=0.2)
+        projector = Projector(
+            node,
+            store,
+            gather_seconds=0.2,
+            on_progress=lambda position: node.set_reader(STORE_READER, position),
+        )
         projector.start()
+        node.set_reader(STORE_READER, projector.position)
         stack.callback(projector.stop, settings.shutdown_seconds_max)
         log.info("opened", sequence=node.sequence, data_directory=str(settings.data_directory))
-        yield OpenExchange(settings, node, store, projector, demo_keys, _key_ring(node, settings))
+        yield OpenExchange(settings, node, store, projector, demo_keys, key_ring(node, settings))
 
 
 def _close(node: Node) -> None:
@@ -136,8 +151,27 @@ def _close(node: Node) -> None:
         log.error("no checkpoint at the end: the next start executes the journal behind the one before")
 
 
-def _key_ring(node: Node, settings: Settings) -> KeyRing:
-    ring = KeyRing()
+def key_ring(node: Node, settings: Settings) -> KeyRing:
+    """The keys that may be used, from the file in the data directory; also those that are made later."""
+    file = KeyFile(settings.data_directory / KEY_FILE)
+    seen = file.signature()
+
+    def look_again() -> None:
+        nonlocal seen
+        now = file.signature()
+        if now != seen:
+            seen = now
+            try:
+                _add_keys(ring, node, settings)
+            except (OSError, ValueError, KeyError) as error:
+                log.error("the key file cannot be read", reason=repr(error))
+
+    ring = KeyRing(look_again)
+    _add_keys(ring, node, settings)
+    return ring
+
+
+def _add_keys(ring: KeyRing, node: Node, settings: Settings) -> None:
     accounts = {row["code"]: row["account_id"] for row in node.accounts()}
     for key_digest, held in KeyFile(settings.data_directory / KEY_FILE).read().items():
         if held.demo and not settings.demo:
@@ -148,7 +182,6 @@ def _key_ring(node: Node, settings: Settings) -> KeyRing:
             ring.add(key_digest, Trader(accounts[held.account], held.account, held.key_id))
         else:
             log.warning("a key of an account that does not exist", account=held.account)
-    return ring
 
 
 def create_app(exchange: OpenExchange) -> Edge:
@@ -221,20 +254,29 @@ async def _running(exchange: OpenExchange) -> AsyncIterator[RunningExchange]:
     )
     _measure(running)
     await feed.start()
+    try:
+        async with simulating(settings, node, sequencer):
+            yield running
+    finally:
+        if not await sequencer.drain(settings.shutdown_seconds_max):
+            log.warning("commands were still under way", count=sequencer.depth)
+        sequencer.close()
+        await feed.stop()
+
+
+@asynccontextmanager
+async def simulating(settings: Settings, node: Node, sequencer: Sequencer) -> AsyncIterator[None]:
+    """Runs the market simulator meanwhile, if the settings say so and its accounts exist."""
     simulator = None
     accounts = {row["code"]: row["account_id"] for row in node.accounts()}
     if settings.simulator_runs and all(code in accounts for code in venue.SIMULATOR):
         simulator = Simulator(node, sequencer.submit, [accounts[code] for code in venue.SIMULATOR])
         await simulator.start()
     try:
-        yield running
+        yield
     finally:
         if simulator is not None:
             await simulator.stop()
-        if not await sequencer.drain(settings.shutdown_seconds_max):
-            log.warning("commands were still under way", count=sequencer.depth)
-        sequencer.close()
-        await feed.stop()
 
 
 def _measure(running: RunningExchange) -> None:
@@ -252,6 +294,11 @@ def _measure(running: RunningExchange) -> None:
         "How long a write and its fdatasync took.",
         lambda: stats()["journal_latency_us_log2"],
     )
+    counter("beurs_commands_failed", "Commands that were undone.", lambda: stats()["commands_failed"])
+    counter("beurs_segments_removed", "Segments archived or dropped.", lambda: stats()["segments_removed"])
+    counter("beurs_retention_failures", "Failures to do so.", lambda: stats()["retention_failures"])
+    gauge("beurs_disk_full", "1 while the journal's disk is full.", lambda: int(stats()["disk_full"]))
+    counter("beurs_disk_full_refusals", "Commands refused for it.", lambda: stats()["disk_full_refusals"])
     gauge("beurs_store_lag", "Durable commands that are not in the store yet.", lambda: running.projector.lag)
     gauge("beurs_market_data_connections", "Market data clients.", lambda: running.market_data.stats()["connections"])
 
@@ -293,7 +340,8 @@ async def _answer(request: Request, error: Exception) -> Response:
         path = request.url.path
         routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
         methods = {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}
-        headers["allow"] = ", ".join(sorted(methods or {"GET"}))
+        methods = methods or {"GET"}
+        headers["allow"] = ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
     return Response(problem.body(), problem.status, headers)
 
 
@@ -342,37 +390,48 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
+def server_config(exchange: OpenExchange) -> uvicorn.Config:
+    """How uvicorn serves an exchange."""
+    return uvicorn.Config(
+        create_app(exchange),
+        loop="uvloop",
+        http=HttpProtocol,
+        **UVICORN_OPTIONS,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=int(exchange.settings.shutdown_seconds_max) or 1,
+    )
+
+
+def address(settings: Settings, bound: socket.socket) -> str:
+    """The URL of a bound socket."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{bound.getsockname()[1]}"
+
+
 def serve(settings: Settings) -> None:
-    """Runs the exchange until SIGINT or SIGTERM.
+    """Runs the exchange in this process until SIGINT or SIGTERM.
 
     Raises OSError when it cannot listen, what `open_exchange` raises, and what the node stopped with if its disk fails.
     """
+    if settings.workers:
+        raise SettingsInvalid("workers: `beurs serve` starts them, this is one process")
     logs.set_up(settings.log_format, settings.log_level)
     # uvicorn takes both signals while it runs and raises them again afterwards; then they have done their work.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     with bind(settings.host, settings.port) as bound, open_exchange(settings) as exchange:
-        port = bound.getsockname()[1]
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        config = uvicorn.Config(
-            create_app(exchange),
-            loop="uvloop",
-            http=HttpProtocol,
-            **UVICORN_OPTIONS,
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=int(settings.shutdown_seconds_max) or 1,
-        )
-        Server(config, exchange, venue.welcome(f"http://{host}:{port}", exchange.demo_keys)).run(sockets=[bound])
+        welcome = venue.welcome(address(settings, bound), exchange.demo_keys)
+        Server(server_config(exchange), exchange, welcome).run(sockets=[bound])
         if exchange.stopped is not None:
             raise exchange.stopped
 
 
 def main() -> None:
-    """`python -m beurs.app`: serves with the settings of the environment."""
+    """`python -m beurs.app`: serves in one process with the settings of the environment."""
     serve(Settings.load())
 
 

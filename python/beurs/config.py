@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 ENV_PREFIX = "BEURS_"
@@ -36,6 +36,10 @@ class Settings(BaseSettings):
     ] = Path("beurs-data")
     host: Annotated[str, Field(min_length=1, description="The address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="The port to listen on; 0 for any free one.")] = 8000
+    workers: Annotated[
+        int,
+        Field(ge=0, le=64, description="Processes that answer clients, beside the engine's; 0 for one in all."),
+    ] = 0
     database_url: Annotated[
         str | None, Field(description="SQLAlchemy URL of the store; without it SQLite in the data directory.")
     ] = None
@@ -45,6 +49,10 @@ class Settings(BaseSettings):
     simulator: Annotated[
         bool | None, Field(description="Run the built-in market simulator; by default exactly in demo mode.")
     ] = None
+    clock: Annotated[
+        Literal["system", "manual"],
+        Field(description="`manual` for a clock that stands still until staff moves it: for tests of what time does."),
+    ] = "system"
     checkpoint_interval: Annotated[
         int,
         Field(
@@ -54,6 +62,17 @@ class Settings(BaseSettings):
             "0 for one at shutdown only.",
         ),
     ] = 1_000_000
+    checkpoints_kept: Annotated[int, Field(ge=1, le=1000, description="How many checkpoints are kept, the newest.")] = 3
+    journal_retention: Annotated[
+        Literal["keep", "archive", "drop"],
+        Field(
+            description="What becomes of journal segments behind every checkpoint that is kept and behind the store: "
+            "keep them, move them to `journal_archive_directory`, or drop them."
+        ),
+    ] = "keep"
+    journal_archive_directory: Annotated[
+        Path | None, Field(description="Where archived segments go; it may be on another disk.")
+    ] = None
     queue_capacity: Annotated[
         int, Field(ge=1, le=1 << 20, description="Commands that may wait for the sequencer; the next one gets 503.")
     ] = 65_536
@@ -74,6 +93,12 @@ class Settings(BaseSettings):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="The least severe log line to write.")
     ] = "info"
+
+    @model_validator(mode="after")
+    def _one_process_has_the_clock(self) -> Self:
+        if self.workers and self.clock == "manual":
+            raise ValueError("a manual clock needs one process: workers must be 0")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -133,5 +158,6 @@ class Settings(BaseSettings):
 
 
 def _fault(fault: Any) -> str:
-    name = ".".join(str(part) for part in fault["loc"])
-    return f"{name}: there is no such setting" if fault["type"] == "extra_forbidden" else f"{name}: {fault['msg']}"
+    name = ".".join(str(part) for part in fault["loc"]) or "settings"
+    said = str(fault["msg"]).removeprefix("Value error, ")
+    return f"{name}: there is no such setting" if fault["type"] == "extra_forbidden" else f"{name}: {said}"

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,7 @@ from beurs.values import (
     Contingency,
     ExecType,
     ListStatus,
+    MassCancelReason,
     Number,
     OrderStatus,
     OrderType,
@@ -186,11 +187,18 @@ class Exchange(Administration):
             memory. One process at a time can have a directory open.
         checkpoint_interval: Commands between two checkpoints, made beside the engine with a second one's memory. More
             make a start slower, fewer make work; 0 makes one on closing only.
+        checkpoints_kept: How many checkpoints are kept, the newest.
+        journal_retention: What becomes of journal segments that lie behind all checkpoints that are kept: "keep",
+            "archive" (they move to `journal_archive_directory`, which may be on another disk) or "drop".
+        journal_archive_directory: Where archived segments go.
         event_ring_bytes: How much memory the latest events may take. Older ones `events` reads from the journal.
+        clock: `system`, or `manual` for a clock that stands still until `set_time` moves it. It begins at the time of
+            the last command, at first at 0, which is 1970.
 
     Raises:
         JournalLocked: The directory is in use.
         JournalDamaged: The journal is damaged before its end.
+        JournalTrimmed: Segments were archived or dropped, and there is no good checkpoint behind which to go on.
 
     Accounts, instruments and assets are named by code or symbol (str) or by id (int). Decimals are given as `str` or
     `Decimal`, never as float, and given back as `str`. It may be used from several threads, and as a context manager.
@@ -215,9 +223,21 @@ class Exchange(Administration):
         directory: str | os.PathLike[str] | None = None,
         *,
         checkpoint_interval: int = 1_000_000,
+        checkpoints_kept: int = 3,
+        journal_retention: str = "keep",
+        journal_archive_directory: str | os.PathLike[str] | None = None,
         event_ring_bytes: int = 8 << 20,
+        clock: Literal["system", "manual"] = "system",
     ) -> None:
-        self._node = engine.Node(directory, checkpoint_interval=checkpoint_interval, event_ring_bytes=event_ring_bytes)
+        self._node = engine.Node(
+            directory,
+            checkpoint_interval=checkpoint_interval,
+            checkpoints_kept=checkpoints_kept,
+            journal_retention=journal_retention,
+            journal_archive_directory=journal_archive_directory,
+            event_ring_bytes=event_ring_bytes,
+            clock=clock,
+        )
         self._journalled = directory is not None
         self._catalogue = Catalogue(self._node)
         self._translator = Translator(self._catalogue)
@@ -484,9 +504,10 @@ class Exchange(Administration):
         how = CancelReplaceMode.of(mode, "mode")
         command = engine.cancel_replace(how.number, canceling, self._new_order(account, **new_order))
         events = self._translator.events(self._node.execute(command))
-        if len(events) == 1:
-            self._accepted(events, OrderRejected)
         first, rest = events[0], events[1:]
+        # One that failed is followed by the quarantine of its instrument.
+        if not rest or (isinstance(first, Rejection) and first.code == "command_failed"):
+            self._accepted(events, OrderRejected)
         refusals = _those(Rejection, rest)
         at = next((i for i, event in enumerate(rest) if _is_new(event)), len(rest))
         return CancelReplaced(
@@ -574,9 +595,16 @@ class Exchange(Administration):
         return self._order(command)
 
     def mass_cancel(
-        self, account: str | int | None = None, symbol: str | int | None = None, side: Side | str | None = None
+        self,
+        account: str | int | None = None,
+        symbol: str | int | None = None,
+        side: Side | str | None = None,
+        *,
+        reason: MassCancelReason | str = MassCancelReason.REQUESTED,
     ) -> list[ExecutionReport]:
         """Cancels all orders of an account, on an instrument, of a side, or of any combination; None is all (FIX q).
+
+        With the reason `disconnected` it is what a lost connection does: the reports say so.
 
         Returns the reports of the canceled orders, by ascending order_id.
         """
@@ -584,6 +612,7 @@ class Exchange(Administration):
             0 if account is None else self._catalogue.account(account).account_id,
             0 if symbol is None else self._catalogue.instrument(symbol).instrument_id,
             0 if side is None else Side.of(side, "side").number,
+            MassCancelReason.of(reason, "reason").number,
         )
         reports = _those(ExecutionReport, self._execute(command))
         return [report for report in reports if report.exec_type is ExecType.CANCELED]
@@ -600,6 +629,34 @@ class Exchange(Administration):
     def advance_time(self) -> TimeAdvanced:
         """Does what is due by now. The exchange does so by itself, on time; this is for who will not wait for it."""
         return _those(TimeAdvanced, self._execute(engine.advance_time()))[-1]
+
+    def set_time(self, event_time_ns: int) -> list[Event]:
+        """Moves a manual clock on, does what is due by then, and gives the events of that, oldest first.
+
+        Commands have this time from then on, until it is moved again. What is due (orders expire, auctions end, the
+        schedule, fee promotions, cancel-all-after) is done at this time, in the order in which it was due; go in
+        smaller steps to have each at its own.
+
+        Args:
+            event_time_ns: Nanoseconds since 1970 UTC; not before the time at which the clock stands.
+
+        Raises InputError: `clock` if the exchange was not opened with `clock="manual"`, `event_time_ns` if the clock
+        would go backwards.
+
+        Example:
+            >>> ex = Exchange(clock="manual")
+            >>> _ = ex.add_asset("BTC", scale=8), ex.add_asset("USD", scale=6)
+            >>> _ = ex.list_instrument("BTC-USD", base="BTC", quote="USD", tick_size="0.01", lot_size="0.0001")
+            >>> _ = ex.open_account("alice"), ex.deposit("alice", "USD", "10000")
+            >>> _ = ex.submit("alice", "BTC-USD", "buy", "0.5", price="100", expire_time_ns=60_000_000_000)
+            >>> ex.set_time(59_999_999_999)
+            []
+            >>> [event.status.value for event in ex.set_time(60_000_000_000) if isinstance(event, ExecutionReport)]
+            ['expired']
+        """
+        before = self._node.sequence
+        self._node.set_time(arguments.integer("event_time_ns", event_time_ns, 0, 2**63 - 1))
+        return self.events(before)
 
     def staff(self, actor: str, reason: str) -> Staff:
         """The commands of the venue's staff, each with who gives it and why in the journal and among the events.
@@ -665,7 +722,8 @@ class Exchange(Administration):
 
         All of them, or those of the first commands that make up at least `limit` events.
 
-        Raises Lagged if there is no journal and events that far back are not held in memory any more.
+        Raises Lagged if there is no journal and events that far back are not held in memory any more, JournalTrimmed if
+        they were archived or dropped.
         """
         position = arguments.integer("since", since, 0, 2**63 - 1)
         most = None if limit is None else arguments.integer("limit", limit, 1, 2**63 - 1)

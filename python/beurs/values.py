@@ -26,6 +26,7 @@ __all__ = [
     "Feature",
     "Liquidity",
     "ListStatus",
+    "MassCancelReason",
     "MatchingAlgorithm",
     "Number",
     "OrderStatus",
@@ -234,15 +235,22 @@ class CancelReason(WireEnum):
     INSUFFICIENT_FUNDS = "insufficient_funds", 13
     """What it needs when it triggers or is released is not available."""
     DISCONNECTED = "disconnected", 14
-    """The session it was entered in has ended."""
+    """The connection of its account's client was lost."""
     CANCEL_ALL_AFTER = "cancel_all_after", 15
     """The account's cancel-all-after time has come."""
     KILL_SWITCH = "kill_switch", 16
     """A kill switch."""
     REFUSED = "refused", 17
     """When it triggered or was released it broke a rule that it kept when it was entered."""
-    NO_REFERENCE_PRICE = "no_reference_price", 18
-    """It is pegged, or a market-to-limit order, and there is no price to follow."""
+
+
+class MassCancelReason(WireEnum):
+    """Why orders are mass canceled."""
+
+    REQUESTED = "requested", 0
+    """Who may ask has asked: the orders are canceled as `mass_cancel`."""
+    DISCONNECTED = "disconnected", 1
+    """The connection of the account's client was lost: the orders are canceled as `disconnected`."""
 
 
 class TriggerBy(WireEnum):
@@ -311,6 +319,8 @@ class StatusReason(WireEnum):
     """The best price stood at a price band for too long."""
     AUCTION_END = "auction_end", 6
     """The auction is over."""
+    QUARANTINED = "quarantined", 7
+    """A command on it failed, and was undone. The schedule does not end it, only the venue does."""
 
 
 class BandAction(WireEnum):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,7 +10,7 @@ import pytest
 
 from beurs import engine
 from beurs.admin.schemas import CHANGES
-from tests.services.conftest import Running, buy, sell
+from tests.services.conftest import Running, buy, run, sell, settings
 
 REASON = "because of ticket 7"
 PREFIX = "/v1/admin"
@@ -242,7 +243,7 @@ def operations(running: Running) -> list[tuple[str, str, set[str]]]:
 
 def test_every_route_of_staff_needs_a_key_of_staff(running: Running) -> None:
     routes = [(method, path) for method, path, keys in operations(running) if path.startswith(PREFIX)]
-    assert len(routes) == len(CHANGES) + 1 + 4  # the list of changes, and what staff looks at
+    assert len(routes) == len(CHANGES) + 1 + 4 + 1  # the list of changes, what staff looks at, and the clock
     assert [path for _, path, keys in operations(running) if keys == {"StaffKey"}] == [path for _, path in routes]
     expected = {"missing": (401, "missing_api_key"), "nonsense": (401, "invalid_api_key"), "alice": (403, "forbidden")}
     before = running.state()
@@ -517,3 +518,26 @@ def test_changes_come_in_pages_the_newest_first(staff: httpx.Client) -> None:
     assert staff.get(f"{PREFIX}/changes", params={"actor": "staff", "limit": 1}).json()["changes"] == told[2:]
     for wrong in ({"limit": "0"}, {"limit": "1001"}, {"cursor": "x"}, {"sort": "up"}):
         assert staff.get(f"{PREFIX}/changes", params=wrong).status_code == 422
+
+
+def test_staff_moves_a_manual_clock(tmp_path: Path) -> None:
+    for running in run(settings(tmp_path, clock="manual")):
+        with running.client("staff") as staff, running.client("alice") as alice:
+            moved = staff.post(f"{PREFIX}/clock", json={"time": "2026-01-01T00:00:00Z"}).json()
+            assert moved == {"time": "2026-01-01T00:00:00.000000000Z", "sequence": running.exchange.node.sequence}
+            order = alice.post("/v1/orders", json=buy(expire_time="2026-01-01T00:01:00Z")).json()
+            assert order["timestamp"] == moved["time"]
+            assert alice.get(f"/v1/orders/{order['order_id']}").json()["status"] == "new"
+            later = staff.post(f"{PREFIX}/clock", json={"time": "2026-01-01T00:01:00Z"}).json()
+            assert later["sequence"] == order["sequence"] + 1
+            assert alice.get(f"/v1/orders/{order['order_id']}").json()["status"] == "expired"
+            for time in ("2026-01-01T00:00:59.999999999Z", "9999-01-01T00:00:00Z", "1969-12-31T00:00:00Z", "now", ""):
+                refused = staff.post(f"{PREFIX}/clock", json={"time": time})
+                error = refused.json()["error"]
+                assert (refused.status_code, error["code"], error["field"]) == (422, "invalid_value", "time"), time
+
+
+def test_a_clock_that_goes_by_itself_cannot_be_moved(running: Running) -> None:
+    with running.client("staff") as staff:
+        refused = staff.post(f"{PREFIX}/clock", json={"time": "2100-01-01T00:00:00Z"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "clock_not_manual")

@@ -141,14 +141,37 @@ def test_metrics_count_orders_and_rejections(running: Running, alice: httpx.Clie
 def test_a_405_names_the_methods_that_there_are(running: Running) -> None:
     with running.client(None) as anybody:
         for path, methods in {
-            "/v1/orders": "DELETE, GET, POST",
-            "/v1/orders/1": "DELETE, GET, PATCH",
-            "/v1/account": "GET",
-            "/health": "GET",
-            "/v1/health": "GET",
+            "/v1/orders": "DELETE, GET, HEAD, POST",
+            "/v1/orders/1": "DELETE, GET, HEAD, PATCH",
+            "/v1/orders/batch": "DELETE, GET, HEAD, PATCH, POST",
+            "/v1/account": "GET, HEAD",
+            "/v1/account/cancel-all-after": "POST",
+            "/health": "GET, HEAD",
+            "/v1/health": "GET, HEAD",
         }.items():
             answer = anybody.put(path)
             assert (answer.status_code, answer.headers["allow"]) == (405, methods), path
+
+
+def test_what_can_be_got_can_be_asked_for_without_its_body(running: Running) -> None:
+    with running.client() as alice:
+        for path, status in {
+            "/health": 200,
+            "/ready": 200,
+            "/metrics": 200,
+            "/": 200,
+            "/openapi.json": 200,
+            "/v1/account": 200,
+            "/v1/market/BTC-USD/book": 200,
+            "/v1/market/DOGE-USD/book": 404,
+            "/v1/nothing": 404,
+            "/v1/account/cancel-all-after": 405,
+        }.items():
+            answer, got = alice.head(path), alice.get(path)
+            assert (answer.status_code, answer.content) == (status, b""), path
+            assert answer.headers["content-type"] == got.headers["content-type"], path
+            if path != "/metrics":  # whose figures change
+                assert answer.headers["content-length"] == str(len(got.content)), path
 
 
 def test_the_page_and_the_documentation_are_there(running: Running) -> None:

@@ -2,9 +2,9 @@
 
 use crate::types::{
     AccountCode, AccountId, AccountMode, Amount, AssetCode, AssetId, BandAction, CancelReplaceMode, ClientOrderId,
-    Contingency, GroupId, InstrumentGroupId, InstrumentId, KeyId, Lots, MatchingAlgorithm, OrderId, OrderType, Peg,
-    PriceTicks, SelfTradePrevention, ShortText, Side, StatusReason, Step, Symbol, TimeInForce, TradeId, TradingStatus,
-    TriggerBy,
+    Contingency, GroupId, InstrumentGroupId, InstrumentId, KeyId, Lots, MassCancelReason, MatchingAlgorithm, OrderId,
+    OrderType, Peg, PriceTicks, SelfTradePrevention, ShortText, Side, StatusReason, Step, Symbol, TimeInForce, TradeId,
+    TradingStatus, TriggerBy,
 };
 
 /// One input of the engine. What is frequent is flat; what is rare and large is behind a pointer.
@@ -79,6 +79,8 @@ pub enum Command {
     AdjustTrade(AdjustTrade),
     /// A change by the venue's staff, with who and why.
     Administer(Box<Administer>),
+    /// A command whose execution broke an invariant; only the node gives it.
+    CommandFailed(Box<CommandFailed>),
 }
 
 /// FIX D, NewOrderSingle.
@@ -206,6 +208,8 @@ pub struct MassCancel {
     pub instrument_id: InstrumentId,
     /// On which side; `None` for both.
     pub side: Option<Side>,
+    /// Why; the reports of the canceled orders say it.
+    pub reason: MassCancelReason,
 }
 
 /// Money in.
@@ -690,5 +694,13 @@ pub struct Administer {
     /// Why.
     pub reason: Note,
     /// What. Not another `Administer`.
+    pub command: Command,
+}
+
+/// What takes the place of a command whose execution broke an invariant: it is refused as `command_failed` and its
+/// instrument is quarantined. The command itself is never executed again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CommandFailed {
+    /// What failed. Not another `CommandFailed`.
     pub command: Command,
 }

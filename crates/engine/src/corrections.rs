@@ -32,7 +32,7 @@ impl Engine {
         command: &Administer,
         events: &mut S,
     ) -> Result<(), RejectReason> {
-        if matches!(command.command, Command::Administer(_)) {
+        if matches!(command.command, Command::Administer(_) | Command::CommandFailed(_)) {
             return Err(RejectReason::NestedAdminister);
         }
         let mut followed = Vec::new();
@@ -166,7 +166,7 @@ impl Engine {
 
     fn change_position(&mut self, account: usize, at: usize, side: Side, price: PriceTicks, quantity: Lots, fee: i128) {
         let positions = &mut self.ledger.accounts[account].positions;
-        positions.get_mut_or_insert(at as u32).apply(side, price.0, quantity.0, fee);
+        positions.apply(at as u32, side, price.0, quantity.0, fee);
     }
 }
 

@@ -64,7 +64,7 @@ pub(crate) struct Extra {
 
 impl NewOrder {
     /// Whether it is more than a plain order.
-    #[inline]
+    #[inline(always)] // A few instructions for nearly every command.
     pub(crate) fn is_special(&self) -> bool {
         self.terms.as_deref().is_some_and(|terms| *terms != Terms::NONE)
             || !matches!(self.order_type, OrderType::Limit | OrderType::Market)

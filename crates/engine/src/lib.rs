@@ -52,7 +52,7 @@ mod view;
 mod volumes;
 
 pub use engine::{
-    AccountInfo, Asset, Balance, Engine, EngineConfig, Instrument, InstrumentSettings, OpenList, OpenOrder,
+    rejected, AccountInfo, Asset, Balance, Engine, EngineConfig, Instrument, InstrumentSettings, OpenList, OpenOrder,
     PositionView, PriceLevel, REMEMBERED_CLIENT_ORDER_IDS, VENUE_ACCOUNT,
 };
 pub use positions::Position;

@@ -13,7 +13,7 @@ use crate::matching::{self, Ended, Incoming, Walk};
 use crate::pool::{client_hash, Flags, Order, NIL};
 use crate::reject::RejectReason;
 use crate::risk::Asked;
-use crate::settlement::{cancel_reason, Desk, Taker};
+use crate::settlement::{cancel_reason, new_report, Desk, Taker};
 use crate::terms::check_terms;
 use crate::types::{
     AccountId, Amount, AssetId, CancelReason, CancelReplaceMode, ClientOrderId, ExecType, InstrumentId, KeyId, Lots,
@@ -88,15 +88,22 @@ pub(crate) fn rests<const PLAIN: bool>(order_type: OrderType, time_in_force: Tim
 }
 
 impl Engine {
+    #[inline(always)] // Nearly every command is one of these.
     pub(crate) fn new_order<S: EventSink>(&mut self, command: &NewOrder, events: &mut S) -> Result<(), RejectReason> {
         let is_plain = |listing: &Listing| listing.active == 0 && listing.instrument.status == TradingStatus::Open;
-        let at = command.instrument_id.index();
-        if !command.is_special() && at.and_then(|at| self.listings.get(at)).is_some_and(is_plain) {
+        let listing = command.instrument_id.index().and_then(|at| self.listings.get(at));
+        if !command.is_special() && listing.is_some_and(is_plain) && !self.is_watched() {
             let entry = self.check_new_order::<true>(command, Entering::Now)?;
             // After this point the order must succeed.
             self.enter_plain::<true, S>(command, &entry, events);
             return Ok(());
         }
+        self.new_other_order(command, events)
+    }
+
+    /// A new order that is not plain, or that its instrument or the venue does not take as one.
+    #[inline(never)] // The frequent way stays small.
+    fn new_other_order<S: EventSink>(&mut self, command: &NewOrder, events: &mut S) -> Result<(), RejectReason> {
         let entry = self.check_new_order::<false>(command, Entering::Now)?;
         // After this point the order must succeed.
         if command.is_special() {
@@ -109,8 +116,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether anything looks at orders beside the instruments' own rules: kill switches, account modes, risk limits, or fee
+    /// caps whose table is to be looked through. One condition spares a venue without them several.
+    #[inline]
+    fn is_watched(&self) -> bool {
+        self.risk.guarded | !self.limits.bounds.is_empty() | self.fees.is_crowded()
+    }
+
     /// Everything that may be against a new order, in the order of the reasons' numbers. `PLAIN`: the order is known to be
-    /// plain, and its instrument to be open with nothing active, so that most of it need not be looked at.
+    /// plain, its instrument to be open with nothing active, and the venue not to be watched, so that most of it need not be
+    /// looked at.
     #[inline(always)] // The way of nearly every command; its other callers are rare.
     pub(crate) fn check_new_order<const PLAIN: bool>(
         &self,
@@ -122,7 +137,9 @@ impl Engine {
         let listing = &self.listings[at];
         let instrument = &listing.instrument;
         let collects = !PLAIN && self.check_status(listing, command)?;
-        self.check_authority(account, at, command.key_id)?;
+        if !PLAIN {
+            self.check_authority(account, at, command.key_id)?;
+        }
         self.check_client_order_id(account, &command.client_order_id)?;
         check_form::<PLAIN>(command)?;
         let by_quote = command.quote_quantity.0 != 0;
@@ -156,7 +173,7 @@ impl Engine {
         if !PLAIN && listing.active & active::BANDS != 0 && entering == Entering::Now {
             self.check_static_band(listing, command.price)?;
         }
-        if entering == Entering::Now {
+        if !PLAIN && entering == Entering::Now {
             self.check_risk(account, at, &Asked::of_new_order(command))?;
         }
         if special && !waits && !collects {
@@ -221,16 +238,22 @@ impl Engine {
         Ok(entry)
     }
 
-    /// The order of a command on its way in.
+    /// The record of a command's order, which gets the next id.
     #[inline]
-    pub(crate) fn taker(&self, command: &NewOrder, entry: &Entry) -> Taker {
+    fn next_order(&self, command: &NewOrder, entry: &Entry) -> Order {
         let flags = Flags::new(command.self_trade_prevention, command.post_only, command.time_in_force);
         let leaves = if command.quote_quantity.0 != 0 { i64::MAX } else { command.quantity.0 };
         let mut order = Order::new(self.last_order_id + 1, entry.account as u32, leaves, entry.fees, flags);
         order.set_key_id(command.key_id);
+        order
+    }
+
+    /// The order of a command on its way in.
+    #[inline(always)] // Large: made in its place, it is written once.
+    pub(crate) fn taker(&self, command: &NewOrder, entry: &Entry) -> Taker {
         let market = command.order_type == OrderType::Market;
         Taker {
-            order,
+            order: self.next_order(command, entry),
             client_order_id: command.client_order_id,
             side: command.side,
             order_type: command.order_type,
@@ -250,14 +273,25 @@ impl Engine {
     #[inline(always)] // As `check_new_order`.
     fn enter_plain<const PLAIN: bool, S: EventSink>(&mut self, command: &NewOrder, entry: &Entry, events: &mut S) {
         let (account, at) = (entry.account, entry.at);
+        if !PLAIN {
+            self.note_order(account, at, command);
+        }
+        let collected = !PLAIN && entry.collects;
+        let mut held = 0;
+        if entry.rests {
+            held = entry.needed;
+            let hold_asset = self.listings[at].instrument.hold_index(command.side);
+            self.ledger.balance_mut(account, hold_asset).held += held;
+            if !collected && !self.books[at].would_match(&self.arena, command.side, command.price) {
+                let order = self.next_order(command, entry);
+                self.last_order_id += 1;
+                events.emit(Event::Execution(new_report(&order, command, held)));
+                return self.rest_new(command, entry, order);
+            }
+        }
         let mut taker = self.taker(command, entry);
         self.last_order_id += 1;
-        self.note_order(account, at, command);
-        if taker.rests {
-            taker.hold = entry.needed;
-            let hold_asset = self.listings[at].instrument.hold_index(command.side);
-            self.ledger.balance_mut(account, hold_asset).held += entry.needed;
-        }
+        taker.hold = held;
         events.emit(Event::Execution(taker.report(command.instrument_id, ExecType::New, CancelReason::None)));
         if entry.killed {
             self.cancel_taker(at, &mut taker, CancelReason::FillOrKill, 0, events);
@@ -267,18 +301,23 @@ impl Engine {
         if !PLAIN {
             taker.bound = self.trading_bound(at, &taker);
         }
-        let meets_nobody =
-            entry.collects || taker.rests && !self.books[at].would_match(&self.arena, command.side, command.price);
-        if meets_nobody || self.match_taker(at, &mut taker, events) {
-            let slot = self.arena.orders.insert(taker.order);
-            self.arena.orders.set_client_order_id(slot, &taker.client_order_id);
-            self.ledger.append_order(&mut self.arena, account, slot);
-            self.books[at].rest(&mut self.arena, slot, command.side, command.price);
+        if collected || self.match_taker(at, &mut taker, events) {
+            self.rest_new(command, entry, taker.order);
         } else {
             self.remember(account, &taker.client_order_id);
         }
     }
 
+    /// Gives a plain order its record and puts it into the book.
+    #[inline]
+    fn rest_new(&mut self, command: &NewOrder, entry: &Entry, order: Order) {
+        let slot = self.arena.orders.insert(order);
+        self.arena.orders.set_client_order_id(slot, &command.client_order_id);
+        self.ledger.append_order(&mut self.arena, entry.account, slot);
+        self.books[entry.at].rest(&mut self.arena, slot, command.side, command.price);
+    }
+
+    #[inline(always)] // As `new_order`.
     pub(crate) fn cancel_order<S: EventSink>(
         &mut self,
         command: &CancelOrder,
@@ -487,7 +526,7 @@ impl Engine {
                 && command.side.is_none_or(|asked| asked == side)
                 && (by_venue || instrument.status != TradingStatus::Halted)
         });
-        let count = self.cancel_all(slots, CancelReason::MassCancel, events);
+        let count = self.cancel_all(slots, command.reason.cancel_reason(), events);
         events.emit(Event::MassCanceled(MassCanceled {
             account_id: command.account_id,
             instrument_id: command.instrument_id,
@@ -713,7 +752,7 @@ pub(crate) fn check_form<const PLAIN: bool>(command: &NewOrder) -> Result<(), Re
     let market = if PLAIN { kind == OrderType::Market } else { !kind.has_limit() && kind != OrderType::MarketToLimit };
     let by_quote = command.quote_quantity.0 != 0;
     let in_auction = || !PLAIN && kind == OrderType::Market && command.terms().auction_only;
-    let fits = match command.time_in_force {
+    let fits = || match command.time_in_force {
         TimeInForce::Ioc => !(market && in_auction()),
         TimeInForce::Fok => {
             !(market && by_quote) && (PLAIN || kind != OrderType::MarketToLimit) && !(market && in_auction())
@@ -721,7 +760,8 @@ pub(crate) fn check_form<const PLAIN: bool>(command: &NewOrder) -> Result<(), Re
         TimeInForce::Gtc => !market || in_auction(),
         TimeInForce::Gtd | TimeInForce::Day => !market,
     };
-    if !fits {
+    // Every time in force fits a plain limit order, so that nothing need branch on it.
+    if !(PLAIN && !market) && !fits() {
         return Err(RejectReason::InvalidTimeInForce);
     }
     if command.post_only && !(has_limit::<PLAIN>(kind) && rests::<PLAIN>(kind, command.time_in_force)) {
@@ -777,7 +817,7 @@ pub(crate) fn check_quantity(instrument: &Instrument, quantity: Lots) -> Result<
 }
 
 /// The notional of a limit order.
-#[inline]
+#[inline(always)] // A part of the way of nearly every command.
 pub(crate) fn check_notional(instrument: &Instrument, price: PriceTicks, quantity: Lots) -> Result<i128, RejectReason> {
     let notional = instrument.notional(price, quantity).ok_or(RejectReason::NotionalOverflow)?;
     if notional < instrument.min_notional.0 {

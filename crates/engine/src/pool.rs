@@ -5,7 +5,7 @@
 
 use crate::extra::Extra;
 use crate::index::{Buckets, Chained};
-use crate::types::{ClientOrderId, KeyId};
+use crate::types::{ClientOrderId, KeyId, SelfTradePrevention, TimeInForce};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -54,11 +54,7 @@ impl Flags {
     const HIDDEN: u16 = 1 << 11;
     const ICEBERG: u16 = 1 << 12;
 
-    pub fn new(
-        self_trade_prevention: crate::types::SelfTradePrevention,
-        post_only: bool,
-        time_in_force: crate::types::TimeInForce,
-    ) -> Self {
+    pub fn new(self_trade_prevention: SelfTradePrevention, post_only: bool, time_in_force: TimeInForce) -> Self {
         let mut bits = self_trade_prevention as u16 & Self::STP;
         if post_only {
             bits |= Self::POST_ONLY;
@@ -67,9 +63,18 @@ impl Flags {
     }
 
     #[inline]
-    pub fn self_trade_prevention(self) -> crate::types::SelfTradePrevention {
-        crate::types::SelfTradePrevention::from_u8((self.0 & Self::STP) as u8)
-            .unwrap_or(crate::types::SelfTradePrevention::None)
+    pub fn self_trade_prevention(self) -> SelfTradePrevention {
+        // Looked up rather than matched: a load, in nearly every report.
+        const MODES: [SelfTradePrevention; Flags::STP as usize + 1] = {
+            let mut modes = [SelfTradePrevention::None; Flags::STP as usize + 1];
+            let mut at = 0;
+            while at < SelfTradePrevention::ALL.len() {
+                modes[SelfTradePrevention::ALL[at] as usize] = SelfTradePrevention::ALL[at];
+                at += 1;
+            }
+            modes
+        };
+        MODES[(self.0 & Self::STP) as usize]
     }
 
     #[inline]
@@ -78,9 +83,17 @@ impl Flags {
     }
 
     #[inline]
-    pub fn time_in_force(self) -> crate::types::TimeInForce {
-        crate::types::TimeInForce::from_u8((self.0 >> Self::TIME_IN_FORCE_SHIFT) as u8 & 0b1111)
-            .unwrap_or(crate::types::TimeInForce::Gtc)
+    pub fn time_in_force(self) -> TimeInForce {
+        const TIMES: [TimeInForce; 16] = {
+            let mut times = [TimeInForce::Gtc; 16];
+            let mut at = 0;
+            while at < TimeInForce::ALL.len() {
+                times[TimeInForce::ALL[at] as usize] = TimeInForce::ALL[at];
+                at += 1;
+            }
+            times
+        };
+        TIMES[(self.0 >> Self::TIME_IN_FORCE_SHIFT & 0b1111) as usize]
     }
 
     /// Whether it has an [`Extra`].

@@ -126,48 +126,146 @@ fn wide_share(cost: i128, part: i128, whole: i128) -> i128 {
     each * part + quotient
 }
 
+/// A position as it is kept: in 64 bits, and so in one cache line, while its numbers fit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[repr(align(64))]
+struct Entry {
+    instrument: u32,
+    /// The position if it does not fit; what follows means nothing then.
+    large: Option<Box<Position>>,
+    /// Bought and sold, by side.
+    lots: [i64; 2],
+    cost: i64,
+    realised: i64,
+    fees: i64,
+}
+
+impl Entry {
+    fn new(instrument: u32, position: Position) -> Self {
+        let mut entry = Self { instrument, large: None, lots: [0; 2], cost: 0, realised: 0, fees: 0 };
+        entry.set(position);
+        entry
+    }
+
+    fn position(&self) -> Position {
+        if let Some(large) = &self.large {
+            return **large;
+        }
+        let [bought, sold] = self.lots.map(i128::from);
+        Position {
+            quantity: bought - sold,
+            cost: self.cost.into(),
+            realised: self.realised.into(),
+            fees: self.fees.into(),
+            bought,
+            sold,
+        }
+    }
+
+    fn set(&mut self, position: Position) {
+        let Position { cost, realised, fees, bought, sold, .. } = position;
+        let mut small = [0; 5];
+        let mut fits = true;
+        for (place, number) in small.iter_mut().zip([bought, sold, cost, realised, fees]) {
+            *place = number as i64;
+            fits &= i128::from(*place) == number;
+        }
+        let [bought, sold, cost, realised, fees] = if fits { small } else { [0; 5] };
+        let large = if fits { None } else { Some(Box::new(position)) };
+        *self = Self { instrument: self.instrument, large, lots: [bought, sold], cost, realised, fees };
+    }
+
+    /// As [`Position::apply`].
+    #[inline]
+    fn apply(&mut self, side: Side, price: i64, quantity: i64, fee: i128) {
+        if self.large.is_some() || self.apply_small(side, price, quantity, fee).is_none() {
+            self.apply_large(side, price, quantity, fee);
+        }
+    }
+
+    #[cold]
+    #[inline(never)] // So that the small way has the registers.
+    fn apply_large(&mut self, side: Side, price: i64, quantity: i64, fee: i128) {
+        let mut position = self.position();
+        position.apply(side, price, quantity, fee);
+        self.set(position);
+    }
+
+    /// The same in 64 bits; `None`, and nothing is changed, if a number does not fit. Which way a trade goes, and how much of
+    /// the position it closes, cannot be predicted, so nothing here branches on it.
+    #[inline]
+    fn apply_small(&mut self, side: Side, price: i64, quantity: i64, fee: i128) -> Option<()> {
+        debug_assert!(price >= 1 && quantity >= 1, "a trade has a price and a quantity");
+        let (sign, place) = (side.sign(), side.index());
+        let fee = i64::try_from(fee).ok()?;
+        let open = self.lots[0] - self.lots[1];
+        let closed = if (open ^ sign) < 0 { quantity.min(open.abs()) } else { 0 };
+        // Closing all of it takes all of the cost, closing nothing takes nothing.
+        let part = ((self.cost as u64).checked_mul(closed as u64)? / open.unsigned_abs().max(1)) as i64;
+        let notional = price.checked_mul(quantity)?;
+        let at_price = price * closed; // At most the notional.
+        let cost = (self.cost - part).checked_add(notional - at_price)?;
+        let realised = self.realised.checked_sub(sign * (at_price - part))?;
+        let fees = self.fees.checked_add(fee)?;
+        self.lots[place] = self.lots[place].checked_add(quantity)?;
+        self.cost = cost;
+        self.realised = realised;
+        self.fees = fees;
+        Some(())
+    }
+}
+
 /// One account's positions, in the order of the instruments. Nothing is allocated before the first trade. A position
 /// stays after it is closed: what it earned is not forgotten.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Positions {
     /// Ascending by instrument index, each once.
-    entries: Vec<(u32, Position)>,
+    entries: Vec<Entry>,
 }
 
 impl Positions {
     /// The position in an instrument; `None` if the account never traded it.
-    #[inline]
-    pub fn get(&self, instrument: u32) -> Option<&Position> {
-        let at = self.entries.binary_search_by_key(&instrument, |entry| entry.0).ok()?;
-        Some(&self.entries[at].1)
+    pub fn get(&self, instrument: u32) -> Option<Position> {
+        let at = self.find(instrument).ok()?;
+        Some(self.entries[at].position())
     }
 
-    /// The position in an instrument, made if there is none.
+    /// Books one side of a trade, as [`Position::apply`], in a position that is made if there is none.
     #[inline]
-    pub fn get_mut_or_insert(&mut self, instrument: u32) -> &mut Position {
-        let at = match self.entries.binary_search_by_key(&instrument, |entry| entry.0) {
-            Ok(at) => at,
-            Err(at) => {
-                self.entries.insert(at, (instrument, Position::default()));
-                at
-            }
+    pub fn apply(&mut self, instrument: u32, side: Side, price: i64, quantity: i64, fee: i128) {
+        let entry = match self.entries.first_mut() {
+            Some(first) if first.instrument == instrument => first,
+            _ => self.find_or_insert(instrument),
         };
-        &mut self.entries[at].1
+        entry.apply(side, price, quantity, fee);
+    }
+
+    #[inline(never)] // Many accounts trade one instrument.
+    fn find_or_insert(&mut self, instrument: u32) -> &mut Entry {
+        let at = self.find(instrument).unwrap_or_else(|at| {
+            self.entries.insert(at, Entry::new(instrument, Position::default()));
+            at
+        });
+        &mut self.entries[at]
+    }
+
+    fn find(&self, instrument: u32) -> Result<usize, usize> {
+        self.entries.binary_search_by_key(&instrument, |entry| entry.instrument)
     }
 
     /// Takes the next position of a snapshot; `false`, and nothing is taken, if it cannot have been saved.
     #[must_use]
     pub fn restore(&mut self, instrument: u32, position: Position) -> bool {
-        let possible = position.is_sound() && self.entries.last().is_none_or(|last| last.0 < instrument);
+        let possible = position.is_sound() && self.entries.last().is_none_or(|last| last.instrument < instrument);
         if possible {
-            self.entries.push((instrument, position));
+            self.entries.push(Entry::new(instrument, position));
         }
         possible
     }
 
     /// The positions with their instruments' indexes, ascending.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (u32, &Position)> {
-        self.entries.iter().map(|(instrument, position)| (*instrument, position))
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (u32, Position)> + '_ {
+        self.entries.iter().map(|entry| (entry.instrument, entry.position()))
     }
 }
 
@@ -261,6 +359,7 @@ mod tests {
         for start in 0..60_u64 {
             let mut seed = start;
             let (mut position, mut twin) = (Position::default(), Twin::default());
+            let mut entry = Entry::new(7, position);
             let mut fees = 0;
             for step in 0..trades {
                 // Runs in one direction, so that positions grow, and trades that close exactly.
@@ -277,6 +376,8 @@ mod tests {
                 let fee = i128::from(next(&mut seed) as i64);
                 fees += fee;
                 position.apply(side, price, quantity, fee);
+                entry.apply(side, price, quantity, fee);
+                assert_eq!(entry, Entry::new(7, position), "seed {start}, step {step}");
                 twin.apply(side, price, quantity);
 
                 let at = format!("seed {start}, step {step}");
@@ -408,6 +509,27 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_is_wide_only_while_its_numbers_need_it() {
+        assert_eq!(size_of::<Entry>(), 64);
+        let largest = i64::MAX.into();
+        for beyond in [
+            Position { quantity: largest, bought: largest + 1, sold: 1, cost: largest, ..Position::default() },
+            Position { realised: i128::from(i64::MIN) - 1, ..Position::default() },
+            Position { fees: largest + 1, ..Position::default() },
+        ] {
+            let entry = Entry::new(0, beyond);
+            assert!(entry.large.is_some() && entry.position() == beyond);
+        }
+        let mut entry = Entry::new(0, Position { fees: largest, ..Position::default() });
+        assert!(entry.large.is_none());
+        entry.apply(Side::Buy, 1, 1, 1);
+        assert!(entry.large.is_some());
+        entry.apply(Side::Sell, 1, 1, -1);
+        assert!(entry.large.is_none());
+        assert_eq!(entry.position(), Position { fees: largest, bought: 1, sold: 1, ..Position::default() });
+    }
+
+    #[test]
     fn what_no_trades_lead_to_is_not_sound() {
         let sound = Position { quantity: 2, cost: 7, bought: 5, sold: 3, ..Position::default() };
         assert!(sound.is_sound() && Position::default().is_sound());
@@ -431,13 +553,13 @@ mod tests {
             for _ in 0..500 {
                 let instrument = [next(&mut seed) % 8, next(&mut seed) % 1_000, u64::from(u32::MAX)]
                     [(next(&mut seed) % 3) as usize] as u32;
-                assert_eq!(positions.get(instrument), map.get(&instrument));
+                assert_eq!(positions.get(instrument), map.get(&instrument).copied());
                 if next(&mut seed) % 2 == 0 {
                     let (side, price) = (some_side(&mut seed), some_number(&mut seed, 1_000));
-                    positions.get_mut_or_insert(instrument).apply(side, price, 3, 1);
+                    positions.apply(instrument, side, price, 3, 1);
                     map.entry(instrument).or_default().apply(side, price, 3, 1);
                 }
-                assert!(positions.iter().eq(map.iter().map(|(&instrument, position)| (instrument, position))));
+                assert!(positions.iter().eq(map.iter().map(|(&instrument, &position)| (instrument, position))));
             }
             assert_eq!(positions.iter().len(), map.len());
         }

@@ -84,7 +84,6 @@ reject_reasons! {
     InvalidKey = 325, "invalid_key", "A key_id is from 0 to 4095.";
     InvalidOrderList = 326, "invalid_order_list", "The orders of a list are of one account and instrument; oco: one limit or take-profit and one stop order of one side that can rest; oto: two, otoco: three, the first a limit order that can rest.";
     InvalidTimeout = 327, "invalid_timeout", "A timeout is 0, or from 1 ms to 24 h.";
-    CancelFailed = 328, "cancel_failed", "The order to cancel is not open, so the new one was not entered.";
     ReplaceNotAllowed = 329, "replace_not_allowed", "The field cannot be changed on this order.";
     NestedAdminister = 330, "nested_administer", "An administer command holds a command of another kind.";
     DuplicateTradeCorrection = 331, "duplicate_trade_correction", "The trade has been busted already.";
@@ -126,6 +125,9 @@ reject_reasons! {
     InvalidFeeTier = 518, "invalid_fee_tier", "A tier is from 1 to 15 and its volume is not negative.";
     InvalidFeeCap = 519, "invalid_fee_cap", "A fee cap is from 0 to 10^30.";
     InvalidEndTime = 520, "invalid_end_time", "Only an auction has an end_time_ns, and it is after now.";
+
+    CommandFailed = 601, "command_failed", "Executing the command broke an invariant of the exchange. It has been undone, and its instrument is quarantined.";
+    DiskFull = 901, "disk_full", "The journal's disk is full: only what reduces risk is accepted. The node says so, not the engine: the command is not in the journal, its sequence is 0, and it may be sent again.";
 }
 
 /// The reject reasons as a Markdown table, in precedence; the one in the documentation is made by this.

@@ -93,15 +93,20 @@ impl Engine {
     }
 
     /// Whether the account's mode lets it cancel.
-    #[inline]
+    #[inline(always)] // One condition for nearly every cancel.
     pub(crate) fn check_may_cancel(&self, account_id: AccountId) -> Result<(), RejectReason> {
         if self.risk.guarded {
-            let mode = account_id.index().and_then(|account| self.risk.modes.get(&(account as u32)));
-            if mode == Some(&AccountMode::RejectOnly) {
-                return Err(RejectReason::AccountRejectOnly);
-            }
+            return self.look_for_mode(account_id);
         }
         Ok(())
+    }
+
+    #[cold]
+    fn look_for_mode(&self, account_id: AccountId) -> Result<(), RejectReason> {
+        match account_id.index().and_then(|account| self.risk.modes.get(&(account as u32))) {
+            Some(AccountMode::RejectOnly) => Err(RejectReason::AccountRejectOnly),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn set_account_mode<S: EventSink>(

@@ -1,6 +1,7 @@
 //! What a match means: money moves, holds shrink, reports are made, and what has ended is taken out of every list.
 
 use crate::book::Arena;
+use crate::command::NewOrder;
 use crate::conditional::Floor;
 use crate::engine::{Instrument, REMEMBERED_CLIENT_ORDER_IDS};
 use crate::event::{Event, EventSink, ExecutionReport};
@@ -159,6 +160,15 @@ fn report(
     }
 }
 
+/// The first report of a plain limit order that meets nobody.
+#[inline(always)] // As `Taker::report`.
+pub(crate) fn new_report(order: &Order, command: &NewOrder, hold: i128) -> ExecutionReport {
+    let NewOrder { client_order_id, instrument_id, side, price, .. } = *command;
+    let mut report = report(order, client_order_id, instrument_id, side, price, ExecType::New);
+    report.hold = Amount(hold);
+    report
+}
+
 /// Adds to a report what the order's record does not hold: what it was entered as, and what the book shows of it.
 #[inline]
 pub(crate) fn dress(arena: &Arena, slot: u32, report: &mut ExecutionReport) {
@@ -216,7 +226,7 @@ struct Fill {
 
 impl<S: EventSink> Floor<'_, S> {
     /// Books a fill on an order whose leaves are reduced already. Returns its fee and the hold that is left.
-    #[inline]
+    #[inline(always)] // Of its callers one is rare, and the others know much of what it does.
     #[allow(clippy::too_many_arguments)] // All of them are facts of one fill; a struct would only be unpacked again.
     fn settle(
         &mut self,
@@ -228,7 +238,6 @@ impl<S: EventSink> Floor<'_, S> {
         rate_ppm: i32,
         fill: Fill,
     ) -> (i128, i128) {
-        let instrument = &self.listing.instrument;
         let before = order.leaves + fill.quantity;
         let old_carry = order.fee_carry();
         let (mut fee, mut carry) = fill_fee(fill.notional, rate_ppm, old_carry);
@@ -248,6 +257,7 @@ impl<S: EventSink> Floor<'_, S> {
             left.most -= fee;
             self.fees.pay(order.order_id, fee);
         }
+        let instrument = &self.listing.instrument;
         let (hold, release) = if holds {
             let hold = match order.leaves {
                 0 => 0,

@@ -256,7 +256,8 @@ impl Engine {
         let extra = self.arena.orders.extra(taker.slot);
         if extra.terms.peg != Peg::None {
             let price = self.peg_price(at, taker.side, &extra.terms, extra.limit, None);
-            taker.price = price.ok_or(CancelReason::NoReferencePrice)?;
+            taker.price =
+                price.unwrap_or_else(|| unreachable!("a pegged order is executed as it enters, with its price"));
             taker.bound = taker.price;
         }
         if taker.order.flags.post_only() && self.books[at].would_match(&self.arena, taker.side, taker.price) {

@@ -482,7 +482,7 @@ wire_enum!(
         AuctionEnded = 12 => "auction_ended",
         /// What it needs when it triggers or is released is not available.
         InsufficientFunds = 13 => "insufficient_funds",
-        /// The session it was entered in has ended.
+        /// The connection of its account's client was lost.
         Disconnected = 14 => "disconnected",
         /// The account's cancel-all-after time has come.
         CancelAllAfter = 15 => "cancel_all_after",
@@ -490,10 +490,28 @@ wire_enum!(
         KillSwitch = 16 => "kill_switch",
         /// When it triggered or was released it broke a rule that it kept when it was entered.
         Refused = 17 => "refused",
-        /// It is pegged, or a market-to-limit order, and there is no price to follow.
-        NoReferencePrice = 18 => "no_reference_price",
     }
 );
+
+wire_enum!(
+    /// Why orders are mass canceled.
+    MassCancelReason {
+        /// Who may ask has asked.
+        Requested = 0 => "requested",
+        /// The connection of the account's client was lost.
+        Disconnected = 1 => "disconnected",
+    }
+);
+
+impl MassCancelReason {
+    /// What the orders' reports say.
+    pub const fn cancel_reason(self) -> CancelReason {
+        match self {
+            Self::Requested => CancelReason::MassCancel,
+            Self::Disconnected => CancelReason::Disconnected,
+        }
+    }
+}
 
 wire_enum!(
     /// Which price triggers a conditional order (FIX TriggerPriceType 1107).
@@ -566,6 +584,8 @@ wire_enum!(
         LimitState = 5 => "limit_state",
         /// The auction is over.
         AuctionEnd = 6 => "auction_end",
+        /// A command on it failed: it broke an invariant, and was undone. The schedule does not end it, only the venue does.
+        Quarantined = 7 => "quarantined",
     }
 );
 

@@ -114,14 +114,14 @@ impl Engine {
     pub fn position(&self, account_id: AccountId, instrument_id: InstrumentId) -> Option<PositionView> {
         let account = self.ledger.accounts.get(account_id.index()?)?;
         let at = instrument_id.index()?;
-        Some(self.position_view(at as u32, account.positions.get(at as u32)?))
+        Some(self.position_view(at as u32, &account.positions.get(at as u32)?))
     }
 
     /// An account's positions, closed ones too, by instrument.
     pub fn positions(&self, account_id: AccountId) -> impl Iterator<Item = PositionView> + '_ {
         let account = account_id.index().and_then(|at| self.ledger.accounts.get(at));
         let positions = account.into_iter().flat_map(|account| account.positions.iter());
-        positions.map(|(at, position)| self.position_view(at, position))
+        positions.map(|(at, position)| self.position_view(at, &position))
     }
 
     fn position_view(&self, at: u32, position: &Position) -> PositionView {

@@ -19,46 +19,74 @@ const fn day_of(event_time_ns: i64) -> i64 {
     event_time_ns.div_euclid(DAY_NS)
 }
 
-/// The volume in one quote asset.
-#[derive(Clone, Debug)]
-struct Volume {
-    asset: u32,
+/// When a day ends, as far as times go.
+const fn end_of(day: i64) -> i64 {
+    (day + 1).saturating_mul(DAY_NS)
+}
+
+/// The days before the newest one.
+#[derive(Clone, Debug, Default)]
+struct Earlier {
     /// Of all `days`.
     sum: i128,
     days: Vec<(i64, i128)>,
 }
 
+/// The volume in one quote asset. Nearly every trade is on the day of the one before: it touches what is here only.
+#[derive(Clone, Debug)]
+struct Volume {
+    /// Of the newest day, which ends at `until_ns`.
+    amount: i128,
+    until_ns: i64,
+    day: i64,
+    /// `None` before the second day.
+    earlier: Option<Box<Earlier>>,
+    asset: u32,
+}
+
 impl Volume {
-    /// How many of the days no longer count: they are the first ones.
+    /// Without a trade on this day yet.
+    fn new(asset: u32, day: i64) -> Self {
+        Self { amount: 0, until_ns: end_of(day), day, earlier: None, asset }
+    }
+
+    /// How many of the days before the newest no longer count: they are the first ones.
     #[inline]
     fn expired(&self, today: i64) -> usize {
-        self.days.iter().take_while(|(day, _)| *day <= today - DAYS).count()
+        let days = self.earlier.iter().flat_map(|earlier| &earlier.days);
+        days.take_while(|(day, _)| *day <= today - DAYS).count()
     }
 
-    /// Every day is dropped once, and is looked at once while it counts and is the oldest: O(1) amortised.
     #[inline]
-    fn expire(&mut self, today: i64) {
+    fn add(&mut self, event_time_ns: i64, notional: i128) {
+        if event_time_ns >= self.until_ns {
+            self.begin(day_of(event_time_ns));
+        }
+        self.amount += notional.min(MAX_OF_A_DAY - self.amount);
+    }
+
+    /// Begins a day, if it is a new one. Every day is dropped once, and is looked at once while it counts and is the oldest:
+    /// O(1) amortised.
+    #[cold]
+    fn begin(&mut self, today: i64) {
+        if today <= self.day {
+            return; // The last day there is ends with it, not after it.
+        }
         let expired = self.expired(today);
-        if expired > 0 {
-            self.sum -= self.days.drain(..expired).map(|(_, amount)| amount).sum::<i128>();
+        let earlier = self.earlier.get_or_insert_default();
+        earlier.sum -= earlier.days.drain(..expired).map(|(_, amount)| amount).sum::<i128>();
+        if self.day > today - DAYS {
+            earlier.days.push((self.day, self.amount));
+            earlier.sum += self.amount;
         }
+        (self.amount, self.day, self.until_ns) = (0, today, end_of(today));
     }
 
-    #[inline]
-    fn add(&mut self, today: i64, notional: i128) {
-        self.expire(today);
-        match self.days.last_mut() {
-            Some((day, amount)) if *day >= today => {
-                let added = notional.min(MAX_OF_A_DAY - *amount);
-                *amount += added;
-                self.sum += added;
-            }
-            _ => {
-                let amount = notional.min(MAX_OF_A_DAY);
-                self.days.push((today, amount));
-                self.sum += amount;
-            }
-        }
+    /// The days that count, ascending.
+    fn days(&self, today: i64) -> Vec<(i64, i128)> {
+        let days = self.earlier.iter().flat_map(|earlier| &earlier.days).copied();
+        let newest = [(self.day, self.amount)];
+        days.chain(newest).filter(|(day, _)| *day > today - DAYS).collect()
     }
 }
 
@@ -74,23 +102,33 @@ impl Volumes {
     #[inline]
     pub fn add(&mut self, asset: u32, event_time_ns: i64, notional: i128) {
         debug_assert!(notional >= 1, "a trade has a notional");
-        let at = match self.find(asset) {
-            Ok(at) => at,
-            Err(at) => {
-                self.entries.insert(at, Volume { asset, sum: 0, days: Vec::new() });
-                at
-            }
+        let volume = match self.entries.first_mut() {
+            Some(first) if first.asset == asset => first,
+            _ => self.find_or_insert(asset, event_time_ns),
         };
-        self.entries[at].add(day_of(event_time_ns), notional);
+        volume.add(event_time_ns, notional);
+    }
+
+    #[inline(never)] // Many accounts pay with one asset.
+    fn find_or_insert(&mut self, asset: u32, event_time_ns: i64) -> &mut Volume {
+        let at = self.find(asset).unwrap_or_else(|at| {
+            self.entries.insert(at, Volume::new(asset, day_of(event_time_ns)));
+            at
+        });
+        &mut self.entries[at]
     }
 
     /// What was traded today and on the 29 days before. It subtracts the days that have passed, at most 30, each time.
     pub fn sum_at(&self, asset: u32, event_time_ns: i64) -> i128 {
         match self.find(asset) {
             Ok(at) => {
-                let volume = &self.entries[at];
-                let expired = &volume.days[..volume.expired(day_of(event_time_ns))];
-                volume.sum - expired.iter().map(|(_, amount)| amount).sum::<i128>()
+                let (volume, today) = (&self.entries[at], day_of(event_time_ns));
+                let newest = if volume.day > today - DAYS { volume.amount } else { 0 };
+                let earlier = volume.earlier.as_ref().map_or(0, |earlier| {
+                    let expired = &earlier.days[..volume.expired(today)];
+                    earlier.sum - expired.iter().map(|(_, amount)| amount).sum::<i128>()
+                });
+                newest + earlier
             }
             Err(_) => 0,
         }
@@ -98,12 +136,9 @@ impl Volumes {
 
     /// What the snapshot of this time holds: assets ascending, and of each the days that count with their amounts,
     /// ascending; an asset of which no day counts is left out. So those that go on alike are written alike.
-    pub fn iter(&self, event_time_ns: i64) -> impl Iterator<Item = (u32, &[(i64, i128)])> {
+    pub fn iter(&self, event_time_ns: i64) -> impl Iterator<Item = (u32, Vec<(i64, i128)>)> + '_ {
         let today = day_of(event_time_ns);
-        self.entries
-            .iter()
-            .map(move |volume| (volume.asset, &volume.days[volume.expired(today)..]))
-            .filter(|(_, days)| !days.is_empty())
+        self.entries.iter().map(move |volume| (volume.asset, volume.days(today))).filter(|(_, days)| !days.is_empty())
     }
 
     /// Takes the next asset of what [`Self::iter`] gave at this time; `false`, and nothing is taken, if it cannot have.
@@ -115,14 +150,17 @@ impl Volumes {
             && days.windows(2).all(|pair| pair[0].0 < pair[1].0)
             && days.iter().all(|(day, _)| (today - DAYS + 1..=today).contains(day))
             && days.iter().all(|(_, amount)| (1..=MAX_OF_A_DAY).contains(amount));
-        if possible {
-            let sum = days.iter().map(|(_, amount)| amount).sum();
-            self.entries.push(Volume { asset, sum, days: days.to_vec() });
+        if let (true, [earlier @ .., (day, amount)]) = (possible, days) {
+            let mut volume = Volume { amount: *amount, ..Volume::new(asset, *day) };
+            if !earlier.is_empty() {
+                let sum = earlier.iter().map(|(_, amount)| amount).sum();
+                volume.earlier = Some(Box::new(Earlier { sum, days: earlier.to_vec() }));
+            }
+            self.entries.push(volume);
         }
         possible
     }
 
-    #[inline]
     fn find(&self, asset: u32) -> Result<usize, usize> {
         self.entries.binary_search_by_key(&asset, |volume| volume.asset)
     }
@@ -170,7 +208,7 @@ mod tests {
     }
 
     fn days_of(volumes: &Volumes, event_time_ns: i64) -> Vec<(u32, Vec<(i64, i128)>)> {
-        volumes.iter(event_time_ns).map(|(asset, days)| (asset, days.to_vec())).collect()
+        volumes.iter(event_time_ns).collect()
     }
 
     fn restored(days: &[(u32, Vec<(i64, i128)>)], event_time_ns: i64) -> Volumes {
@@ -220,7 +258,7 @@ mod tests {
                     volumes = restored(&days, time);
                 }
             }
-            assert!(volumes.entries.iter().all(|volume| volume.days.len() <= 30));
+            assert!(volumes.entries.iter().all(|volume| volume.days(i64::MIN / DAY_NS).len() <= 30));
         }
     }
 

@@ -357,7 +357,12 @@ fn auction_only_orders_are_for_auctions_only() {
     venue.status(TradingStatus::CancelOnly, &["status 1 cancel_only requested"]);
     // They stay until the instrument opens, or closes. A mass cancel finds them.
     venue.gives(
-        Command::MassCancel(MassCancel { account_id: AccountId::NONE, instrument_id: ONE, side: Some(Side::Sell) }),
+        Command::MassCancel(MassCancel {
+            account_id: AccountId::NONE,
+            instrument_id: ONE,
+            side: Some(Side::Sell),
+            reason: MassCancelReason::Requested,
+        }),
         &["canceled #2 mass_cancel of 1", "mass canceled 1"],
     );
     venue.status(TradingStatus::Closed, &["canceled #1 auction_ended of 1", "status 1 closed requested"]);
@@ -476,7 +481,12 @@ fn an_auction_tells_what_it_would_give_whenever_that_changes() {
     venue.status(TradingStatus::Halted, &["status 1 halted requested"]);
     venue.status(TradingStatus::Auction, &["status 1 auction requested", "indication 1 102x6 +3"]);
     venue.gives(
-        Command::MassCancel(MassCancel { account_id: CAT, instrument_id: ONE, side: None }),
+        Command::MassCancel(MassCancel {
+            account_id: CAT,
+            instrument_id: ONE,
+            side: None,
+            reason: MassCancelReason::Requested,
+        }),
         &["canceled #3 mass_cancel of 3", "canceled #4 mass_cancel of 6", "mass canceled 2", "indication 1 0x0 +0"],
     );
     venue.status(TradingStatus::Open, &["ended 1 0x0", "status 1 open requested"]);
@@ -896,7 +906,12 @@ fn an_order_beyond_a_band_begins_a_volatility_auction() {
         ],
     );
     // Around 110 now: down to 99. What cannot rest is canceled.
-    venue.apply(Command::MassCancel(MassCancel { account_id: ANN, instrument_id: ONE, side: None }));
+    venue.apply(Command::MassCancel(MassCancel {
+        account_id: ANN,
+        instrument_id: ONE,
+        side: None,
+        reason: MassCancelReason::Requested,
+    }));
     let end = end + 60 * SECOND;
     venue.gives(
         market(ANN, Side::Sell, 3),
@@ -973,7 +988,12 @@ fn a_triggered_order_meets_the_bands_of_its_time() {
             "terms #6",
         ],
     );
-    venue.apply(Command::MassCancel(MassCancel { account_id: AccountId::NONE, instrument_id: ONE, side: None }));
+    venue.apply(Command::MassCancel(MassCancel {
+        account_id: AccountId::NONE,
+        instrument_id: ONE,
+        side: None,
+        reason: MassCancelReason::Requested,
+    }));
     venue.at(1_000_000, &["ended 1 0x0", "status 1 open auction_end", "advanced 1"]);
     // With `cancel`, a limit that a new order could not have is canceled when it triggers.
     venue.bands(SetPriceBands { static_up_bps: 0, static_down_bps: 0, ..STATIC });
@@ -1047,7 +1067,12 @@ fn a_best_price_that_stands_at_a_band_for_too_long_pauses_the_instrument() {
     venue.now = 5;
     venue.gives(limit(ANN, Side::Buy, 1, 110), &["new #2 buy 1@110 hold 110"]);
     venue.gives(
-        Command::MassCancel(MassCancel { account_id: ANN, instrument_id: ONE, side: None }),
+        Command::MassCancel(MassCancel {
+            account_id: ANN,
+            instrument_id: ONE,
+            side: None,
+            reason: MassCancelReason::Requested,
+        }),
         &["canceled #1 mass_cancel of 1", "canceled #2 mass_cancel of 1", "mass canceled 2", "limit 1 none"],
     );
     assert_eq!(venue.engine.next_due_ns(), i64::MAX);
@@ -1274,7 +1299,12 @@ fn any_command(random: &mut Random, now: i64, last_order_id: u64, special: bool)
         0..=35 => any_order(random, special).into(),
         36..=40 => cancel(account_id, order_id),
         41..=45 => replace(account_id, order_id, random.below(25), random.of(&[0, 85, 95, 100, 105, 115])),
-        46 => Command::MassCancel(MassCancel { account_id, instrument_id: InstrumentId::NONE, side: None }),
+        46 => Command::MassCancel(MassCancel {
+            account_id,
+            instrument_id: InstrumentId::NONE,
+            side: None,
+            reason: MassCancelReason::Requested,
+        }),
         47..=53 => Command::SetTradingStatus(SetTradingStatus {
             scope: random.of(&[
                 InstrumentScope::Instrument(instrument_id),

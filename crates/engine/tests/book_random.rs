@@ -10,7 +10,8 @@ use beurs_engine::command::{
 use beurs_engine::event::Event;
 use beurs_engine::types::{
     AccountId, Amount, CancelReason, ClientOrderId, Contingency, ExecType, GroupId, InstrumentId, KeyId, Liquidity,
-    Lots, MatchingAlgorithm, OrderId, OrderType, Peg, PriceTicks, SelfTradePrevention, Side, TimeInForce, TriggerBy,
+    Lots, MassCancelReason, MatchingAlgorithm, OrderId, OrderType, Peg, PriceTicks, SelfTradePrevention, Side,
+    TimeInForce, TriggerBy,
 };
 use beurs_engine::{Engine, EngineConfig};
 use common::Venue;
@@ -176,6 +177,7 @@ impl Random {
                 account_id,
                 instrument_id: InstrumentId::NONE,
                 side: if self.one_in(2) { None } else { Some(self.of(Side::ALL)) },
+                reason: self.of(MassCancelReason::ALL),
             }),
             97 => Command::SetFees(SetFees {
                 instrument_id: InstrumentId(1),

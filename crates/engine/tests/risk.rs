@@ -13,7 +13,7 @@ use beurs_engine::event::Event;
 use beurs_engine::types::TradeId;
 use beurs_engine::types::{
     AccountCode, AccountId, AccountMode, Amount, AssetId, CancelReplaceMode, ClientOrderId, ExecType, GroupId,
-    InstrumentId, KeyId, Lots, OrderId, OrderType, PriceTicks, ShortText, Side,
+    InstrumentId, KeyId, Lots, MassCancelReason, OrderId, OrderType, PriceTicks, ShortText, Side,
 };
 use common::{conditional, limit, market, Venue};
 
@@ -41,7 +41,12 @@ fn replace(account: u32, order: u64, price: i64, quantity: i64) -> Command {
 }
 
 fn mass_cancel(account: u32) -> Command {
-    Command::MassCancel(MassCancel { account_id: AccountId(account), instrument_id: InstrumentId::NONE, side: None })
+    Command::MassCancel(MassCancel {
+        account_id: AccountId(account),
+        instrument_id: InstrumentId::NONE,
+        side: None,
+        reason: MassCancelReason::Requested,
+    })
 }
 
 fn mode(account: u32, mode: AccountMode) -> Command {
@@ -108,7 +113,12 @@ fn a_mode_forbids_orders_then_cancels_too() {
 fn a_mode_is_looked_at_after_the_account_and_the_status() {
     let mut venue = Venue::new();
     venue.accept(mode(2, AccountMode::RejectOnly));
-    let of_unknown = MassCancel { account_id: AccountId(2), instrument_id: InstrumentId(7), side: None };
+    let of_unknown = MassCancel {
+        account_id: AccountId(2),
+        instrument_id: InstrumentId(7),
+        side: None,
+        reason: MassCancelReason::Requested,
+    };
     assert_eq!(venue.say(Command::MassCancel(of_unknown)), ["rejected unknown_instrument"]);
     // The venue itself may always cancel.
     assert_eq!(venue.say(mass_cancel(0)), ["mass canceled 0"]);

@@ -232,7 +232,7 @@ pub struct Completion {
 pub(crate) struct Pending {
     pub(crate) block: Arc<EventBlock>,
     /// Token and events of each submitted command.
-    pub(crate) completions: Vec<(u64, Range<usize>)>,
+    pub(crate) completions: Vec<(u64, EventSlice)>,
 }
 
 struct Inner {
@@ -242,6 +242,8 @@ struct Inner {
     ring: FeedRing,
     completions: Vec<Completion>,
     stopped: Option<StopReason>,
+    /// Who waits in [`Outbox::wait_beyond`]: those are told of every release, others of what they wait for is enough.
+    watchers: usize,
 }
 
 /// See the module.
@@ -272,6 +274,7 @@ impl Outbox {
             ring,
             completions: Vec::new(),
             stopped: None,
+            watchers: 0,
         };
         Ok(Self { inner: Mutex::new(inner), changed: Condvar::new(), signal })
     }
@@ -299,7 +302,14 @@ impl Outbox {
         let mut inner = lock(&self.inner);
         inner.pending.push_back(pending);
         self.release(&mut inner);
-        inner.released >= last
+        let released = inner.released >= last;
+        // Whoever executes looks for itself; the system call is for those who watch.
+        let watched = released && inner.watchers > 0;
+        drop(inner);
+        if watched {
+            self.changed.notify_all();
+        }
+        released
     }
 
     /// Everything up to this sequence is durable.
@@ -318,9 +328,7 @@ impl Outbox {
                 break;
             };
             inner.released = block.last_sequence;
-            for (token, range) in completions {
-                inner.completions.push(Completion { token, events: EventSlice::new(block.clone(), range) });
-            }
+            inner.completions.extend(completions.into_iter().map(|(token, events)| Completion { token, events }));
             inner.ring.push(block);
         }
         if !had_completions && !inner.completions.is_empty() {
@@ -357,6 +365,32 @@ impl Outbox {
             }
             inner = wait(&self.changed, inner);
         }
+    }
+
+    /// Waits until more than `sequence` may be seen, or `look` says so, which is called again after every
+    /// [`Self::nudge`]: the last sequence that may be seen.
+    pub(crate) fn wait_beyond(&self, sequence: u64, look: impl Fn() -> bool) -> Result<u64, StopReason> {
+        let mut inner = lock(&self.inner);
+        loop {
+            if inner.released > sequence {
+                return Ok(inner.released);
+            }
+            if let Some(reason) = &inner.stopped {
+                return Err(reason.clone());
+            }
+            if look() {
+                return Ok(inner.released);
+            }
+            inner.watchers += 1;
+            inner = wait(&self.changed, inner);
+            inner.watchers -= 1;
+        }
+    }
+
+    /// Has everybody who waits look again.
+    pub(crate) fn nudge(&self) {
+        drop(lock(&self.inner));
+        self.changed.notify_all();
     }
 
     /// The last sequence whose events may be seen.
@@ -483,7 +517,9 @@ mod tests {
         }
         let pool = Arc::new(Pool::new(4));
         let outbox = Outbox::new(0, true, 1 << 20).expect("an eventfd");
-        outbox.push(Pending { block: block(&pool, &[(1, 2), (2, 1)]), completions: vec![(70, 0..2), (71, 2..3)] });
+        let both = block(&pool, &[(1, 2), (2, 1)]);
+        let completions = vec![(70, EventSlice::new(both.clone(), 0..2)), (71, EventSlice::new(both.clone(), 2..3))];
+        outbox.push(Pending { block: both, completions });
         assert!(!readable(&outbox));
         outbox.set_durable(2);
         assert!(readable(&outbox));

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// An exclusive lock on a directory, held for as long as the value lives.
@@ -244,6 +245,11 @@ impl DiskFile for RealFile {
 pub trait Clock: Send + Sync {
     /// Nanoseconds since 1970 UTC.
     fn now_ns(&self) -> i64;
+    /// Moves a clock that stands still to a time, and gives the time that it stood at. It never goes backwards: at a
+    /// time before that one it stays where it is. `None` if it goes by itself.
+    fn set(&self, _now_ns: i64) -> Option<i64> {
+        None
+    }
 }
 
 /// The machine's clock.
@@ -257,5 +263,26 @@ impl Clock for SystemClock {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
+    }
+}
+
+/// A clock that stands still until it is moved, for those who test what time does.
+#[derive(Debug, Default)]
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    /// A clock that stands at a time.
+    pub fn at(now_ns: i64) -> Self {
+        Self(AtomicI64::new(now_ns))
+    }
+}
+
+impl Clock for ManualClock {
+    fn now_ns(&self) -> i64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn set(&self, now_ns: i64) -> Option<i64> {
+        Some(self.0.fetch_max(now_ns, Ordering::AcqRel))
     }
 }

@@ -10,6 +10,9 @@
 //!   or taken from another journal is noticed even though its own checksum is right.
 //! * What stands behind the last record of a segment is zeros.
 //! * A segment exists only if everything before it is durable.
+//! * The first segment begins with sequence 1, or where the file `trimmed` says, which is there before segments go.
+//! * Beside the last segment there is a spare one, allocated in full, which becomes the next. Without room for a spare
+//!   the journal is [`Room::Full`], and what is left of the last segment is the reserve.
 //! * After a failed write or sync nothing is written any more ([`AppendError::Unknown`], then `Poisoned`).
 //!
 //! The format, and the rule by which a torn tail is told from damage, are in `docs/concepts/journal.md`.
@@ -26,8 +29,9 @@ use crate::io::{Disk, DiskFile, ReadFile};
 use crate::wire::{decode_command, encode_command_into, MAX_ENCODED_COMMAND};
 
 const SEGMENT_MAGIC: [u8; 8] = *b"BEURSJL1";
-/// Version 1 had other commands; it is not read.
-const VERSION: u32 = 2;
+const TRIMMED_MAGIC: [u8; 8] = *b"BEURSTR1";
+/// The versions before it had other commands; they are not read.
+const VERSION: u32 = 3;
 /// The size of a segment's header.
 pub const SEGMENT_HEADER: usize = 64;
 /// The size of a record's header.
@@ -109,11 +113,36 @@ pub trait Log: Send {
     /// The directory cannot be read, or does not have the sequence.
     fn read(&self, from: u64) -> Result<Box<dyn Iterator<Item = Result<Record, JournalError>>>, JournalError>;
 
+    /// Makes room for another segment, if it has to and can.
+    ///
+    /// # Errors
+    /// As [`Self::append`] with `Unknown`; that the disk is full is no error but in [`Self::room`].
+    fn make_room(&mut self) -> Result<(), AppendError>;
+
+    /// How much the log can take.
+    fn room(&self) -> Room;
+
     /// The end of the log.
     fn position(&self) -> Position;
 
     /// How many bytes of records have been appended since the log was opened.
     fn bytes_written(&self) -> u64;
+}
+
+/// How much a log can take without asking the disk for more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Room {
+    /// What is begun and another whole segment: appends of up to so many bytes in all, whatever they leave unused where
+    /// one segment ends.
+    Segment {
+        /// How many.
+        bytes: u64,
+    },
+    /// The disk is full: only what is left of the last segment. One append of up to so many bytes.
+    Full {
+        /// How many.
+        bytes_left: u64,
+    },
 }
 
 /// What was cut from the end of a journal when it was opened: a write that never became durable.
@@ -224,7 +253,9 @@ impl From<Limits> for EngineConfig {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+/// The header of a segment; the note of what was trimmed is the header of the first segment that was left, with a magic
+/// of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct SegmentHeader {
     /// Where the segment begins; its first sequence is the next one.
     start: Position,
@@ -234,9 +265,9 @@ struct SegmentHeader {
 }
 
 impl SegmentHeader {
-    fn encode(self) -> [u8; SEGMENT_HEADER] {
+    fn encode(self, magic: [u8; 8]) -> [u8; SEGMENT_HEADER] {
         let mut bytes = [0; SEGMENT_HEADER];
-        bytes[0..8].copy_from_slice(&SEGMENT_MAGIC);
+        bytes[0..8].copy_from_slice(&magic);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
         bytes[16..24].copy_from_slice(&(self.start.sequence + 1).to_le_bytes());
         bytes[24..32].copy_from_slice(&self.start.running_hash.to_le_bytes());
@@ -253,12 +284,12 @@ impl SegmentHeader {
         crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..])
     }
 
-    fn decode(path: &Path, bytes: &[u8]) -> Result<Self, JournalError> {
+    fn decode(path: &Path, bytes: &[u8], magic: [u8; 8]) -> Result<Self, JournalError> {
         let bytes: &[u8; SEGMENT_HEADER] = bytes
             .try_into()
             .map_err(|_| JournalError::damaged(path, bytes.len() as u64, "the segment ends within its header"))?;
-        if bytes[..8] != SEGMENT_MAGIC {
-            return Err(JournalError::damaged(path, 0, "this is not a journal segment"));
+        if bytes[..8] != magic {
+            return Err(JournalError::damaged(path, 0, "this is not a file of a journal"));
         }
         let version = u32_at(bytes, 8);
         if version != VERSION {
@@ -304,29 +335,88 @@ fn list_segments(disk: &dyn Disk, directory: &Path) -> Result<Vec<(PathBuf, Segm
         let Ok(first_sequence) = digits.parse::<u64>() else {
             return Err(JournalError::damaged(&path, 0, "a segment is named by its first sequence"));
         };
-        let file = disk.open_to_read(&path).map_err(|error| JournalError::io("open", &path, error))?;
-        let size = file.size().map_err(|error| JournalError::io("look at", &path, error))?;
-        let mut bytes = vec![0; SEGMENT_HEADER.min(usize::try_from(size).unwrap_or(SEGMENT_HEADER))];
-        file.read_exact_at(&mut bytes, 0).map_err(|error| JournalError::io("read", &path, error))?;
-        let header = SegmentHeader::decode(&path, &bytes)?;
+        let Some(header) = read_header(disk, &path, SEGMENT_MAGIC)? else {
+            continue; // It has just been archived or dropped; if it should be there, its place is found empty.
+        };
         if header.start.sequence + 1 != first_sequence {
             let what = format!("the header says that sequence {} is the first", header.start.sequence + 1);
             return Err(JournalError::damaged(&path, 16, what));
-        }
-        if size < header.size {
-            let what = format!("the segment has {size} bytes, but was made with {}", header.size);
-            return Err(JournalError::damaged(&path, size, what));
         }
         segments.push((path, header));
     }
     segments.sort_by_key(|(_, header)| header.start.sequence);
     if let Some((path, header)) = segments.first() {
         if header.start != Position::GENESIS {
-            let what = format!("sequences 1 to {} are missing: no segment before this one", header.start.sequence);
-            return Err(JournalError::damaged(path, 0, what));
+            let trimmed = read_header(disk, &directory.join(TRIMMED), TRIMMED_MAGIC)?.map(|trimmed| trimmed.start);
+            let on_purpose = trimmed.is_some_and(|trimmed| match header.start.sequence {
+                // Not all that should go has gone.
+                sequence if sequence < trimmed.sequence => true,
+                _ => header.start == trimmed,
+            });
+            if !on_purpose {
+                let from = trimmed.map_or(1, |trimmed| trimmed.sequence + 1);
+                let what = format!("sequences {from} to {} are missing: no segment before this", header.start.sequence);
+                return Err(JournalError::damaged(path, 0, what));
+            }
         }
     }
     Ok(segments)
+}
+
+/// The header of a segment, or of the note of what was trimmed; `None` if there is no such file.
+fn read_header(disk: &dyn Disk, path: &Path, magic: [u8; 8]) -> Result<Option<SegmentHeader>, JournalError> {
+    let file = match disk.open_to_read(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(JournalError::io("open", path, error)),
+    };
+    let size = file.size().map_err(|error| JournalError::io("look at", path, error))?;
+    let mut bytes = vec![0; SEGMENT_HEADER.min(usize::try_from(size).unwrap_or(SEGMENT_HEADER))];
+    file.read_exact_at(&mut bytes, 0).map_err(|error| JournalError::io("read", path, error))?;
+    let header = SegmentHeader::decode(path, &bytes, magic)?;
+    if size < header.size {
+        let what = format!("the segment has {size} bytes, but was made with {}", header.size);
+        return Err(JournalError::damaged(path, size, what));
+    }
+    Ok(Some(header))
+}
+
+/// A segment by its name and header.
+#[derive(Clone, Debug)]
+pub(crate) struct SegmentFile {
+    pub(crate) path: PathBuf,
+    /// Where it begins.
+    pub(crate) start: Position,
+    limits: Limits,
+}
+
+/// The segments of a journal, in order.
+pub(crate) fn segment_files(disk: &dyn Disk, directory: &Path) -> Result<Vec<SegmentFile>, JournalError> {
+    let segments = list_segments(disk, directory)?;
+    Ok(segments
+        .into_iter()
+        .map(|(path, SegmentHeader { start, limits, .. })| SegmentFile { path, start, limits })
+        .collect())
+}
+
+/// Notes durably that the segments before this one go on purpose.
+pub(crate) fn write_trimmed(disk: &dyn Disk, directory: &Path, first: &SegmentFile) -> Result<(), JournalError> {
+    let path = directory.join(TRIMMED);
+    let aside = directory.join(format!("{TRIMMED}{UNFINISHED}"));
+    match disk.remove(&aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(JournalError::io("remove", &aside, error));
+        }
+        _ => {}
+    }
+    let header = SegmentHeader { start: first.start, limits: first.limits, size: 0 };
+    let written = disk.create(&aside, 0).and_then(|file| {
+        file.write_all_at(&header.encode(TRIMMED_MAGIC), 0)?;
+        file.sync_all()
+    });
+    written.map_err(|error| JournalError::io("write", &aside, error))?;
+    disk.rename(&aside, &path).map_err(|error| JournalError::io("rename", &aside, error))?;
+    disk.sync_directory(directory).map_err(|error| JournalError::io("sync the directory", directory, error))
 }
 
 /// Whether a directory has no segment.
@@ -504,8 +594,9 @@ impl JournalReader {
         };
         // The last segment that begins at or before the record behind `sequence`.
         let found = reader.segments.partition_point(|(_, header)| header.start.sequence <= sequence);
-        if let Some(index) = found.checked_sub(1) {
-            reader.enter(index)?;
+        match found.checked_sub(1) {
+            Some(index) => reader.enter(index)?,
+            None => reader.check_not_trimmed(sequence)?,
         }
         while reader.position.sequence < sequence {
             if reader.advance()?.is_none() {
@@ -595,18 +686,53 @@ impl JournalReader {
     }
 
     fn refresh(&mut self) -> Result<(), JournalError> {
-        self.segments = list_segments(self.disk.as_ref(), &self.directory)?;
+        let mut segments = list_segments(self.disk.as_ref(), &self.directory)?;
         match &mut self.segment {
-            Some(segment) => segment.refresh(),
-            None if !self.segments.is_empty() => self.enter(0)?,
-            None => {}
+            Some(segment) => {
+                // Those before may have been archived or dropped, and so may this one, which is still open.
+                let this = self.segments.swap_remove(self.index);
+                self.index = segments.partition_point(|(_, header)| header.start.sequence < this.1.start.sequence);
+                if segments.get(self.index).is_none_or(|(path, _)| *path != this.0) {
+                    segments.insert(self.index, this);
+                }
+                self.segments = segments;
+                segment.refresh();
+            }
+            None => {
+                self.segments = segments;
+                if !self.segments.is_empty() {
+                    self.check_not_trimmed(self.position.sequence)?;
+                    self.enter(0)?;
+                }
+            }
         }
         Ok(())
     }
 
+    /// Whether the records behind `sequence` are in the journal, as far as its beginning is concerned.
+    fn check_not_trimmed(&self, sequence: u64) -> Result<(), JournalError> {
+        match self.segments.first() {
+            Some((_, first)) if first.start.sequence > sequence => {
+                let first_sequence = first.start.sequence + 1;
+                Err(JournalError::Trimmed { path: self.directory.clone(), first_sequence })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn enter(&mut self, index: usize) -> Result<(), JournalError> {
         let (path, header) = &self.segments[index];
-        let file = self.disk.open_to_read(path).map_err(|error| JournalError::io("open", path, error))?;
+        let file = match self.disk.open_to_read(path) {
+            Ok(file) => file,
+            Err(error) => {
+                let error = JournalError::io("open", path, error);
+                // It may have been archived or dropped since the directory was read.
+                let sequence = header.start.sequence;
+                self.segments = list_segments(self.disk.as_ref(), &self.directory)?;
+                self.check_not_trimmed(sequence)?;
+                return Err(error);
+            }
+        };
         self.segment = Some(SegmentReader::new(path.clone(), file)?);
         self.position = header.start;
         self.offset = SEGMENT_HEADER as u64;
@@ -846,6 +972,8 @@ pub struct Journal {
     segment_bytes: u64,
     limits: Limits,
     segment: Segment,
+    /// The next segment, still without its header and its name.
+    spare: Option<Box<dyn DiskFile>>,
     position: Position,
     buffer: Vec<u8>,
     poisoned: bool,
@@ -882,7 +1010,8 @@ impl Journal {
             let header = SegmentHeader { start: Position::GENESIS, limits, size: segment_bytes };
             let segment = create_segment(directory, disk.as_ref(), header)
                 .map_err(|error| JournalError::io("create a segment in", directory, error.into_inner()))?;
-            let journal = Self::at(directory, disk, segment_bytes, limits, segment, Position::GENESIS);
+            let mut journal = Self::at(directory, disk, segment_bytes, limits, segment, Position::GENESIS);
+            journal.find_spare()?;
             return Ok((journal, None));
         }
         if let Some(begun_with) = reader.limits().filter(|begun_with| *begun_with != limits) {
@@ -919,7 +1048,9 @@ impl Journal {
         let size = size.map_err(|error| JournalError::io("look at", &path, error))?;
         let segment = Segment { path, file, offset, size };
         let limits = segments[0].1.limits;
-        Ok((Self::at(directory, disk, segment_bytes, limits, segment, position), torn))
+        let mut journal = Self::at(directory, disk, segment_bytes, limits, segment, position);
+        journal.find_spare()?;
+        Ok((journal, torn))
     }
 
     fn at(
@@ -936,11 +1067,50 @@ impl Journal {
             segment_bytes,
             limits,
             segment,
+            spare: None,
             position,
             buffer: Vec::new(),
             poisoned: false,
             bytes_written: 0,
         }
+    }
+
+    fn spare_path(&self) -> PathBuf {
+        self.directory.join(SPARE)
+    }
+
+    /// Takes the spare segment that an earlier run left. One of another size, or with anything but zeros where records
+    /// will be, is removed.
+    fn find_spare(&mut self) -> Result<(), JournalError> {
+        let path = self.spare_path();
+        let disk = self.disk.clone();
+        if !disk.exists(&path).map_err(|error| JournalError::io("look at", &path, error))? {
+            return Ok(());
+        }
+        let file = disk.open_to_read(&path).map_err(|error| JournalError::io("open", &path, error))?;
+        let mut reader = SegmentReader::new(path.clone(), file)?;
+        if reader.size == self.segment_bytes && reader.first_non_zero(SEGMENT_HEADER as u64)?.is_none() {
+            let file = disk.open(&path, self.segment_bytes);
+            self.spare = Some(file.map_err(|error| JournalError::io("open for writing", &path, error))?);
+            return Ok(());
+        }
+        disk.remove(&path).map_err(|error| JournalError::io("remove", &path, error))
+    }
+
+    /// The segment behind the present one: the spare, if there is one.
+    fn next_segment(&mut self) -> Result<Segment, CreateError> {
+        let header = SegmentHeader { start: self.position, limits: self.limits, size: self.segment_bytes };
+        let Some(file) = self.spare.take() else {
+            return create_segment(&self.directory, self.disk.as_ref(), header);
+        };
+        let path = segment_path(&self.directory, header.start.sequence + 1);
+        let named = file
+            .write_all_at(&header.encode(SEGMENT_MAGIC), 0)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| self.disk.rename(&self.spare_path(), &path))
+            .and_then(|()| self.disk.sync_directory(&self.directory));
+        named.map_err(CreateError::Unknown)?;
+        Ok(Segment { path, file, offset: SEGMENT_HEADER as u64, size: self.segment_bytes })
     }
 
     fn unknown(&mut self, action: &'static str, source: io::Error) -> AppendError {
@@ -988,10 +1158,9 @@ impl Log for Journal {
 
         if self.segment.offset + end as u64 > self.segment.size {
             // Everything before is durable, so the segment may exist.
-            let header = SegmentHeader { start: self.position, limits: self.limits, size: self.segment_bytes };
-            match create_segment(&self.directory, self.disk.as_ref(), header) {
+            match self.next_segment() {
                 Ok(segment) => self.segment = segment,
-                Err(CreateError::Nothing(error)) if error.raw_os_error() == Some(libc::ENOSPC) => {
+                Err(CreateError::Nothing(error)) if is_full(&error) => {
                     return Err(AppendError::Full { source: Arc::new(error) });
                 }
                 Err(CreateError::Nothing(error) | CreateError::Unknown(error)) => {
@@ -1018,6 +1187,29 @@ impl Log for Journal {
         Ok(Box::new(ReadIter { reader, limit: self.position.sequence, failed: false }))
     }
 
+    fn make_room(&mut self) -> Result<(), AppendError> {
+        if self.poisoned {
+            return Err(AppendError::Poisoned);
+        }
+        if self.spare.is_some() {
+            return Ok(());
+        }
+        let path = self.spare_path();
+        match create_aside(&self.directory, self.disk.as_ref(), &path, self.segment_bytes, None) {
+            Ok(file) => self.spare = Some(file),
+            Err(CreateError::Nothing(error)) if is_full(&error) => {}
+            Err(error) => return Err(self.unknown("make a spare segment behind", error.into_inner())),
+        }
+        Ok(())
+    }
+
+    fn room(&self) -> Room {
+        match self.spare {
+            Some(_) => Room::Segment { bytes: self.segment_bytes - SEGMENT_HEADER as u64 },
+            None => Room::Full { bytes_left: self.segment.size.saturating_sub(self.segment.offset) },
+        }
+    }
+
     fn position(&self) -> Position {
         self.position
     }
@@ -1028,6 +1220,13 @@ impl Log for Journal {
 }
 
 const UNFINISHED: &str = ".tmp";
+const SPARE: &str = "spare";
+const TRIMMED: &str = "trimmed";
+
+/// Whether an error says that there is no room, on the disk or in the owner's share of it.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
+}
 
 enum CreateError {
     /// The segment does not exist.
@@ -1046,11 +1245,24 @@ impl CreateError {
 /// Creates a segment aside and renames it, so that a segment always has its header and its whole size.
 fn create_segment(directory: &Path, disk: &dyn Disk, header: SegmentHeader) -> Result<Segment, CreateError> {
     let path = segment_path(directory, header.start.sequence + 1);
-    let mut aside = path.clone().into_os_string();
+    let file = create_aside(directory, disk, &path, header.size, Some(header))?;
+    Ok(Segment { path, file, offset: SEGMENT_HEADER as u64, size: header.size })
+}
+
+fn create_aside(
+    directory: &Path,
+    disk: &dyn Disk,
+    path: &Path,
+    size: u64,
+    header: Option<SegmentHeader>,
+) -> Result<Box<dyn DiskFile>, CreateError> {
+    let mut aside = path.to_owned().into_os_string();
     aside.push(UNFINISHED);
     let aside = PathBuf::from(aside);
-    let made = disk.create(&aside, header.size).and_then(|file| {
-        file.write_all_at(&header.encode(), 0)?;
+    let made = disk.create(&aside, size).and_then(|file| {
+        if let Some(header) = header {
+            file.write_all_at(&header.encode(SEGMENT_MAGIC), 0)?;
+        }
         file.sync_all()?;
         Ok(file)
     });
@@ -1062,7 +1274,7 @@ fn create_segment(directory: &Path, disk: &dyn Disk, header: SegmentHeader) -> R
             return Err(CreateError::Nothing(error));
         }
     };
-    disk.rename(&aside, &path).map_err(CreateError::Unknown)?;
+    disk.rename(&aside, path).map_err(CreateError::Unknown)?;
     disk.sync_directory(directory).map_err(CreateError::Unknown)?;
-    Ok(Segment { path, file, offset: SEGMENT_HEADER as u64, size: header.size })
+    Ok(file)
 }

@@ -1,38 +1,49 @@
 //! The sequencer: the only giver of sequence numbers and event times, the engine, and the journal it writes ahead of.
 //!
 //! Invariants:
-//! * A command is handed to the journal before it is executed, with the sequence and the event time it is executed with.
+//! * A batch is handed to the journal when it has been executed, with the sequences and the event time it was executed
+//!   with; the disk writes it while the next one is executed. A command in which the engine broke an invariant is
+//!   journalled as one that has failed: nobody who reads the journal executes it.
 //! * No command is stamped with a time at which something is due in the engine before the node itself has put an
 //!   `AdvanceTime` there, with a sequence of its own. Recovery finds it in the journal like any other command.
 //! * Recovered state = newest good checkpoint + the journal behind it = the state of an engine that is given the whole
 //!   journal.
-//! * After a panic in a command, or a failed append, nothing more is executed: the state is ahead of what is durable, or
-//!   not to be trusted.
+//! * After a failed append nothing more is executed: the state is ahead of what is durable. A state in which a command
+//!   panicked is dropped: the one before the command is made again from checkpoint and journal.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use beurs_engine::command::Command;
-use beurs_engine::{Engine, EngineConfig};
+use beurs_engine::command::{Command, CommandFailed};
+use beurs_engine::event::{Event, EventSink};
+use beurs_engine::reject::RejectReason;
+use beurs_engine::types::{AccountMode, Lots, OrderId, PriceTicks, TradingStatus};
+use beurs_engine::{rejected, Engine, EngineConfig};
 
 use crate::checkpoint::{self, SkippedCheckpoint};
 use crate::checkpointer::{CheckpointJob, Checkpointer, Landmark, Source};
 use crate::error::{JournalError, NodeError, StopReason};
 use crate::feed::{EventBlock, EventSlice, Events, Outbox, Pending, Pool};
+use crate::follower::Follower;
 use crate::io::{Clock, DirectoryLock, Disk, RealDisk, SystemClock};
 use crate::journal::{
-    self, Journal, JournalReader, Limits, Log, Position, SeekError, TornTail, MAX_BATCH_COMMANDS, MAX_RECORD,
+    self, Journal, JournalReader, Limits, Log, Position, Room, SeekError, TornTail, MAX_BATCH_COMMANDS, MAX_RECORD,
     MAX_SEGMENT_BYTES, SEGMENT_HEADER,
 };
+use crate::retention::{Readers, Retention};
 use crate::wire::{check_all_encodable, EventRecord, RecordSink};
 use crate::writer::Writer;
 
 /// Batches of fewer commands get memory of their own instead of a large vector from the pool.
 const POOLED_COMMANDS: usize = 64;
+/// So many commands may fail while a node is open, each of which costs making the state again; at the next one it stops.
+const FAILED_COMMANDS_MAX: u64 = 64;
 /// How many commands lie between two looks at a sample of the invariants.
 const CHECK_INTERVAL: u64 = 1 << 16;
 
@@ -48,6 +59,11 @@ pub struct NodeConfig {
     pub checkpoint_interval: u64,
     /// How many checkpoints are kept, the newest; at least 1.
     pub checkpoints_kept: usize,
+    /// What becomes of journal segments that lie behind all checkpoints that are kept and behind all readers.
+    pub journal_retention: Retention,
+    /// Readers that count as being at the beginning until they say where they are: see
+    /// [`crate::NodeHandle::set_reader`].
+    pub readers: Vec<String>,
     /// The size of a journal segment; at most 1 GiB.
     pub segment_bytes: u64,
     /// How many bytes of segments that end before the checkpoint are checked on opening, the newest first. What lies
@@ -61,7 +77,14 @@ pub struct NodeConfig {
     pub disk: Arc<dyn Disk>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// For tests: has the engine panic at the end of the commands, with their sequences, for which it says true.
+    #[doc(hidden)]
+    pub panic_on: Option<PanicOn>,
 }
+
+/// See [`NodeConfig::panic_on`].
+#[doc(hidden)]
+pub type PanicOn = Arc<dyn Fn(u64, &Command) -> bool + Send + Sync>;
 
 impl Default for NodeConfig {
     fn default() -> Self {
@@ -70,12 +93,15 @@ impl Default for NodeConfig {
             engine: EngineConfig::default(),
             checkpoint_interval: 1_000_000,
             checkpoints_kept: 3,
+            journal_retention: Retention::Keep,
+            readers: Vec::new(),
             segment_bytes: 64 << 20,
             check_bytes: 1 << 30,
             event_ring_bytes: 64 << 20,
             queue_capacity: 65_536,
             disk: Arc::new(RealDisk),
             clock: Arc::new(SystemClock),
+            panic_on: None,
         }
     }
 }
@@ -89,18 +115,25 @@ impl NodeConfig {
     /// The most commands that one batch may have, so that a whole write fits into a segment.
     pub(crate) fn batch_limit(&self) -> usize {
         let fit = self.segment_bytes.saturating_sub(SEGMENT_HEADER as u64) / MAX_RECORD as u64;
-        MAX_BATCH_COMMANDS.min(usize::try_from(fit).unwrap_or(MAX_BATCH_COMMANDS))
+        // One less, for the `AdvanceTime` that may have to go before it.
+        MAX_BATCH_COMMANDS.min(usize::try_from(fit.saturating_sub(1)).unwrap_or(MAX_BATCH_COMMANDS))
     }
 
     fn check(&self) -> Result<(), NodeError> {
         if self.batch_limit() == 0 {
-            return Err(NodeError::Config { setting: "segment_bytes", rule: "must be at least 608" });
+            return Err(NodeError::Config { setting: "segment_bytes", rule: "must be at least 1152" });
         }
         if self.segment_bytes > MAX_SEGMENT_BYTES {
             return Err(NodeError::Config { setting: "segment_bytes", rule: "must be at most 1 GiB" });
         }
         if self.checkpoints_kept == 0 {
             return Err(NodeError::Config { setting: "checkpoints_kept", rule: "must be at least 1" });
+        }
+        if let (Retention::Archive(archive), Some(path)) = (&self.journal_retention, &self.path) {
+            if archive.as_os_str().is_empty() || *archive == journal_directory(path) {
+                let rule = "must be a directory of its own";
+                return Err(NodeError::Config { setting: "journal_archive_directory", rule });
+            }
         }
         if self.queue_capacity == 0 {
             return Err(NodeError::Config { setting: "queue_capacity", rule: "must be at least 1" });
@@ -143,8 +176,16 @@ pub struct Node {
     checkpoint_interval: u64,
     batch_limit: usize,
     last_checkpoint_sequence: u64,
+    /// The state was made again: a checkpoint of it makes the next time faster.
+    checkpoint_wanted: bool,
+    failed_commands: Arc<AtomicU64>,
+    disk: Arc<dyn Disk>,
+    path: Option<PathBuf>,
+    engine_config: EngineConfig,
+    panic_on: Option<PanicOn>,
     writer: Option<Writer>,
     outbox: Arc<Outbox>,
+    readers: Arc<Readers>,
     commands: Arc<Pool<Command>>,
     records: Arc<Pool<EventRecord>>,
     /// Held as long as the node lives; the last field, so that it is given back last.
@@ -171,17 +212,21 @@ impl Node {
         config.check()?;
         let begun = Instant::now();
         let commands = Arc::new(Pool::new(32));
+        let readers = Arc::new(Readers::new(&config.readers));
         let records = Arc::new(Pool::new(16));
         let mut recovery = Recovery::default();
         let journalled = match &config.path {
             None => None,
             Some(path) => Some(recover(config, path, &mut recovery)?),
         };
-        let (engine, journal, lock) = match journalled {
+        let (engine, mut journal, lock) = match journalled {
             None => (Engine::new(config.engine.clone()), None, None),
             Some((engine, journal, lock)) => (engine, Some(journal), Some(lock)),
         };
         recovery.sequence = engine.sequence();
+        if let Some(journal) = &mut journal {
+            journal.make_room().map_err(|error| NodeError::Stopped(StopReason::Journal(error)))?;
+        }
         let failed = |error| {
             let path = config.path.as_deref().unwrap_or(Path::new(""));
             NodeError::Journal(JournalError::io("start threads or make descriptors for", path, error))
@@ -196,6 +241,8 @@ impl Node {
                     path: path.clone(),
                     engine_config: config.engine.clone(),
                     kept: config.checkpoints_kept,
+                    retention: config.journal_retention.clone(),
+                    readers: readers.clone(),
                     state: Arc::default(),
                     follower: None,
                 };
@@ -211,8 +258,15 @@ impl Node {
             checkpoint_interval: config.checkpoint_interval,
             batch_limit: config.batch_limit(),
             last_checkpoint_sequence,
+            checkpoint_wanted: false,
+            failed_commands: Arc::default(),
+            disk: config.disk.clone(),
+            path: config.path.clone(),
+            engine_config: config.engine.clone(),
+            panic_on: config.panic_on.clone(),
             writer,
             outbox,
+            readers,
             commands,
             records,
             _lock: lock,
@@ -237,36 +291,126 @@ impl Node {
             if let Some(writer) = &self.writer {
                 writer.handle().wait_for_room(MAX_BATCHES_WAITING);
             }
-            let (block, _) = self.start(batch, |_| Vec::new())?;
-            events.push(EventSlice::whole(block));
+            self.start(batch, Answers::Given)?.give(&mut |slice| events.push(slice));
         }
         self.outbox.wait_released(self.engine.sequence())?;
         Ok(events)
     }
 
-    /// Executes one batch and hands it to the journal, after what is due by now. The block has the batch's events only,
-    /// and must not be shown to anybody before it is released; the flag says whether it already is. `completions` may
-    /// name parts of the block for tokens.
-    pub(crate) fn start(
-        &mut self,
-        commands: Vec<Command>,
-        completions: impl FnOnce(&EventBlock) -> Vec<(u64, std::ops::Range<usize>)>,
-    ) -> Result<(Arc<EventBlock>, bool), NodeError> {
+    /// Executes one batch and hands it to the journal, after what is due by now. While the disk is full it does so with
+    /// the commands that only reduce risk, and refuses the others.
+    pub(crate) fn start(&mut self, commands: Vec<Command>, answers: Answers<'_>) -> Result<Started, NodeError> {
         assert!(!commands.is_empty() && commands.len() <= self.batch_limit, "the caller cuts batches");
         if let Some(reason) = self.outbox.stopped() {
             return Err(NodeError::Stopped(reason));
         }
         let event_time_ns = self.now_ns();
+        if let Some(left) = self.reserve(commands.len() + 1)? {
+            return self.start_from_reserve(event_time_ns, commands, answers, left);
+        }
         self.advance_to(event_time_ns)?;
-        self.start_at(event_time_ns, commands, completions)
+        let (block, released) = self.start_at(event_time_ns, commands, |block| answers.of(by_command(block)))?;
+        let last_sequence = block.last_sequence;
+        Ok(Started { last_sequence, released, first: EventSlice::whole(block), others: Vec::new() })
     }
 
-    /// Does what is due by now.
-    pub(crate) fn advance(&mut self) -> Result<(), NodeError> {
+    /// Does what is due by now. Returns whether it could: not if the reserve of a full disk is used up.
+    pub(crate) fn advance(&mut self) -> Result<bool, NodeError> {
         if let Some(reason) = self.outbox.stopped() {
             return Err(NodeError::Stopped(reason));
         }
-        self.advance_to(self.now_ns())
+        if self.reserve(1)? == Some(0) {
+            return Ok(false);
+        }
+        self.advance_to(self.now_ns())?;
+        Ok(true)
+    }
+
+    /// Looks whether so many commands more certainly fit into the journal. `None` if they do; else the disk is full, and
+    /// so many commands of any size fit into what is left.
+    fn reserve(&self, count: usize) -> Result<Option<usize>, NodeError> {
+        let Some(writer) = &self.writer else {
+            return Ok(None);
+        };
+        let sequence = self.engine.sequence();
+        if writer.handle().has_room(sequence, count) {
+            return Ok(None);
+        }
+        // Either the disk is full, or too much is on its way to it to be sure: then it helps to wait for that.
+        match writer.handle().room_behind(sequence) {
+            Some(Room::Segment { bytes }) => {
+                assert!((count * MAX_RECORD) as u64 <= bytes, "a batch and what goes before it fit into a segment");
+                Ok(None)
+            }
+            Some(Room::Full { bytes_left }) => {
+                Ok(Some(usize::try_from(bytes_left / MAX_RECORD as u64).unwrap_or(usize::MAX)))
+            }
+            None => Err(NodeError::Stopped(self.outbox.stopped().unwrap_or(StopReason::Closed))),
+        }
+    }
+
+    /// Executes of a batch what only reduces risk, as far as there are places left for it, and refuses the rest.
+    fn start_from_reserve(
+        &mut self,
+        event_time_ns: i64,
+        commands: Vec<Command>,
+        answers: Answers<'_>,
+        mut left: usize,
+    ) -> Result<Started, NodeError> {
+        if left > 0 {
+            self.advance_to(event_time_ns)?;
+            left -= 1;
+        }
+        let mut refusals = Vec::new();
+        let mut taken = Vec::with_capacity(commands.len());
+        let mut kept = self.commands.take();
+        let mut replaced = BTreeSet::new();
+        for command in &commands {
+            let take = kept.len() < left && reduces_risk(&self.engine, command, &mut replaced);
+            taken.push(take);
+            if take {
+                kept.push(command.clone());
+            } else {
+                // Not in the journal: sequence 0.
+                let mut sink = RecordSink::new(&mut refusals, 0, event_time_ns);
+                sink.emit(Event::Rejected(rejected(RejectReason::DiskFull, command)));
+            }
+        }
+        self.commands.put(commands);
+        if let Some(writer) = &self.writer {
+            writer.handle().stats().disk_full_refusals.fetch_add(refusals.len() as u64, Ordering::Relaxed);
+        }
+        let refused =
+            Arc::new(EventBlock { first_sequence: 0, last_sequence: 0, records: refusals, pool: self.records.clone() });
+        let mut slices = Vec::with_capacity(taken.len());
+        let interleave = |block: &Arc<EventBlock>| {
+            let (mut executed, mut refusal) = (by_command(block), 0);
+            slices.extend(taken.iter().map(|&take| {
+                if take {
+                    executed.next().expect("events of every command that was executed")
+                } else {
+                    refusal += 1;
+                    EventSlice::new(refused.clone(), refusal - 1..refusal)
+                }
+            }));
+            answers.of(slices.iter().cloned())
+        };
+        let (block, released) = if kept.is_empty() {
+            self.commands.put(kept);
+            let sequence = self.engine.sequence();
+            let records = Vec::new();
+            let (first_sequence, last_sequence) = (sequence + 1, sequence);
+            let block = Arc::new(EventBlock { first_sequence, last_sequence, records, pool: self.records.clone() });
+            // It waits behind what was executed before, so that answers keep their order.
+            let completions = interleave(&block);
+            let released = self.outbox.push(Pending { block: block.clone(), completions });
+            (block, released)
+        } else {
+            self.start_at(event_time_ns, kept, interleave)?
+        };
+        let mut slices = slices.into_iter();
+        let first = slices.next().expect("a batch has commands");
+        Ok(Started { last_sequence: block.last_sequence, released, first, others: slices.collect() })
     }
 
     /// Does what is due by a time. Once is enough: what a command leaves to be done is due later than the command.
@@ -287,48 +431,100 @@ impl Node {
     fn start_at(
         &mut self,
         event_time_ns: i64,
-        commands: Vec<Command>,
-        completions: impl FnOnce(&EventBlock) -> Vec<(u64, std::ops::Range<usize>)>,
+        mut commands: Vec<Command>,
+        completions: impl FnOnce(&Arc<EventBlock>) -> Vec<(u64, EventSlice)>,
     ) -> Result<(Arc<EventBlock>, bool), NodeError> {
         let first_sequence = self.engine.sequence() + 1;
         let mut records = if commands.len() < POOLED_COMMANDS { Vec::new() } else { self.records.take() };
         records.reserve(commands.len() + commands.len() / 2);
-        let executed = if let Some(writer) = &self.writer {
-            let batch = Arc::new(journal::Batch { first_sequence, event_time_ns, commands });
-            writer.push(batch.clone());
-            let executed = run(&mut self.engine, event_time_ns, &batch.commands, &mut records);
-            if let Ok(batch) = Arc::try_unwrap(batch) {
-                self.commands.put(batch.commands);
-            }
-            executed
-        } else {
-            let executed = run(&mut self.engine, event_time_ns, &commands, &mut records);
-            self.commands.put(commands);
-            executed
-        };
-        if let Err(message) = executed {
-            let reason = StopReason::Panicked { sequence: self.engine.sequence(), message };
+        if let Err(reason) = self.run(event_time_ns, &mut commands, &mut records) {
             self.outbox.stop(reason.clone());
             return Err(NodeError::Stopped(reason));
         }
+        match &self.writer {
+            Some(writer) => writer.push(Arc::new(journal::Batch { first_sequence, event_time_ns, commands })),
+            None => self.commands.put(commands),
+        }
         let last_sequence = self.engine.sequence();
-        let block = EventBlock { first_sequence, last_sequence, records, pool: self.records.clone() };
+        let block = Arc::new(EventBlock { first_sequence, last_sequence, records, pool: self.records.clone() });
         let completions = completions(&block);
-        let block = Arc::new(block);
         let released = self.outbox.push(Pending { block: block.clone(), completions });
-        if self.checkpoint_interval > 0
-            && last_sequence - self.last_checkpoint_sequence >= self.checkpoint_interval
-            && self.writer.as_ref().is_some_and(|writer| !writer.checkpoint_under_way())
+        let due =
+            self.checkpoint_interval > 0 && last_sequence - self.last_checkpoint_sequence >= self.checkpoint_interval;
+        if (due || self.checkpoint_wanted) && self.writer.as_ref().is_some_and(|writer| !writer.checkpoint_under_way())
         {
             self.begin_checkpoint(Source::Journal, None);
         }
         Ok((block, released))
     }
 
+    /// Executes a batch. A command in which the engine panics is replaced by its failure, and the batch goes on.
+    fn run(
+        &mut self,
+        event_time_ns: i64,
+        commands: &mut [Command],
+        records: &mut Vec<EventRecord>,
+    ) -> Result<(), StopReason> {
+        let first_sequence = self.engine.sequence() + 1;
+        let mut done = 0;
+        while let Err(message) =
+            execute(&mut self.engine, event_time_ns, commands, done, records, self.panic_on.as_deref())
+        {
+            let sequence = self.engine.sequence();
+            done = (sequence - first_sequence) as usize;
+            let panicked = StopReason::Panicked { sequence, message };
+            self.undo(event_time_ns, &commands[..=done], panicked)?;
+            records.truncate(records.partition_point(|record| record.sequence < sequence));
+            let command = std::mem::replace(&mut commands[done], Command::AdvanceTime);
+            commands[done] = Command::CommandFailed(Box::new(CommandFailed { command }));
+        }
+        let sequence = self.engine.sequence();
+        // Debug builds check after every command themselves.
+        let turn = sequence / CHECK_INTERVAL;
+        if turn > (first_sequence - 1) / CHECK_INTERVAL {
+            // It is not known which command broke what is found here.
+            guarded(|| self.engine.check_sample(turn)).map_err(|message| StopReason::Panicked { sequence, message })?;
+        }
+        Ok(())
+    }
+
+    /// Makes the state again as it was before the last of these commands, the first ones of a batch, in which the engine
+    /// panicked. What is before the batch comes from the journal.
+    ///
+    /// # Errors
+    /// `panicked`, if there is no journal; if a failure of the command cannot be told from it, or does not keep it from
+    /// coming again (that time advances); or if too many have failed. Why the state could not be made again.
+    #[cold]
+    fn undo(&mut self, event_time_ns: i64, begun: &[Command], panicked: StopReason) -> Result<(), StopReason> {
+        let Some((failed, before)) = begun.split_last() else { return Err(panicked) };
+        // Where the caller writes the journal, step by step, it cannot be waited for.
+        let (Some(path), true) = (&self.path, self.writer.as_ref().is_some_and(Writer::has_threads)) else {
+            return Err(panicked);
+        };
+        let stays = matches!(failed, Command::AdvanceTime | Command::CommandFailed(_));
+        if stays || self.failed_commands.fetch_add(1, Ordering::Relaxed) >= FAILED_COMMANDS_MAX {
+            return Err(panicked);
+        }
+        let journalled = self.engine.sequence() - begun.len() as u64;
+        let made = self.outbox.wait_released(journalled).and_then(|()| {
+            let mut follower = Follower::open(self.disk.clone(), path, &self.engine_config, journalled)?;
+            follower.advance_to(journalled)?;
+            Ok(follower.into_engine())
+        });
+        self.engine = made.map_err(|error| match error {
+            NodeError::Stopped(reason) => reason,
+            error => StopReason::Panicked { sequence: journalled, message: format!("the state is lost: {error}") },
+        })?;
+        self.checkpoint_wanted = true;
+        execute(&mut self.engine, event_time_ns, before, 0, &mut Vec::new(), None)
+            .map_err(|message| StopReason::Panicked { sequence: self.engine.sequence(), message })
+    }
+
     /// Asks for a checkpoint of the present state. It takes a moment, however large the state is.
     fn begin_checkpoint(&mut self, source: Source, reply: Option<SyncSender<Result<u64, NodeError>>>) {
         let Some(writer) = &self.writer else { return };
         self.last_checkpoint_sequence = self.engine.sequence();
+        self.checkpoint_wanted = false;
         writer.push_checkpoint(CheckpointJob { landmark: Landmark::of(&self.engine), source, reply });
     }
 
@@ -354,8 +550,17 @@ impl Node {
         &self.engine
     }
 
+    pub(crate) fn readers(&self) -> &Arc<Readers> {
+        &self.readers
+    }
+
     pub(crate) fn outbox(&self) -> &Arc<Outbox> {
         &self.outbox
+    }
+
+    /// How many commands have failed since it was opened.
+    pub(crate) fn failed_commands(&self) -> &Arc<AtomicU64> {
+        &self.failed_commands
     }
 
     pub(crate) fn writer(&self) -> Option<&Writer> {
@@ -391,46 +596,117 @@ impl Node {
     }
 }
 
-/// The events of each command of a block, for the token that it came with.
-pub(crate) fn completions(block: &EventBlock, tokens: impl Iterator<Item = u64>) -> Vec<(u64, std::ops::Range<usize>)> {
-    let (mut at, mut sequence) = (0, block.first_sequence);
-    let parts = tokens.map(|token| {
-        let from = at;
-        at += block.records[at..].iter().take_while(|record| record.sequence == sequence).count();
-        sequence += 1;
-        (token, from..at)
-    });
-    parts.collect()
-}
-
 /// How many batches may wait for the disk while their events wait for them; a caller with more waits.
 pub(crate) const MAX_BATCHES_WAITING: usize = 8;
 
-/// Executes commands with consecutive sequences. Gives the message of a panic.
-fn run(
+/// A batch that was executed or refused, and may not be durable yet.
+pub(crate) struct Started {
+    /// The sequence whose release lets its events leave.
+    pub(crate) last_sequence: u64,
+    /// Whether it is released already.
+    pub(crate) released: bool,
+    first: EventSlice,
+    others: Vec<EventSlice>,
+}
+
+/// What is done with a batch's answers, one a command, before anything of it can be seen.
+pub(crate) enum Answers<'a> {
+    /// Nothing: whoever started it gives them on with [`Started::give`].
+    Given,
+    /// They become completions with these tokens.
+    Completed(&'a [u64]),
+    /// They are shown; what they say must not leave before it is released.
+    Shown(&'a mut dyn FnMut(&EventSlice)),
+}
+
+impl Answers<'_> {
+    fn of(self, slices: impl Iterator<Item = EventSlice>) -> Vec<(u64, EventSlice)> {
+        match self {
+            Self::Given => Vec::new(),
+            Self::Completed(tokens) => tokens.iter().copied().zip(slices).collect(),
+            Self::Shown(show) => {
+                slices.for_each(|slice| show(&slice));
+                Vec::new()
+            }
+        }
+    }
+}
+
+impl Started {
+    /// Gives the events, in the order of the commands; they must be released.
+    pub(crate) fn give(self, give: &mut impl FnMut(EventSlice)) {
+        give(self.first);
+        self.others.into_iter().for_each(give);
+    }
+}
+
+/// The events of each command of a batch.
+fn by_command(block: &Arc<EventBlock>) -> impl Iterator<Item = EventSlice> + '_ {
+    let mut at = 0;
+    (block.first_sequence..=block.last_sequence).map(move |sequence| {
+        let from = at;
+        at += block.records[at..].iter().take_while(|record| record.sequence == sequence).count();
+        EventSlice::new(block.clone(), from..at)
+    })
+}
+
+/// Whether a command can only take risk away, so that it is accepted while the disk is full: cancels, halts, kill
+/// switches, and a replace of the quantity alone by a smaller one. `replaced` are the orders that a command before it, not
+/// executed yet, replaces: what they will be is not known.
+fn reduces_risk(engine: &Engine, command: &Command, replaced: &mut BTreeSet<OrderId>) -> bool {
+    match command {
+        Command::CancelOrder(_) | Command::MassCancel(_) | Command::CancelAllAfter(_) => true,
+        Command::KillSwitch(switch) => switch.engaged,
+        Command::SetTradingStatus(set) => {
+            matches!(set.status, TradingStatus::CancelOnly | TradingStatus::Halted | TradingStatus::Closed)
+        }
+        Command::SetAccountMode(set) => set.mode != AccountMode::Normal,
+        Command::ReplaceOrder(replace) => {
+            let order = match replace.order_id {
+                OrderId::NONE => engine.order_by_client_id(replace.account_id, &replace.original_client_order_id),
+                order_id => engine.order(order_id),
+            };
+            let only_quantity = replace.price == PriceTicks(0)
+                && replace.trigger_price == PriceTicks(0)
+                && replace.display_quantity == Lots::ZERO;
+            only_quantity
+                && order.is_some_and(|order| {
+                    replace.quantity.0 < order.filled_quantity.0 + order.leaves_quantity.0
+                        && replaced.insert(order.order_id)
+                })
+        }
+        Command::Administer(administer) => reduces_risk(engine, &administer.command, replaced),
+        _ => false,
+    }
+}
+
+/// Executes the commands behind the first `done`, with consecutive sequences. Gives the message of a panic; the engine's
+/// sequence is then that of the command in which it happened.
+fn execute(
     engine: &mut Engine,
     event_time_ns: i64,
     commands: &[Command],
+    done: usize,
     records: &mut Vec<EventRecord>,
+    panic_on: Option<&(dyn Fn(u64, &Command) -> bool + Send + Sync)>,
 ) -> Result<(), String> {
     guarded(|| {
         let mut sequence = engine.sequence();
-        for (at, command) in commands.iter().enumerate() {
+        for (at, command) in commands.iter().enumerate().skip(done) {
             engine.prefetch(commands, at);
             sequence += 1;
             engine.apply(sequence, event_time_ns, command, &mut RecordSink::new(records, sequence, event_time_ns));
-        }
-        // Debug builds check after every command themselves.
-        let turn = sequence / CHECK_INTERVAL;
-        if turn > (sequence - commands.len() as u64) / CHECK_INTERVAL {
-            engine.check_sample(turn);
+            let executed = !matches!(command, Command::CommandFailed(_));
+            if executed && panic_on.is_some_and(|panics| panics(sequence, command)) {
+                panic!("planted by a test");
+            }
         }
     })
 }
 
 /// Runs what may panic; the panic hook has reported it by the time this returns its message.
 pub(crate) fn guarded<R>(run: impl FnOnce() -> R) -> Result<R, String> {
-    // Unwind safety: after a panic the engine is never used again.
+    // Unwind safety: after a panic the engine is dropped.
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic: Box<dyn Any + Send>| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
@@ -446,6 +722,14 @@ fn recover(
     let disk = config.disk.as_ref();
     for directory in [&journal_path, &checkpoint_path] {
         disk.create_directory(directory).map_err(|error| JournalError::io("create", directory, error))?;
+    }
+    if let Retention::Archive(archive) = &config.journal_retention {
+        disk.create_directory(archive).map_err(|error| JournalError::io("create", archive, error))?;
+        let parent = match archive.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        disk.sync_directory(parent).map_err(|error| JournalError::io("sync the directory", parent, error))?;
     }
     let lock_path = path.join("lock");
     let lock = disk.lock(&lock_path).map_err(|error| JournalError::io("lock", &lock_path, error))?;
@@ -522,6 +806,13 @@ fn recover(
                 let rule = "must be the limits that the journal was begun with";
                 return Err(NodeError::Config { setting: "engine", rule });
             }
+            Err(SeekError::Journal(JournalError::Trimmed { .. })) if after.sequence > 0 => {
+                recovery.skipped_checkpoints.push(SkippedCheckpoint {
+                    path: checkpoint_path.join(format!("{:020}.checkpoint", after.sequence)),
+                    why: "the journal begins behind it".to_owned(),
+                });
+            }
+            // Among them, of a trimmed journal without a checkpoint that can be used, `Trimmed`.
             Err(SeekError::Journal(error)) => return Err(error.into()),
         }
     };

@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -20,10 +20,11 @@ use beurs_engine::command::Command;
 use beurs_engine::{Engine, EngineConfig};
 
 use crate::error::{JournalError, NodeError, StopReason};
-use crate::feed::{lock, wait, wait_for, Completion, EventBlock, EventSlice, Events, Outbox, Pool};
+use crate::feed::{lock, wait, wait_for, Completion, EventSlice, Events, Outbox, Pool};
 use crate::follower::Follower;
 use crate::io::{Clock, Disk};
-use crate::node::{completions, Node, NodeConfig, Recovery, MAX_BATCHES_WAITING};
+use crate::node::{Answers, Node, NodeConfig, Recovery, Started, MAX_BATCHES_WAITING};
+use crate::retention::Readers;
 use crate::wire::{
     check_all_encodable, check_encodable, decode_command_records, decode_commands, CommandRecord, EventRecord,
     COMMAND_SIZE,
@@ -62,6 +63,7 @@ struct Shared {
     /// The node; `None` once it is closed.
     node: Mutex<Option<Node>>,
     outbox: Arc<Outbox>,
+    readers: Arc<Readers>,
     writer: Option<WriterHandle>,
     pool: Arc<Pool<Command>>,
     queue: Mutex<Queue>,
@@ -76,6 +78,7 @@ struct Shared {
     under_way: AtomicUsize,
     batches: AtomicU64,
     commands: AtomicU64,
+    commands_failed: Arc<AtomicU64>,
     follower: Mutex<Option<Follower>>,
     checkpoint: Mutex<()>,
     path: Option<PathBuf>,
@@ -95,6 +98,8 @@ pub struct Stats {
     pub sequence: u64,
     /// Commands executed, without those by which the node itself does what is due.
     pub commands: u64,
+    /// Commands in which the engine panicked, and which were undone.
+    pub commands_failed: u64,
     /// Batches of them executed.
     pub batches: u64,
     /// Submitted commands that wait to be executed.
@@ -123,6 +128,14 @@ pub struct Stats {
     pub checkpoint_failures: u64,
     /// Where the newest checkpoint stands; 0 if there is none.
     pub last_checkpoint_sequence: u64,
+    /// Journal segments archived or dropped.
+    pub segments_removed: u64,
+    /// How often segments or checkpoints could not be archived or removed; the next checkpoint tries again.
+    pub retention_failures: u64,
+    /// Whether the journal's disk is full, so that only what reduces risk is accepted.
+    pub disk_full: bool,
+    /// Commands refused with `disk_full`.
+    pub disk_full_refusals: u64,
 }
 
 impl Stats {
@@ -163,15 +176,11 @@ impl Shared {
         }
     }
 
-    /// Executes one batch; its block may be shown once `released` is passed by its last sequence.
-    fn start(
-        &self,
-        commands: Vec<Command>,
-        completions: impl FnOnce(&EventBlock) -> Vec<(u64, std::ops::Range<usize>)>,
-    ) -> Result<(Arc<EventBlock>, bool), NodeError> {
+    /// Executes one batch; its events may be shown once they are released.
+    fn start(&self, commands: Vec<Command>, answers: Answers<'_>) -> Result<Started, NodeError> {
         let count = commands.len() as u64;
         let started = self.with_node(|node| {
-            let started = node.start(commands, completions);
+            let started = node.start(commands, answers);
             (started, self.note_next_due(node))
         });
         let (started, earlier) = started?;
@@ -191,9 +200,15 @@ impl Shared {
             self.note_next_due(node);
             advanced
         });
-        if !matches!(advanced, Ok(Ok(()))) {
+        match advanced {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => {
+                // There is no room for it. What is due waits with everything else.
+                let later = self.clock.now_ns().saturating_add(LOOK_AT_CLOCK.as_nanos() as i64);
+                self.next_due_ns.store(later, Ordering::Relaxed);
+            }
             // The node has stopped: nothing is due any more, and everybody has been told.
-            self.next_due_ns.store(i64::MAX, Ordering::Relaxed);
+            Ok(Err(_)) | Err(_) => self.next_due_ns.store(i64::MAX, Ordering::Relaxed),
         }
     }
 
@@ -231,18 +246,18 @@ impl Shared {
         batches: impl Iterator<Item = Result<Vec<Command>, NodeError>>,
         mut give: impl FnMut(EventSlice),
     ) -> Result<(), NodeError> {
-        let mut under_way: VecDeque<Arc<EventBlock>> = VecDeque::new();
+        let mut under_way: VecDeque<Started> = VecDeque::new();
         for batch in batches {
             let batch = batch?;
             if under_way.len() > MAX_BATCHES_WAITING {
                 self.give_first(&mut under_way, &mut give)?;
             }
             self.wait_for_room(MAX_BATCHES_WAITING);
-            let (block, released) = self.start(batch, |_| Vec::new())?;
-            if released && under_way.is_empty() {
-                give(EventSlice::whole(block));
+            let started = self.start(batch, Answers::Given)?;
+            if started.released && under_way.is_empty() {
+                started.give(&mut give);
             } else {
-                under_way.push_back(block);
+                under_way.push_back(started);
             }
         }
         while !under_way.is_empty() {
@@ -253,12 +268,12 @@ impl Shared {
 
     fn give_first(
         &self,
-        under_way: &mut VecDeque<Arc<EventBlock>>,
+        under_way: &mut VecDeque<Started>,
         give: &mut impl FnMut(EventSlice),
     ) -> Result<(), NodeError> {
-        let Some(block) = under_way.pop_front() else { return Ok(()) };
-        self.outbox.wait_released(block.last_sequence)?;
-        give(EventSlice::whole(block));
+        let Some(started) = under_way.pop_front() else { return Ok(()) };
+        self.outbox.wait_released(started.last_sequence)?;
+        started.give(give);
         Ok(())
     }
 
@@ -293,8 +308,7 @@ impl Shared {
                 batch.push(command);
             }
             drop(queue);
-            let started = self.start(batch, |block| completions(block, tokens.iter().copied()));
-            if started.is_err() {
+            if self.start(batch, Answers::Completed(&tokens)).is_err() {
                 break; // The outbox has the reason, and has told everybody.
             }
         }
@@ -329,9 +343,11 @@ impl NodeHandle {
     pub fn open(config: &NodeConfig) -> Result<(Self, Recovery), NodeError> {
         let (node, recovery) = Node::open(config)?;
         let next_due_ns = node.engine().next_due_ns();
+        let commands_failed = node.failed_commands().clone();
         let shared = Arc::new(Shared {
             turnstile: Mutex::new(()),
             outbox: node.outbox().clone(),
+            readers: node.readers().clone(),
             writer: node.writer().map(|writer| writer.handle().clone()),
             pool: node.command_pool().clone(),
             node: Mutex::new(Some(node)),
@@ -345,6 +361,7 @@ impl NodeHandle {
             under_way: AtomicUsize::new(0),
             batches: AtomicU64::new(0),
             commands: AtomicU64::new(0),
+            commands_failed,
             follower: Mutex::new(None),
             checkpoint: Mutex::new(()),
             path: config.path.clone(),
@@ -362,6 +379,33 @@ impl NodeHandle {
 
     fn shared(&self) -> &Shared {
         &self.0.shared
+    }
+
+    /// Where the journal is; `None` in memory.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.shared().path.as_deref()
+    }
+
+    pub(crate) fn engine_config(&self) -> &EngineConfig {
+        &self.shared().engine_config
+    }
+
+    pub(crate) fn outbox(&self) -> &Arc<Outbox> {
+        &self.shared().outbox
+    }
+
+    /// The most commands of one batch.
+    pub(crate) fn chunk(&self) -> usize {
+        self.shared().chunk
+    }
+
+    /// Executes one batch, of at most [`Self::chunk`] commands, and does not wait for the disk. `show` sees the answer to
+    /// every command before it can leave, and must keep it until its sequence is released.
+    pub(crate) fn start_shown(&self, batch: Vec<Command>, mut show: impl FnMut(&EventSlice)) -> Result<(), NodeError> {
+        let shared = self.shared();
+        shared.wait_for_room(MAX_BATCHES_WAITING);
+        shared.start(batch, Answers::Shown(&mut show))?;
+        Ok(())
     }
 
     /// Executes commands, in order, and returns their events when they are durable. Other callers' commands may come
@@ -393,6 +437,7 @@ impl NodeHandle {
         let shared = self.shared();
         let mut commands = shared.pool.take();
         decode_commands(bytes, &mut commands)?;
+        check_all_encodable(&commands)?;
         if commands.len() > shared.chunk {
             return self.execute(&commands);
         }
@@ -533,7 +578,7 @@ impl NodeHandle {
     /// The same from the journal, by a private engine that is kept between calls and goes on where it was, if it can.
     ///
     /// # Errors
-    /// `InMemory`; `Journal` if the journal cannot be read.
+    /// `InMemory`; `Journal` if the journal cannot be read, or no longer has them (`Trimmed`).
     pub fn replay_events(&self, sequence: u64, max_bytes: usize) -> Result<Vec<EventRecord>, NodeError> {
         let shared = self.shared();
         let Some(path) = &shared.path else {
@@ -565,6 +610,35 @@ impl NodeHandle {
         let (result, sequence) = shared.with_node(|node| (f(node.engine()), node.engine().sequence()))?;
         shared.outbox.wait_released(sequence)?;
         Ok(result)
+    }
+
+    /// Says how far a reader of this name is: it will not ask for events at or before this sequence again. `None` takes
+    /// it off the list. Segments that a reader still needs, and the state before them, are not archived nor dropped.
+    pub fn set_reader(&self, name: &str, sequence: Option<u64>) {
+        self.shared().readers.set(name, sequence);
+    }
+
+    /// Moves the node's clock, if it is one that stands still, does what is due by then, and returns when that is
+    /// durable.
+    ///
+    /// # Errors
+    /// `Config` if the clock goes by itself, or would go backwards; `Stopped`.
+    pub fn set_time(&self, event_time_ns: i64) -> Result<(), NodeError> {
+        let shared = self.shared();
+        // The clock may stand behind the last command: after a restart it begins at 0, and stands where that one is.
+        let last_ns = self.with_engine(Engine::event_time_ns)?;
+        match shared.clock.set(event_time_ns) {
+            None => return Err(NodeError::Config { setting: "clock", rule: "must be manual for its time to be set" }),
+            Some(before) if event_time_ns < before.max(last_ns) => {
+                return Err(NodeError::Config {
+                    setting: "event_time_ns",
+                    rule: "must not be before the clock's time",
+                });
+            }
+            Some(_) => shared.advance(),
+        }
+        // Also waits until what was done is durable.
+        self.with_engine(|_| ())
     }
 
     /// The last sequence whose events may be seen.
@@ -605,6 +679,7 @@ impl NodeHandle {
         let mut stats = Stats {
             sequence: shared.outbox.released(),
             commands: shared.commands.load(Ordering::Relaxed),
+            commands_failed: shared.commands_failed.load(Ordering::Relaxed),
             batches: shared.batches.load(Ordering::Relaxed),
             queue_depth: lock(&shared.queue).commands.len(),
             under_way: shared.under_way.load(Ordering::Relaxed),
@@ -623,6 +698,10 @@ impl NodeHandle {
                 counts.append_us_log2.iter().map(|count| count.load(Ordering::Relaxed)).collect();
             stats.checkpoints = counts.checkpoints.load(Ordering::Relaxed);
             stats.checkpoint_failures = counts.checkpoint_failures.load(Ordering::Relaxed);
+            stats.segments_removed = counts.segments_removed.load(Ordering::Relaxed);
+            stats.retention_failures = counts.retention_failures.load(Ordering::Relaxed);
+            stats.disk_full = writer.is_full();
+            stats.disk_full_refusals = counts.disk_full_refusals.load(Ordering::Relaxed);
             stats.last_checkpoint_sequence = counts.last_checkpoint_sequence.load(Ordering::Relaxed);
         }
         stats

@@ -1,9 +1,11 @@
 //! A node without threads: whoever has it decides what happens next, so that a simulation of it is the same every time.
 //!
 //! The stages are those of a running node, and the code is the same: [`SteppedNode::start`] gives a batch its sequences,
-//! hands it to the journal and executes it; [`SteppedNode::write`] is the journal thread's next write, which makes durable
+//! executes it and hands it to the journal; [`SteppedNode::write`] is the journal thread's next write, which makes durable
 //! and releases what waits; [`SteppedNode::make_checkpoint`] is the checkpoint thread's next piece of work. The engine may
 //! be ahead of the disk by as many batches as in a running node.
+//!
+//! A command in which the engine panics stops it: the state before cannot be waited for.
 //!
 //! Invariant: dropping it writes nothing, as if the process had been killed.
 
@@ -14,7 +16,7 @@ use beurs_engine::Engine;
 
 use crate::error::{NodeError, StopReason};
 use crate::feed::{Completion, Events};
-use crate::node::{completions, Node, NodeConfig, Recovery, MAX_BATCHES_WAITING};
+use crate::node::{Answers, Node, NodeConfig, Recovery, MAX_BATCHES_WAITING};
 use crate::wire::check_encodable;
 use crate::writer::{Writer, WriterSteps};
 
@@ -47,8 +49,9 @@ impl SteppedNode {
     /// of it leaves before it is durable. Returns the sequence of the last command; an empty batch just does what is due.
     ///
     /// # Errors
-    /// `Wire` if a command cannot be encoded, `QueueFull` if there are more than one write may have or as many batches
-    /// as are allowed wait for the disk, and then nothing was done; `Stopped`.
+    /// `Wire` if a command cannot be encoded, `QueueFull` if there are more than one write may have, or as many batches
+    /// as are allowed wait for the disk, or it is not known before the next write whether the disk has room, and then
+    /// nothing was done; `Stopped`.
     pub fn start(&mut self, commands: &[(u64, Command)]) -> Result<u64, NodeError> {
         for (_, command) in commands {
             check_encodable(command)?;
@@ -56,14 +59,16 @@ impl SteppedNode {
         if commands.len() > self.batch_limit {
             return Err(NodeError::QueueFull { capacity: self.batch_limit });
         }
-        if self.batches_waiting() > MAX_BATCHES_WAITING {
+        let known = |writer: &Writer| writer.handle().room_is_known(self.node.engine().sequence(), commands.len() + 1);
+        if self.batches_waiting() > MAX_BATCHES_WAITING || !self.node.writer().is_some_and(known) {
             return Err(NodeError::QueueFull { capacity: MAX_BATCHES_WAITING });
         }
         if commands.is_empty() {
             self.node.advance()?;
         } else {
             let batch = commands.iter().map(|(_, command)| command.clone()).collect();
-            self.node.start(batch, |block| completions(block, commands.iter().map(|(token, _)| *token)))?;
+            let tokens: Vec<u64> = commands.iter().map(|(token, _)| *token).collect();
+            self.node.start(batch, Answers::Completed(&tokens))?;
         }
         Ok(self.node.engine().sequence())
     }

@@ -23,8 +23,8 @@ use beurs_engine::event::{
 use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{
     AccountId, Amount, AssetId, CancelReason, Contingency, ExecType, GroupId, InstrumentId, KeyId, Liquidity, ListId,
-    ListStatus, Lots, OrderId, OrderStatus, OrderType, Peg, PriceTicks, SelfTradePrevention, Setting, ShortText, Side,
-    StatusReason, TimeInForce, TradeId, TradingStatus, TriggerBy,
+    ListStatus, Lots, MassCancelReason, OrderId, OrderStatus, OrderType, Peg, PriceTicks, SelfTradePrevention, Setting,
+    ShortText, Side, StatusReason, TimeInForce, TradeId, TradingStatus, TriggerBy,
 };
 
 mod encoding;
@@ -174,8 +174,12 @@ record!(
         amount_hi: i64,
         /// ReplaceOrder: the present client_order_id of the order, or empty
         original_client_order_id: [u8; 36],
+        /// MassCancel: 0 requested, 1 disconnected
+        mass_cancel_reason: u8,
         /// 0
-        reserved_2: u32,
+        reserved_1: u8,
+        /// 0
+        reserved_2: u16,
     }
 );
 
@@ -202,7 +206,7 @@ record!(
         post_only: u8,
         /// Execution: 0 none, 1 expire_taker, 2 expire_maker, 3 expire_both, 4 decrement
         self_trade_prevention: u8,
-        /// Execution: 0 none, 1 requested, 2 mass_cancel, 3 immediate_or_cancel, 4 fill_or_kill, 5 no_liquidity, 6 self_trade, 7 expired, 8 end_of_day, 9 order_list, 10 minimum_quantity, 11 price_band, 12 auction_ended, 13 insufficient_funds, 14 disconnected, 15 cancel_all_after, 16 kill_switch, 17 refused, 18 no_reference_price
+        /// Execution: 0 none, 1 requested, 2 mass_cancel, 3 immediate_or_cancel, 4 fill_or_kill, 5 no_liquidity, 6 self_trade, 7 expired, 8 end_of_day, 9 order_list, 10 minimum_quantity, 11 price_band, 12 auction_ended, 13 insufficient_funds, 14 disconnected, 15 cancel_all_after, 16 kill_switch, 17 refused
         cancel_reason: u8,
         /// Execution: 0 none, 1 maker, 2 taker, 3 auction
         liquidity: u8,
@@ -210,7 +214,7 @@ record!(
         trading_status: u8,
         /// AssetAdded: the asset's decimals
         scale: u8,
-        /// Rejected: the number of the reason; TradingStatusSet: 1 requested, 2 schedule, 3 price_band, 4 trigger_cascade, 5 limit_state, 6 auction_end
+        /// Rejected: the number of the reason; TradingStatusSet: 1 requested, 2 schedule, 3 price_band, 4 trigger_cascade, 5 limit_state, 6 auction_end, 7 quarantined
         reason: u16,
         /// AccountOpened, AccountGroupSet, FeesSet, KillSwitchSet, SettingChanged
         group_id: u16,
@@ -333,6 +337,7 @@ pub mod command_kind {
     pub const SET_FEE_CAP: u8 = 36;
     pub const BUST_TRADE: u8 = 37;
     pub const ADJUST_TRADE: u8 = 38;
+    pub const COMMAND_FAILED: u8 = 62;
     pub const ADMINISTER: u8 = 63;
 }
 
@@ -474,6 +479,7 @@ impl CommandRecord {
                 record.account_id = cancel.account_id.0;
                 record.instrument_id = cancel.instrument_id.0;
                 record.side = cancel.side.map_or(0, |side| side as u8);
+                record.mass_cancel_reason = cancel.reason as u8;
             }
             Command::Deposit(deposit) => {
                 record.kind = command_kind::DEPOSIT;
@@ -498,11 +504,13 @@ impl CommandRecord {
     /// A field that is not a value of its type, or that the kind does not use and is not 0.
     #[inline(always)] // A call would copy the command on its way.
     pub fn to_command(&self) -> Result<Command, WireError> {
+        must_be_zero(self.reserved_1 == 0, "reserved_1")?;
         must_be_zero(self.reserved_2 == 0, "reserved_2")?;
         let account_id = AccountId(self.account_id);
         if self.kind == command_kind::NEW_ORDER {
             must_be_zero(self.asset_id == 0, "asset_id")?;
             must_be_zero(self.order_id == 0, "order_id")?;
+            must_be_zero(self.mass_cancel_reason == 0, "mass_cancel_reason")?;
             must_be_zero(blank(&self.original_client_order_id), "original_client_order_id")?;
             return Ok(Command::NewOrder(NewOrder {
                 account_id,
@@ -530,12 +538,14 @@ impl CommandRecord {
             command_kind::DEPOSIT | command_kind::WITHDRAW => (false, false, true, false, false, true, false, false),
             _ => return Err(WireError::new("kind", NOT_A_VALUE)),
         };
+        let mass_cancel = self.kind == command_kind::MASS_CANCEL;
         must_be_zero(self.key_id == 0, "key_id")?;
         must_be_zero(self.order_type == 0, "order_type")?;
         must_be_zero(self.time_in_force == 0, "time_in_force")?;
         must_be_zero(self.post_only == 0, "post_only")?;
         must_be_zero(self.self_trade_prevention == 0, "self_trade_prevention")?;
         must_be_zero(side || self.side == 0, "side")?;
+        must_be_zero(mass_cancel || self.mass_cancel_reason == 0, "mass_cancel_reason")?;
         must_be_zero(instrument || self.instrument_id == 0, "instrument_id")?;
         must_be_zero(asset || self.asset_id == 0, "asset_id")?;
         must_be_zero(order || self.order_id == 0, "order_id")?;
@@ -565,6 +575,7 @@ impl CommandRecord {
                 account_id,
                 instrument_id: InstrumentId(self.instrument_id),
                 side: optional_side(self.side)?,
+                reason: value(MassCancelReason::from_u8(self.mass_cancel_reason), "mass_cancel_reason")?,
             }),
             command_kind::DEPOSIT => {
                 Command::Deposit(Deposit { account_id, asset_id: AssetId(self.asset_id), amount: self.amount() })

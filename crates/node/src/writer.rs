@@ -1,4 +1,4 @@
-//! The journal thread: it appends what the engine executes meanwhile, and says what is durable.
+//! The journal thread: it appends what the engine has executed, while the engine goes on, and says what is durable.
 //!
 //! Whatever has been handed over while one write was on its way to the disk is the next write, so the slower the disk
 //! the larger the writes: group commit without a timer. A second thread makes checkpoints, so that they delay nobody.
@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use beurs_engine::command::Command;
 
 use crate::checkpointer::{CheckpointJob, CheckpointState, Checkpointer};
 use crate::error::StopReason;
-use crate::feed::{lock, wait, Outbox, Pool};
-use crate::journal::{Batch, Log, Position};
+use crate::feed::{lock, wait, wait_for, Outbox, Pool};
+use crate::journal::{Batch, Log, Position, Room, MAX_RECORD};
 
 /// Counts of what the journal thread has done; all of them only grow.
 #[derive(Debug, Default)]
@@ -30,7 +30,12 @@ pub(crate) struct WriterStats {
     pub(crate) append_us_log2: [AtomicU64; 24],
     pub(crate) checkpoints: AtomicU64,
     pub(crate) checkpoint_failures: AtomicU64,
+    /// Commands refused because the disk was full.
+    pub(crate) disk_full_refusals: AtomicU64,
     pub(crate) last_checkpoint_sequence: AtomicU64,
+    /// Segments archived or dropped.
+    pub(crate) segments_removed: AtomicU64,
+    pub(crate) retention_failures: AtomicU64,
 }
 
 enum Work {
@@ -38,9 +43,13 @@ enum Work {
     Checkpoint(CheckpointJob),
 }
 
-#[derive(Default)]
+/// How often a full disk is tried again.
+const SPACE_CHECK: Duration = Duration::from_secs(1);
+
 struct Queue {
     work: VecDeque<Work>,
+    /// What the log can take behind a sequence.
+    room: (u64, Room),
     closing: bool,
     /// The thread has ended; nothing that is handed over will be written.
     ended: bool,
@@ -53,7 +62,29 @@ struct Shared {
     /// Something was taken.
     taken: Condvar,
     checkpoints: Arc<CheckpointState>,
+    /// The sequence behind which `room_bytes` may be appended; changed after `room_bytes`.
+    room_sequence: AtomicU64,
+    /// 0 while the disk is full.
+    room_bytes: AtomicU64,
     stats: WriterStats,
+}
+
+impl Shared {
+    fn is_full(&self) -> bool {
+        self.room_bytes.load(Ordering::Relaxed) == 0
+    }
+
+    fn publish(&self, sequence: u64, room: Room) {
+        let bytes = match room {
+            Room::Segment { bytes } => bytes,
+            Room::Full { .. } => 0,
+        };
+        // In this order: who sees a sequence sees room that is at most what there is behind it, or behind one before it.
+        self.room_bytes.store(bytes, Ordering::Release);
+        self.room_sequence.store(sequence, Ordering::Release);
+        lock(&self.queue).room = (sequence, room);
+        self.taken.notify_all();
+    }
 }
 
 /// What the journal thread and the checkpoint thread do, for a caller that does it itself, step by step.
@@ -65,15 +96,17 @@ pub(crate) struct WriterSteps {
 }
 
 impl WriterSteps {
-    /// One write of the journal: takes what waits, as much as one write may have, makes it durable and releases it.
-    /// Returns whether there was anything. After a failure, which stops the node, there never is.
+    /// One write of the journal: takes what waits, as much as one write may have, makes it durable and releases it. A full
+    /// disk is tried again each time. Returns whether there was anything. After a failure, which stops the node, there
+    /// never is.
     pub(crate) fn write(&mut self) -> bool {
         let mut batches = Vec::new();
         let mut queue = lock(&self.shared.queue);
         let some = !queue.work.is_empty() && !queue.ended;
         let job = if some { self.journal.take_work(&mut queue, &mut batches) } else { None };
+        let ended = queue.ended;
         drop(queue);
-        if some && !self.journal.write(&mut batches, job) {
+        if !ended && (some || self.shared.is_full()) && !self.journal.write(&mut batches, job) {
             self.shared.end();
         }
         some
@@ -111,6 +144,34 @@ impl WriterHandle {
         lock(&self.0.queue).work.len()
     }
 
+    /// Whether `count` commands more, behind everything up to `sequence`, certainly fit into the log, the commands that
+    /// are not written yet with them.
+    #[inline]
+    pub(crate) fn has_room(&self, sequence: u64, count: usize) -> bool {
+        let behind = self.0.room_sequence.load(Ordering::Acquire);
+        let bytes = self.0.room_bytes.load(Ordering::Acquire);
+        (sequence - behind + count as u64) * MAX_RECORD as u64 <= bytes
+    }
+
+    /// What the log can take when everything up to `sequence` is written. `None` if the thread has ended.
+    pub(crate) fn room_behind(&self, sequence: u64) -> Option<Room> {
+        let mut queue = lock(&self.0.queue);
+        while queue.room.0 < sequence && !queue.ended {
+            queue = wait(&self.0.taken, queue);
+        }
+        (!queue.ended).then_some(queue.room.1)
+    }
+
+    /// Whether the disk is full.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.is_full()
+    }
+
+    /// Whether [`Self::room_behind`] has its answer without waiting, or nobody needs it.
+    pub(crate) fn room_is_known(&self, sequence: u64, count: usize) -> bool {
+        self.has_room(sequence, count) || lock(&self.0.queue).room.0 >= sequence
+    }
+
     /// Waits until at most `most` batches wait to be written, or the thread has ended.
     pub(crate) fn wait_for_room(&self, most: usize) {
         let mut queue = lock(&self.0.queue);
@@ -131,7 +192,8 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (mut writer, steps) =
             Self::without_threads(log, batch_limit, outbox, pool, checkpointer, last_checkpoint_sequence);
-        let WriterSteps { shared, journal, checkpointer, jobs } = steps;
+        let WriterSteps { shared, mut journal, checkpointer, jobs } = steps;
+        journal.space_check = SPACE_CHECK;
         writer.threads.push(std::thread::Builder::new().name("beurs-journal".to_owned()).spawn(move || journal.run())?);
         let checkpoint_thread = std::thread::Builder::new().name("beurs-checkpoint".to_owned());
         writer.threads.push(checkpoint_thread.spawn(move || checkpointer.run(&jobs, &shared.stats))?);
@@ -148,17 +210,39 @@ impl Writer {
         last_checkpoint_sequence: u64,
     ) -> (Self, WriterSteps) {
         let shared = Arc::new(Shared {
-            queue: Mutex::new(Queue::default()),
+            queue: Mutex::new(Queue {
+                work: VecDeque::new(),
+                room: (log.position().sequence, log.room()),
+                closing: false,
+                ended: false,
+            }),
             arrived: Condvar::new(),
             taken: Condvar::new(),
             checkpoints: checkpointer.state.clone(),
+            room_sequence: AtomicU64::new(0),
+            room_bytes: AtomicU64::new(0),
             stats: WriterStats::default(),
         });
+        shared.publish(log.position().sequence, log.room());
         shared.stats.last_checkpoint_sequence.store(last_checkpoint_sequence, Ordering::Relaxed);
         let (checkpoints, jobs) = channel();
-        let journal = JournalThread { shared: shared.clone(), log, batch_limit, outbox, pool, checkpoints };
+        let journal = JournalThread {
+            shared: shared.clone(),
+            log,
+            batch_limit,
+            outbox,
+            pool,
+            checkpoints,
+            space_check: Duration::ZERO,
+            tried: Instant::now(),
+        };
         let writer = Self { handle: WriterHandle(shared.clone()), threads: Vec::new() };
         (writer, WriterSteps { shared, journal, checkpointer, jobs })
+    }
+
+    /// Whether it writes by itself.
+    pub(crate) fn has_threads(&self) -> bool {
+        !self.threads.is_empty()
     }
 
     pub(crate) fn handle(&self) -> &WriterHandle {
@@ -211,6 +295,10 @@ struct JournalThread {
     outbox: Arc<Outbox>,
     pool: Arc<Pool<Command>>,
     checkpoints: Sender<(Position, CheckpointJob)>,
+    /// How often a full disk is tried again.
+    space_check: Duration,
+    /// When it was last tried.
+    tried: Instant,
 }
 
 /// Says that the thread has ended, however it ends.
@@ -247,7 +335,7 @@ impl JournalThread {
         }
     }
 
-    /// Makes batches durable, releases them, and hands a checkpoint on. Returns whether the journal may go on.
+    /// Makes batches durable, releases them, sees to room for more, and hands a checkpoint on. Returns whether the journal may go on.
     fn write(&mut self, batches: &mut Vec<Arc<Batch>>, job: Option<CheckpointJob>) -> bool {
         if let Some(first) = batches.first() {
             let first_sequence = first.first_sequence;
@@ -266,6 +354,14 @@ impl JournalThread {
                 }
             }
         }
+        if !self.shared.is_full() || self.tried.elapsed() >= self.space_check {
+            if let Err(error) = self.log.make_room() {
+                self.outbox.stop(StopReason::Journal(error));
+                return false;
+            }
+            self.tried = Instant::now();
+        }
+        self.shared.publish(self.log.position().sequence, self.log.room());
         if let Some(job) = job {
             let position = self.log.position();
             assert_eq!(position.sequence, job.landmark.sequence(), "a checkpoint holds what is durable, all of it");
@@ -275,14 +371,22 @@ impl JournalThread {
         true
     }
 
-    /// Waits for work and takes as much as one write may have, up to a checkpoint. `None` when all is done.
+    /// Waits for work and takes as much as one write may have, up to a checkpoint. `None` when all is done. While the disk
+    /// is full it also returns, with nothing, when it is time to try again.
     fn next_work(&self, batches: &mut Vec<Arc<Batch>>) -> Option<Option<CheckpointJob>> {
         let mut queue = lock(&self.shared.queue);
         while queue.work.is_empty() {
             if queue.closing {
                 return None;
             }
-            queue = wait(&self.shared.arrived, queue);
+            if matches!(queue.room.1, Room::Full { .. }) {
+                queue = wait_for(&self.shared.arrived, queue, SPACE_CHECK);
+                if queue.work.is_empty() && !queue.closing {
+                    return Some(None);
+                }
+            } else {
+                queue = wait(&self.shared.arrived, queue);
+            }
         }
         let job = self.take_work(&mut queue, batches);
         drop(queue);

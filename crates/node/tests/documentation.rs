@@ -54,7 +54,7 @@ records; a step is a mantissa and a scale.
 | 1 | NewOrder | side `u8`, order_type `u8`, time_in_force `u8`, post_only `u8`, self_trade_prevention `u8`, length of client_order_id `u8`, flags `u8` (1 quote_quantity, 2 key_id, 4 terms), account_id `u32`, instrument_id `u32`, price `i64`, quantity `i64`; where flagged: quote_quantity `i128`, key_id `u16`, terms (below); client_order_id |
 | 2 | CancelOrder | length of client_order_id `u8`, 0 `u16`, account_id `u32`, order_id `u64`, client_order_id |
 | 3 | ReplaceOrder | length of original_client_order_id `u8`, length of client_order_id `u8`, flags `u8` (1 trigger_price, 2 display_quantity), account_id `u32`, order_id `u64`, price `i64`, quantity `i64`; where flagged: trigger_price `i64`, display_quantity `i64`; original_client_order_id, client_order_id |
-| 4 | MassCancel | side `u8`, 0 `u16`, account_id `u32`, instrument_id `u32` |
+| 4 | MassCancel | side `u8`, reason `u8` (0 requested, 1 disconnected), 0 `u8`, account_id `u32`, instrument_id `u32` |
 | 5 | Deposit | 0 in 3 bytes, account_id `u32`, asset_id `u32`, amount `i128` |
 | 6 | Withdraw | as Deposit |
 | 7 | CancelReplace | mode `u8`, an encoded CancelOrder, an encoded NewOrder |
@@ -84,7 +84,8 @@ records; a step is a mantissa and a scale.
 | 36 | SetFeeCap | instrument_id `u32`, group_id `u16`, max_fee `i128` |
 | 37 | BustTrade | trade_id `u64`, instrument_id `u32`, buyer `u32`, seller `u32`, price `i64`, quantity `i64`, buyer_fee `i128`, seller_fee `i128` |
 | 38 | AdjustTrade | trade_id `u64`, instrument_id `u32`, buyer `u32`, seller `u32`, price `i64`, quantity `i64`, new_price `i64` |
-| 63 | Administer | length of actor `u8`, actor, length of reason `u8`, reason, an encoded command of another kind |
+| 62 | CommandFailed | an encoded command of another kind; in the journal only |
+| 63 | Administer | length of actor `u8`, actor, length of reason `u8`, reason, an encoded command of another kind, not CommandFailed |
 
 The terms of an order are a mask `u16` of what is not the default, and behind it, in this order, what the mask says:
 1 trigger_price `i64`, 2 trigger_by `u8`, 4 trail_bps `u16`, 8 display_quantity `i64`, 16 hidden (the bit is all),

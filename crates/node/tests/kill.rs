@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use beurs_node::engine::command::{Command, MassCancel};
-use beurs_node::engine::types::{AccountId, InstrumentId, Side};
+use beurs_node::engine::types::{AccountId, InstrumentId, MassCancelReason, Side};
 use beurs_node::engine::{Engine, EngineConfig};
 use beurs_node::io::RealDisk;
 use beurs_node::journal::JournalReader;
@@ -83,7 +83,12 @@ fn child() {
                 while names.len() < 100 {
                     let command = if sent % 500 == 499 {
                         let account_id = AccountId::NONE;
-                        Command::MassCancel(MassCancel { account_id, instrument_id: InstrumentId(1), side: None })
+                        Command::MassCancel(MassCancel {
+                            account_id,
+                            instrument_id: InstrumentId(1),
+                            side: None,
+                            reason: MassCancelReason::Requested,
+                        })
                     } else {
                         let name = format!("{round}-s-{sent}");
                         let command = next_command(&mut r, &name);

@@ -487,32 +487,9 @@ fn a_failed_sync_stops_the_node_and_is_never_repeated() {
 }
 
 #[test]
-fn a_full_disk_stops_the_node_with_its_name_and_loses_nothing() {
-    let directory = TempDir::new("full");
-    let disk = FaultyDisk::new(Faults { creates_until_full: Some(3), ..Faults::default() });
-    let config = NodeConfig { disk: Arc::new(disk.clone()), ..small(directory.path()) };
-    let (mut node, _) = Node::open(&config).expect("a new node");
-    let commands = workload(7, 5_000);
-    let mut acknowledged = 0;
-    let error = loop {
-        match node.execute(&commands[acknowledged..acknowledged + 50]) {
-            Ok(_) => acknowledged += 50,
-            Err(error) => break error,
-        }
-    };
-    use beurs_node::AppendError;
-    assert!(matches!(error, NodeError::Stopped(StopReason::Journal(AppendError::Full { .. }))), "{error}");
-    drop(node);
-    assert_eq!(segments(directory.path()).len(), 3);
-    let (node, recovery) = open(directory.path()).expect("a good journal");
-    assert_eq!((recovery.sequence, recovery.torn_tail), (acknowledged as u64, None));
-    assert_eq!(node.engine().digest(), digests(directory.path())[acknowledged]);
-}
-
-#[test]
 fn a_checkpoint_that_cannot_be_written_harms_nothing() {
     let directory = TempDir::new("no-checkpoint");
-    let disk = FaultyDisk::new(Faults { creates_until_full: Some(1), ..Faults::default() });
+    let disk = FaultyDisk::new(Faults { creates_until_full: Some(2), ..Faults::default() });
     let config = NodeConfig { disk: Arc::new(disk.clone()), ..small(directory.path()) };
     let (mut node, _) = Node::open(&config).expect("a new node");
     let commands = workload(7, 100);

@@ -9,8 +9,8 @@ use beurs_engine::command::{
 };
 use beurs_engine::types::{
     AccountId, AccountMode, Amount, AssetId, BandAction, CancelReplaceMode, Contingency, GroupId, InstrumentGroupId,
-    InstrumentId, KeyId, Lots, MatchingAlgorithm, OrderId, OrderType, Peg, PriceTicks, SelfTradePrevention, Side,
-    StatusReason, Step, TimeInForce, TradeId, TradingStatus, TriggerBy,
+    InstrumentId, KeyId, Lots, MassCancelReason, MatchingAlgorithm, OrderId, OrderType, Peg, PriceTicks,
+    SelfTradePrevention, Side, StatusReason, Step, TimeInForce, TradeId, TradingStatus, TriggerBy,
 };
 use beurs_node::wire::{check_encodable, decode_one_command};
 use pyo3::prelude::*;
@@ -137,10 +137,10 @@ pub fn replace_order<'py>(
     Ok(encoded(py, &command))
 }
 
-/// Encodes a MassCancel. Side 0 is both.
+/// Encodes a MassCancel. Side 0 is both; reason 0 is requested.
 #[pyfunction]
-#[pyo3(signature = (account_id, instrument_id, side))]
-pub fn mass_cancel(py: Python<'_>, account_id: u32, instrument_id: u32, side: u8) -> Encoded<'_> {
+#[pyo3(signature = (account_id, instrument_id, side, reason=0))]
+pub fn mass_cancel(py: Python<'_>, account_id: u32, instrument_id: u32, side: u8, reason: u8) -> Encoded<'_> {
     let command = Command::MassCancel(MassCancel {
         account_id: AccountId(account_id),
         instrument_id: InstrumentId(instrument_id),
@@ -148,6 +148,7 @@ pub fn mass_cancel(py: Python<'_>, account_id: u32, instrument_id: u32, side: u8
             0 => None,
             side => Some(value("side", Side::from_u8(side))?),
         },
+        reason: value("reason", MassCancelReason::from_u8(reason))?,
     });
     Ok(encoded(py, &command))
 }

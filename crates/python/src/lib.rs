@@ -6,6 +6,7 @@
 mod convert;
 mod encode;
 mod error;
+mod handle;
 mod node;
 mod reads;
 mod records;
@@ -16,8 +17,8 @@ mod core_module {
     use beurs_engine::reject::RejectReason;
     use beurs_engine::types::{
         AccountMode, BandAction, CancelReason, CancelReplaceMode, Contingency, ExecType, Liquidity, ListStatus,
-        MatchingAlgorithm, OrderStatus, OrderType, Peg, SelfTradePrevention, Setting, Side, StatusReason, Step,
-        TimeInForce, TradingStatus, TriggerBy,
+        MassCancelReason, MatchingAlgorithm, OrderStatus, OrderType, Peg, SelfTradePrevention, Setting, Side,
+        StatusReason, Step, TimeInForce, TradingStatus, TriggerBy,
     };
     use beurs_node::{decimal, wire};
     use pyo3::prelude::*;
@@ -72,6 +73,7 @@ mod core_module {
             ExecType,
             Liquidity,
             CancelReason,
+            MassCancelReason,
             TriggerBy,
             Peg,
             Contingency,

@@ -3,7 +3,9 @@
 //! The interpreter is let go in everything that waits for the disk or takes long. Only the single-call door of a node in
 //! memory holds on to it: there is nothing to wait for, and letting go costs as much as the command.
 
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use beurs_engine::command::{CancelOrder, Command, NewOrder, ReplaceOrder};
 use beurs_engine::types::{
@@ -11,26 +13,32 @@ use beurs_engine::types::{
     TimeInForce,
 };
 use beurs_engine::Engine;
+use beurs_node::io::{Clock, ManualClock, SystemClock};
+use beurs_node::link::{Link, Replica, ReplicaConfig};
 use beurs_node::wire::{event_kind, EventRecord};
-use beurs_node::{Events, NodeConfig, NodeHandle};
+use beurs_node::{Events, NodeConfig, NodeError, NodeHandle, Retention, StopReason};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyMemoryView, PyString};
 
 use crate::convert::{text, value, Int};
 use crate::error::Error;
+use crate::handle::Handle;
 use crate::reads::{self, Reads};
 use crate::records::{Input, Records, Spare};
 
 /// A sequencer, a journal or none, and the engine behind them.
 #[pyclass(frozen, module = "beurs._core")]
 pub struct Node {
-    handle: NodeHandle,
+    handle: Handle,
+    /// The links to other processes; gone when it is closed.
+    links: Mutex<Option<Vec<Link>>>,
     in_memory: bool,
     recovery: Recovered,
     spare: Spare,
 }
 
 /// What stays of a recovery's report.
+#[derive(Default)]
 struct Recovered {
     sequence: u64,
     checkpoint_sequence: Option<u64>,
@@ -76,24 +84,49 @@ impl Reads for Node {
 impl Node {
     #[new]
     #[pyo3(signature = (
-        path = None, *, checkpoint_interval = 1_000_000, segment_bytes = 67_108_864, event_ring_bytes = 67_108_864,
-        queue_capacity = 65_536
+        path = None, *, checkpoint_interval = 1_000_000, checkpoints_kept = 3, journal_retention = "keep",
+        journal_archive_directory = None, readers = None, segment_bytes = 67_108_864, event_ring_bytes = 67_108_864,
+        queue_capacity = 65_536, clock = "system"
     ))]
+    #[allow(clippy::too_many_arguments)] // They are the settings.
     fn new(
         py: Python<'_>,
         path: Option<PathBuf>,
         checkpoint_interval: u64,
+        checkpoints_kept: usize,
+        journal_retention: &str,
+        journal_archive_directory: Option<PathBuf>,
+        readers: Option<Vec<String>>,
         segment_bytes: u64,
         event_ring_bytes: usize,
         queue_capacity: usize,
+        clock: &str,
     ) -> Result<Self, Error> {
+        let clock: Arc<dyn Clock> = match clock {
+            "system" => Arc::new(SystemClock),
+            "manual" => Arc::new(ManualClock::default()),
+            _ => return Err(Error::Input("clock", "must be system or manual")),
+        };
         let in_memory = path.is_none();
+        let journal_retention = match (journal_retention, journal_archive_directory) {
+            ("keep", _) => Retention::Keep,
+            ("drop", _) => Retention::Drop,
+            ("archive", Some(directory)) => Retention::Archive(directory),
+            ("archive", None) => {
+                return Err(Error::Input("journal_archive_directory", "journal_retention archive needs one"));
+            }
+            _ => return Err(Error::Input("journal_retention", "is keep, archive or drop")),
+        };
         let config = NodeConfig {
             path,
             checkpoint_interval,
+            checkpoints_kept,
+            journal_retention,
+            readers: readers.unwrap_or_default(),
             segment_bytes,
             event_ring_bytes,
             queue_capacity,
+            clock,
             ..NodeConfig::default()
         };
         let (handle, recovery) = py.detach(|| NodeHandle::open(&config))?;
@@ -105,7 +138,62 @@ impl Node {
             torn_bytes: recovery.torn_tail.map_or(0, |torn| torn.bytes),
             duration_seconds: recovery.duration.as_secs_f64(),
         };
-        Ok(Self { handle, in_memory, recovery, spare: Spare::default() })
+        let links = Mutex::new(Some(Vec::new()));
+        Ok(Self { handle: Handle::Own(handle), links, in_memory, recovery, spare: Spare::default() })
+    }
+
+    // Other processes.
+
+    /// The replica that has `descriptor`, which another process's `link` gave. The descriptor is taken over.
+    #[staticmethod]
+    #[pyo3(signature = (path, descriptor, *, event_ring_bytes = 67_108_864, queue_capacity = 65_536))]
+    fn connect(
+        py: Python<'_>,
+        path: PathBuf,
+        descriptor: i32,
+        event_ring_bytes: usize,
+        queue_capacity: usize,
+    ) -> Result<Self, Error> {
+        if descriptor < 0 {
+            return Err(Error::Input("descriptor", "must be an open descriptor"));
+        }
+        // SAFETY: the caller gives the descriptor away; should it be no open socket, using it fails and does no harm.
+        let link = unsafe { OwnedFd::from_raw_fd(descriptor) };
+        let config = ReplicaConfig { path, event_ring_bytes, queue_capacity };
+        let replica = py.detach(|| Replica::connect(link, config))?;
+        Ok(Self {
+            handle: Handle::Replica(replica),
+            links: Mutex::new(None),
+            in_memory: false,
+            recovery: Recovered::default(),
+            spare: Spare::default(),
+        })
+    }
+
+    /// A descriptor for `connect` in a process that is started with it. It is the caller's to close.
+    fn link(&self) -> Result<i32, Error> {
+        let Handle::Own(node) = &self.handle else {
+            return Err(Error::Input("node", "is a replica"));
+        };
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(links) = links.as_mut() else {
+            return Err(NodeError::Stopped(StopReason::Closed).into());
+        };
+        links.retain(Link::is_alive);
+        let (link, descriptor) = node.link()?;
+        links.push(link);
+        Ok(descriptor.into_raw_fd())
+    }
+
+    /// Whether the engine is in another process.
+    #[getter]
+    fn is_replica(&self) -> bool {
+        matches!(self.handle, Handle::Replica(_))
+    }
+
+    /// The last sequence whose events may be seen anywhere; of a replica, once they can be seen here.
+    fn latest(&self, py: Python<'_>) -> Result<u64, Error> {
+        Ok(py.detach(|| self.handle.latest())?)
     }
 
     // The single-call door.
@@ -231,6 +319,12 @@ impl Node {
         Ok(PyBytes::new(py, EventRecord::slice_as_bytes(&events)))
     }
 
+    /// Says how far a reader of that name is, or, with None, that there is none any more.
+    #[pyo3(signature = (name, sequence))]
+    fn set_reader(&self, name: &str, sequence: Option<u64>) -> Result<(), Error> {
+        Ok(self.handle.set_reader(name, sequence)?)
+    }
+
     // The state.
 
     /// The last sequence whose events may be seen.
@@ -242,6 +336,11 @@ impl Node {
     #[getter]
     fn event_time_ns(&self, py: Python<'_>) -> Result<i64, Error> {
         reads::event_time_ns(self, py)
+    }
+
+    /// Moves a manual clock and does what is due by then.
+    fn set_time(&self, py: Python<'_>, event_time_ns: i64) -> Result<(), Error> {
+        Ok(py.detach(|| self.handle.set_time(event_time_ns))?)
     }
 
     fn digest(&self, py: Python<'_>) -> Result<String, Error> {
@@ -318,12 +417,16 @@ impl Node {
 
     /// Ends the node. Twice is once.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.handle.close());
+        py.detach(|| {
+            let links = self.links.lock().unwrap_or_else(PoisonError::into_inner).take();
+            drop(links);
+            self.handle.close();
+        });
     }
 
     /// Numbers about the node, by name.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let numbers = py.detach(|| self.handle.stats());
+        let numbers = py.detach(|| self.handle.stats()).map_err(Error::from)?;
         let stats = PyDict::new(py);
         macro_rules! set {
             ($($name:ident),+ $(,)?) => { $(stats.set_item(stringify!($name), &numbers.$name)?;)+ };
@@ -331,6 +434,7 @@ impl Node {
         set!(
             sequence,
             commands,
+            commands_failed,
             batches,
             queue_depth,
             under_way,
@@ -345,6 +449,11 @@ impl Node {
             checkpoints,
             checkpoint_failures,
             last_checkpoint_sequence,
+            segments_removed,
+            retention_failures,
+            disk_full,
+            disk_full_refusals,
+            commands_failed,
         );
         stats.set_item("recovered_sequence", self.recovery.sequence)?;
         stats.set_item("recovered_checkpoint_sequence", self.recovery.checkpoint_sequence)?;

@@ -15,7 +15,7 @@ use beurs_engine::command::{
 use beurs_engine::event::Event;
 use beurs_engine::types::{
     AccountId, Amount, AssetId, BandAction, CancelReplaceMode, ClientOrderId, Contingency, ExecType, GroupId,
-    InstrumentId, KeyId, Lots, MatchingAlgorithm, OrderId, OrderStatus, OrderType, Peg, PriceTicks,
+    InstrumentId, KeyId, Lots, MassCancelReason, MatchingAlgorithm, OrderId, OrderStatus, OrderType, Peg, PriceTicks,
     SelfTradePrevention, ShortText, Side, StatusReason, Step, TimeInForce, TradingStatus, TriggerBy,
 };
 
@@ -452,6 +452,7 @@ impl Client {
                 account_id: self.account_id,
                 instrument_id: InstrumentId(self.rng.below(u64::from(INSTRUMENTS) + 1) as u32),
                 side: self.rng.pick(&[None, Some(Side::Buy), Some(Side::Sell)]),
+                reason: MassCancelReason::Requested,
             }),
             (Action::CancelAllAfter, _) => Command::CancelAllAfter(CancelAllAfter {
                 account_id: self.account_id,

@@ -10,12 +10,12 @@ mod areas;
 mod rules;
 
 use beurs_engine::command::{
-    AddAsset, CancelOrder, Command, Deposit, InstrumentScope, ListInstrument, MassCancel, NewOrder, OpenAccount,
-    ReplaceOrder, SetAccountGroup, SetFees, SetTradingStatus, Withdraw,
+    AddAsset, CancelOrder, Command, CommandFailed, Deposit, InstrumentScope, ListInstrument, MassCancel, NewOrder,
+    OpenAccount, ReplaceOrder, SetAccountGroup, SetFees, SetTradingStatus, Withdraw,
 };
 use beurs_engine::types::{
-    AccountId, Amount, AssetId, ClientOrderId, GroupId, InstrumentId, KeyId, Lots, OrderId, OrderType, PriceTicks,
-    SelfTradePrevention, ShortText, Side, StatusReason, Step, TimeInForce, TradingStatus,
+    AccountId, Amount, AssetId, ClientOrderId, GroupId, InstrumentId, KeyId, Lots, MassCancelReason, OrderId,
+    OrderType, PriceTicks, SelfTradePrevention, ShortText, Side, StatusReason, Step, TimeInForce, TradingStatus,
 };
 
 use crate::naive::{Naive, Order};
@@ -279,7 +279,10 @@ impl Workload {
         let command = match self.prelude.pop() {
             Some(command) => command,
             None => loop {
-                let command = self.draw(venue);
+                let mut command = self.draw(venue);
+                if self.rules.is_some() && self.rng.chance(2) {
+                    command = Command::CommandFailed(Box::new(CommandFailed { command }));
+                }
                 if self.areas.have(&command) {
                     break command;
                 }
@@ -646,7 +649,8 @@ impl Workload {
         let account_id = if everybody { AccountId::NONE } else { self.account(venue) };
         let instrument_id = if self.rng.chance(500) { InstrumentId::NONE } else { self.instrument(venue) };
         let side = self.rng.pick(&[None, Some(Side::Buy), Some(Side::Sell)]);
-        Command::MassCancel(MassCancel { account_id, instrument_id, side })
+        let reason = self.rng.pick(MassCancelReason::ALL);
+        Command::MassCancel(MassCancel { account_id, instrument_id, side, reason })
     }
 
     fn deposit(&mut self, venue: &Naive) -> Command {

@@ -13,8 +13,8 @@ use beurs_engine::event::Event;
 use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{
     AccountId, Amount, AssetId, CancelReplaceMode, ClientOrderId, Contingency, ExecType, GroupId, InstrumentId, KeyId,
-    Lots, MatchingAlgorithm, OrderId, OrderType, Peg, PriceTicks, SelfTradePrevention, ShortText, Side, StatusReason,
-    Step, TimeInForce, TradingStatus, TriggerBy,
+    Lots, MassCancelReason, MatchingAlgorithm, OrderId, OrderType, Peg, PriceTicks, SelfTradePrevention, ShortText,
+    Side, StatusReason, Step, TimeInForce, TradingStatus, TriggerBy,
 };
 use beurs_sim::naive::Naive;
 
@@ -675,7 +675,12 @@ fn waiting_orders_are_open_orders() {
     assert_eq!((venue.held(ALICE, QUOTE), venue.held(ALICE, BASE)), (100, 3));
     venue.case(cancel(ALICE, 2), &["#2 canceled requested"]);
     venue.case(
-        Command::MassCancel(MassCancel { account_id: ALICE, instrument_id: InstrumentId::NONE, side: None }),
+        Command::MassCancel(MassCancel {
+            account_id: ALICE,
+            instrument_id: InstrumentId::NONE,
+            side: None,
+            reason: MassCancelReason::Requested,
+        }),
         &["#1 canceled mass_cancel", "mass canceled 1"],
     );
     assert_eq!((venue.held(ALICE, QUOTE), venue.held(ALICE, BASE)), (0, 0));
@@ -1511,7 +1516,12 @@ fn invariants_hold_whatever_is_asked() {
                 36 if random.one_in(8) => {
                     let side = random.pick(&[None, Some(BUY), Some(SELL)]);
                     let instrument_id = InstrumentId::NONE;
-                    venue.raw(Command::MassCancel(MassCancel { account_id, instrument_id, side }))
+                    venue.raw(Command::MassCancel(MassCancel {
+                        account_id,
+                        instrument_id,
+                        side,
+                        reason: MassCancelReason::Requested,
+                    }))
                 }
                 37 if !in_auction && random.one_in(8) => venue.raw(status(random.pick(&[
                     TradingStatus::PostOnly,
@@ -1523,8 +1533,12 @@ fn invariants_hold_whatever_is_asked() {
                     let mut events = Vec::new();
                     if in_auction {
                         // Uncrossing is tested elsewhere.
-                        let everything =
-                            MassCancel { account_id: AccountId::NONE, instrument_id: INSTRUMENT, side: None };
+                        let everything = MassCancel {
+                            account_id: AccountId::NONE,
+                            instrument_id: INSTRUMENT,
+                            side: None,
+                            reason: MassCancelReason::Requested,
+                        };
                         events = venue.raw(Command::MassCancel(everything));
                     }
                     in_auction = false;

@@ -1,8 +1,8 @@
 """`/ws/session`: a connection for as long as which an account's orders may stay; docs/reference/websocket.md.
 
-Invariants: when a session ends, however it ends, all open orders of its account are canceled by one mass cancel, unless
-its client has turned that off; the mass cancel is tried until the sequencer takes it or has stopped; what a client can
-make the server keep is one message.
+Invariants: when a session ends, however it ends, all open orders of its account are canceled by one mass cancel, as
+`disconnected`, unless its client has turned that off; the mass cancel is tried until the sequencer takes it or has
+stopped; what a client can make the server keep is one message.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from beurs.engine import decode_events, mass_cancel
 from beurs.errors import BeursError, QueueFull
 from beurs.keys import KeyRing, Trader
 from beurs.sequencer import Sequencer
-from beurs.streams.messages import ERRORS, MESSAGE_BYTES_MAX, Refused, encode, refused
+from beurs.streams.messages import ERRORS, MESSAGE_BYTES_MAX, Refused, encode, refuse_repeated_keys, refused
+from beurs.values import MassCancelReason
 
 log = structlog.get_logger()
 
@@ -110,7 +111,7 @@ class SessionEndpoint:
                 task.add_done_callback(self._canceling.discard)
 
     async def _cancel(self, trader: Trader) -> None:
-        command = mass_cancel(trader.account_id, 0, 0)
+        command = mass_cancel(trader.account_id, 0, 0, MassCancelReason.DISCONNECTED.number)
         try:
             while True:
                 try:
@@ -199,6 +200,7 @@ def _read(text: str) -> Request:
         raise refused(str(error)) from None
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise Refused("malformed_json", close_code=1007) from None
+    refuse_repeated_keys(text)
     if request.id is not None and len(request.id) > 64:
         raise Refused("invalid_value", "An id has at most 64 characters.", "id")
     return request

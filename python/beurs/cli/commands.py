@@ -5,6 +5,8 @@ wait for a web framework.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +20,7 @@ from beurs.cli import output
 from beurs.cli.admin import app as admin_app
 from beurs.cli.client import Client
 from beurs.cli.options import HELP, KEY_VARIABLE, LOCAL, URL_VARIABLE, Config, DataDirectory, Json, Key, Url
+from beurs.errors import JournalLocked
 from beurs.values import OrderType, SelfTradePrevention, Side, TimeInForce
 
 __all__ = ["app"]
@@ -75,10 +78,16 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on; 0 for any free one.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that answer clients, beside the engine's; 0 for one in all.")
+    ] = None,
     data_directory: DataDirectory = None,
     database_url: Annotated[str | None, typer.Option(help="SQLAlchemy URL of the store.")] = None,
     simulator: Annotated[
         bool | None, typer.Option("--simulator/--no-simulator", help="The market simulator alone.")
+    ] = None,
+    clock: Annotated[
+        str | None, typer.Option(help="system, or manual for one that stands still until staff moves it.")
     ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     log_format: Annotated[str | None, typer.Option(help="text or json.")] = None,
@@ -88,7 +97,7 @@ def serve(
 
     Ctrl-C stops it cleanly. Started again, it goes on where it stopped.
     """
-    from beurs.app import serve as run
+    from beurs.workers import serve as run
 
     run(
         _settings(
@@ -96,9 +105,11 @@ def serve(
             demo=demo,
             host=host,
             port=port,
+            workers=workers,
             data_directory=data_directory,
             database_url=database_url,
             simulator=simulator,
+            clock=clock,
             log_level=log_level,
             log_format=log_format,
         )
@@ -112,7 +123,8 @@ def verify(
 ) -> None:
     """Execute a journal again from its first command, and compare the state with every checkpoint.
 
-    Exits with 3 if a digest differs.
+    If segments were archived or dropped it begins at the oldest good checkpoint, as from_sequence says. Exits with 3 if
+    a digest differs.
     """
     with output.progress("verifying") as report:
         result = engine.verify(str(directory), report)
@@ -279,7 +291,7 @@ def key_create(
     data_directory: DataDirectory = None,
     config: Config = None,
 ) -> None:
-    """Make an API key for an account or a member of staff, on the server's machine while the server is stopped.
+    """Make an API key for an account or a member of staff, on the server's machine. A running server knows it at once.
 
     The key is printed once and cannot be shown again: only its hash is kept. Keys made before stay valid.
     """
@@ -289,18 +301,13 @@ def key_create(
         raise typer.BadParameter("name an account, or a member of staff with --staff")
     settings = _settings(config, data_directory=data_directory)
     file = KeyFile(settings.data_directory / KEY_FILE)
-    if staff is not None:
-        print(file.issue_to_staff(staff))
+    if account is None:
+        assert staff is not None
+        with file.locked():
+            print(file.issue_to_staff(staff))
         return
-    if not settings.has_journal:
-        _fail(f"{settings.data_directory}: there is no journal")
-    node = engine.Node(str(settings.data_directory))
-    try:
-        if account not in {known["code"] for known in node.accounts()}:
-            _fail(f"{account}: there is no such account")
+    with _account_exists(settings, account):
         print(file.issue(account))
-    finally:
-        node.close()
 
 
 @key_app.command("list")
@@ -392,6 +399,34 @@ def _settings(config: Path | None, **flags: object) -> Any:
     for variable in (URL_VARIABLE, KEY_VARIABLE):
         os.environ.pop(variable, None)
     return Settings.load(config, **flags)
+
+
+@contextmanager
+def _account_exists(settings: Any, account: str) -> Iterator[None]:
+    """Keeps out whoever else would make keys, and fails unless there is the account. A server may run meanwhile."""
+    from beurs.keys import KEY_FILE, KeyFile
+
+    if not settings.has_journal:
+        _fail(f"{settings.data_directory}: there is no journal")
+    with KeyFile(settings.data_directory / KEY_FILE).locked():
+        if account not in _account_codes(settings):
+            _fail(f"{account}: there is no such account")
+        yield
+
+
+def _account_codes(settings: Any) -> set[str]:
+    """Those of the journal; while a server has it, those that its store tells."""
+    from beurs.store import Repository, Store
+
+    try:
+        node = engine.Node(str(settings.data_directory))
+    except JournalLocked:
+        with Store(settings.store_url) as store:
+            return Repository(store).account_codes()
+    try:
+        return {known["code"] for known in node.accounts()}
+    finally:
+        node.close()
 
 
 def _fail(reason: str) -> NoReturn:

@@ -1,6 +1,5 @@
 """The routes of market data under /v1/market/{symbol}. Public."""
 
-import time
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -211,7 +210,7 @@ async def ticker(services: Services, symbol: SymbolPath) -> Response:
     """The last 24 hours of an instrument and its best prices now."""
     instrument = services.instruments[symbol]
     await services.store_caught_up()
-    day = await services.read(services.repository.ticker, instrument.instrument_id, time.time_ns())
+    day = await services.read(services.repository.ticker, instrument.instrument_id, services.now_ns())
     sequence, bids, asks = await services.read(services.node.book, instrument.instrument_id, 1)
     best_bid, best_ask = _levels(instrument, bids[:1]), _levels(instrument, asks[:1])
 

@@ -26,6 +26,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "forbidden": (403, "The key is valid, but not for this: accounts trade, staff administers."),
     "not_found": (404, "There is nothing at this path."),
     "method_not_allowed": (405, "The path exists, but not for this method."),
+    "clock_not_manual": (409, "The server's clock goes by itself; one started with --clock manual can be set."),
     "request_timeout": (408, "The body did not arrive in time."),
     "body_too_large": (413, "The body is longer than is allowed."),
     "unsupported_media_type": (415, "The body must be application/json."),
@@ -86,7 +87,6 @@ REJECT_STATUS: Final[dict[str, int]] = {
     "invalid_key": 422,
     "invalid_order_list": 422,
     "invalid_timeout": 422,
-    "cancel_failed": 409,
     "replace_not_allowed": 422,
     "nested_administer": 422,
     "duplicate_trade_correction": 409,
@@ -125,6 +125,8 @@ REJECT_STATUS: Final[dict[str, int]] = {
     "invalid_fee_tier": 422,
     "invalid_fee_cap": 422,
     "invalid_end_time": 422,
+    "command_failed": 500,
+    "disk_full": 503,
 }
 
 # Which field of a request a rejection is about, where there is one.

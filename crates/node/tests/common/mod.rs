@@ -10,8 +10,8 @@ use beurs_node::engine::command::{
     AddAsset, CancelOrder, Command, Deposit, ListInstrument, MassCancel, NewOrder, OpenAccount, ReplaceOrder,
 };
 use beurs_node::engine::types::{
-    AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, GroupId, InstrumentId, KeyId, Lots, OrderId,
-    OrderType, PriceTicks, SelfTradePrevention, Side, Step, Symbol, TimeInForce,
+    AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, GroupId, InstrumentId, KeyId, Lots,
+    MassCancelReason, OrderId, OrderType, PriceTicks, SelfTradePrevention, Side, Step, Symbol, TimeInForce,
 };
 use beurs_node::engine::Engine;
 use beurs_node::io::{Clock, DirectoryLock, Disk, DiskFile, ReadFile, RealDisk};
@@ -169,7 +169,12 @@ pub fn command(r: &mut Random) -> Command {
             trigger_price: PriceTicks(0),
             display_quantity: Lots::ZERO,
         }),
-        17 => Command::MassCancel(MassCancel { account_id, instrument_id: InstrumentId(1), side: Some(Side::Buy) }),
+        17 => Command::MassCancel(MassCancel {
+            account_id,
+            instrument_id: InstrumentId(1),
+            side: Some(Side::Buy),
+            reason: MassCancelReason::Requested,
+        }),
         18 => Command::Deposit(Deposit { account_id, asset_id: AssetId(2), amount: Amount(r.below(1_000) as i128) }),
         _ => order(999, Side::Buy, 1, 1, ""),
     }
@@ -230,6 +235,8 @@ pub struct Faults {
     pub tried_after_failure: u64,
     /// Writes that no sync has confirmed yet: they reach the file only when synced, or in pieces by a power cut.
     pub hold_back_writes: bool,
+    /// The names of the files that are open for writing, which follow a rename.
+    pub names: Vec<Arc<Mutex<PathBuf>>>,
     pub held_back: Vec<(PathBuf, u64, Vec<u8>)>,
     pub failed: bool,
 }
@@ -314,17 +321,25 @@ impl Disk for FaultyDisk {
             return Err(io::Error::from_raw_os_error(28));
         }
         let file = RealDisk.create(path, size)?;
-        // The journal writes to a segment under its final name.
-        let name = path.to_str().expect("a name").trim_end_matches(".tmp").into();
-        Ok(Box::new(FaultyFile { file, path: Arc::new(Mutex::new(name)), faults: self.0.clone() }))
+        let path = Arc::new(Mutex::new(path.to_owned()));
+        self.faults().names.push(path.clone());
+        Ok(Box::new(FaultyFile { file, path, faults: self.0.clone() }))
     }
 
     fn open(&self, path: &Path, size: u64) -> io::Result<Box<dyn DiskFile>> {
         let file = RealDisk.open(path, size)?;
-        Ok(Box::new(FaultyFile { file, path: Arc::new(Mutex::new(path.to_owned())), faults: self.0.clone() }))
+        let path = Arc::new(Mutex::new(path.to_owned()));
+        self.faults().names.push(path.clone());
+        Ok(Box::new(FaultyFile { file, path, faults: self.0.clone() }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        for name in &self.faults().names {
+            let mut name = name.lock().expect("no panic holds it");
+            if *name == from {
+                to.clone_into(&mut name);
+            }
+        }
         RealDisk.rename(from, to)
     }
 

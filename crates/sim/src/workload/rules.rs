@@ -336,6 +336,11 @@ impl Workload {
                 } else if self.rng.chance(300) {
                     order.time_in_force = TimeInForce::Day;
                 }
+                if self.rng.chance(50) {
+                    // Valid but for the two together.
+                    terms.hidden = order.order_type == OrderType::Limit;
+                    order.time_in_force = TimeInForce::Day;
+                }
             }
         }
         let lasts = order.time_in_force == TimeInForce::Gtc && !terms.auction_only;

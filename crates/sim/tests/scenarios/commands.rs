@@ -9,8 +9,8 @@ use beurs_engine::command::{
 };
 use beurs_engine::types::{
     AccountId, AccountMode, Amount, BandAction, CancelReplaceMode, ClientOrderId, Contingency, GroupId,
-    InstrumentGroupId, InstrumentId, KeyId, Lots, MatchingAlgorithm, OrderId, OrderType, Peg, PriceTicks,
-    SelfTradePrevention, Side, StatusReason, TimeInForce, TradeId, TradingStatus, TriggerBy,
+    InstrumentGroupId, InstrumentId, KeyId, Lots, MassCancelReason, MatchingAlgorithm, OrderId, OrderType, Peg,
+    PriceTicks, SelfTradePrevention, Side, StatusReason, TimeInForce, TradeId, TradingStatus, TriggerBy,
 };
 use beurs_engine::Instrument;
 use serde_json::Value;
@@ -130,11 +130,14 @@ impl Runner {
             }
             "replace_order" => self.replace_order(c),
             "mass_cancel" => {
-                known_keys(c, &["account", "symbol", "side"]);
+                known_keys(c, &["account", "symbol", "side", "reason"]);
                 Command::MassCancel(MassCancel {
                     account_id: self.account_or_venue(c),
                     instrument_id: self.instrument_or_none(c),
                     side: optional(c, "side").map(side),
+                    reason: optional(c, "reason").map_or(MassCancelReason::Requested, |text| {
+                        named(text, MassCancelReason::ALL, MassCancelReason::as_str)
+                    }),
                 })
             }
             "cancel_replace" => self.cancel_replace(c),
