@@ -75,7 +75,8 @@ fn audit(change: impl Fn(&mut ExecutionReport)) -> Result<(), Finding> {
                 change(report);
             }
         }
-        auditor.handed(sequence, command)?;
+        auditor.handed(sequence, command);
+        auditor.completed(sequence, sequence)?;
         auditor.released(sequence, 1_000, events)?;
     }
     Ok(())
