@@ -230,8 +230,11 @@ impl Machine {
             return Ok(());
         }
         let path = files[rng.below(files.len() as u64) as usize].clone();
-        let size = self.disk.content(&path).map_or(0, |content| content.len());
+        let content = self.disk.content(&path).map_err(simulation)?;
         let spared = self.last_write()?;
+        // Mostly where something is written: segments are zeros for the greater part.
+        let written = content.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1);
+        let size = if rng.chance(800) { written } else { content.len() };
         if size == 0 {
             return Ok(());
         }
@@ -239,7 +242,7 @@ impl Machine {
         if spared.is_some_and(|(last, from, to)| last == path && (from..to).contains(&offset)) {
             return Ok(());
         }
-        self.disk.flip(&path, offset, bit).map_err(|error| Finding::new("simulation", error.to_string()))?;
+        self.disk.flip(&path, offset, bit).map_err(simulation)?;
         self.flip = Some(Flip { path, offset, bit });
         Ok(())
     }
@@ -255,7 +258,7 @@ impl Machine {
             .filter(|(first, _)| *first <= last_sequence)
             .max();
         let Some((first_sequence, path)) = holder else { return Ok(None) };
-        let content = self.disk.content(&path).map_err(|error| Finding::new("simulation", error.to_string()))?;
+        let content = self.disk.content(&path).map_err(simulation)?;
         let (mut at, mut begun) = (SEGMENT_HEADER, SEGMENT_HEADER);
         for _ in first_sequence..=last_sequence {
             let number = |from: usize| usize::from(u16::from_le_bytes([content[from], content[from + 1]]));
@@ -303,9 +306,7 @@ impl Machine {
                 self.crash(false, rng);
                 // The operator has a copy.
                 if let Some(Flip { path, offset, bit }) = self.flip.take() {
-                    self.disk
-                        .flip(&path, offset, bit)
-                        .map_err(|error| Finding::new("simulation", error.to_string()))?;
+                    self.disk.flip(&path, offset, bit).map_err(simulation)?;
                 }
                 Ok(Restarted::Later("damage found"))
             }
@@ -360,6 +361,11 @@ impl Machine {
         let verified = verify_on(&self.copy(), Path::new(DIRECTORY), |_| true);
         verified.map(|_| ()).map_err(|error| Finding::new("the journal can be read", error.to_string()))
     }
+}
+
+/// The simulated disk does not do what the simulation asks of it.
+fn simulation(error: std::io::Error) -> Finding {
+    Finding::new("simulation", error.to_string())
 }
 
 /// The bounds of the engine.

@@ -32,6 +32,8 @@ const START_NS: i64 = 1_700_000_000_000_000_000;
 const INBOX: usize = 64;
 /// How many of the last steps a failure shows.
 const LAST_STEPS: usize = 30;
+/// How many of the last commands it shows.
+const LAST_COMMANDS: usize = 12;
 /// How long, after the faults have stopped, everything may take to be answered.
 const DRAIN_NS: i64 = 4_000 * MS;
 /// When the faults stop at the latest, however little was asked until then.
@@ -76,6 +78,8 @@ pub struct Failure {
     pub plan: String,
     /// The steps before it, the oldest first.
     pub last_steps: Vec<String>,
+    /// The last commands that were released, and what they gave.
+    pub last_commands: Vec<String>,
 }
 
 impl fmt::Display for Failure {
@@ -86,6 +90,10 @@ impl fmt::Display for Failure {
         writeln!(f, "the last steps:")?;
         for step in &self.last_steps {
             writeln!(f, "  {step}")?;
+        }
+        writeln!(f, "the last commands that were released:")?;
+        for command in &self.last_commands {
+            writeln!(f, "  {command}")?;
         }
         Ok(())
     }
@@ -236,21 +244,33 @@ impl fmt::Display for Step {
                 write!(f, "request {number} of client {client} arrives: {command:?}")
             }
             Self::Answer(Answer { client, number, sequence, events }) => {
-                write!(f, "the answer to request {number} of client {client} arrives: sequence {sequence},")?;
-                for event in events.iter() {
-                    match event {
-                        Event::Execution(report) => {
-                            write!(f, " {} of order {}", report.exec_type.as_str(), report.order_id)?;
-                        }
-                        Event::Rejected(rejected) => write!(f, " rejected, {}", rejected.reason.as_str())?,
-                        _ => write!(f, " and more")?,
-                    }
-                }
-                Ok(())
+                let events = Short(events);
+                write!(f, "the answer to request {number} of client {client} arrives: sequence {sequence},{events}")
             }
             Self::Noted(what) => write!(f, "{what}"),
             other => write!(f, "{other:?}"),
         }
+    }
+}
+
+/// Events in a few words.
+struct Short<'a>(&'a [Event]);
+
+impl fmt::Display for Short<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for event in self.0 {
+            match event {
+                Event::Execution(report) => {
+                    write!(f, " {} of order {};", report.exec_type.as_str(), report.order_id)?;
+                }
+                Event::Rejected(rejected) => write!(f, " rejected, {};", rejected.reason.as_str())?,
+                other => {
+                    let text = format!("{other:?}");
+                    write!(f, " {};", text.split('(').next().unwrap_or_default())?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -345,7 +365,13 @@ impl Simulation {
             format!("{at} at {:.3} ms: {step}", (now_ns - START_NS) as f64 / MS as f64)
         };
         let last_steps = self.last_steps.iter().map(tell).collect();
-        Failure { seed, step: self.steps, finding, plan: format!("{:?}", self.plan), last_steps }
+        let entries = self.auditor.entries();
+        let last = &entries[entries.len().saturating_sub(LAST_COMMANDS)..];
+        let last_commands = last
+            .iter()
+            .map(|Entry { sequence, command, events, .. }| format!("{sequence} {command:?}:{}", Short(events)));
+        let (plan, last_commands) = (format!("{:?}", self.plan), last_commands.collect());
+        Failure { seed, step: self.steps, finding, plan, last_steps, last_commands }
     }
 
     fn count(&mut self, what: &'static str) {
