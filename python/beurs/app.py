@@ -31,7 +31,7 @@ from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from beurs import logs, terminal
+from beurs import binary, logs, terminal
 from beurs.accounts.endpoints import router as account_router
 from beurs.accounts.session import SessionEndpoint
 from beurs.admin.changes import router as changes_router
@@ -431,8 +431,12 @@ def serve(settings: Settings) -> None:
     # uvicorn takes both signals while it runs and raises them again afterwards; then they have done their work.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    with bind(settings.host, settings.port) as bound, open_exchange(settings) as exchange:
-        welcome = venue.welcome(address(settings, bound), exchange.demo_keys)
+    with (
+        bind(settings.host, settings.port) as bound,
+        open_exchange(settings) as exchange,
+        binary.door(settings, exchange.node, exchange.keys) as gateway,
+    ):
+        welcome = venue.welcome(address(settings, bound), exchange.demo_keys, gateway)
         Server(server_config(exchange), exchange, welcome).run(sockets=[bound])
         if exchange.stopped is not None:
             raise exchange.stopped

@@ -24,7 +24,7 @@ def beurs(*arguments, **environment):
         text=True,
         check=False,
         timeout=120,
-        env={"PATH": "/usr/bin:/bin", "COLUMNS": "200", "NO_COLOR": "1", **environment},
+        env={"PATH": "/usr/bin:/bin", "COLUMNS": "200", "NO_COLOR": "1", "BEURS_BINARY": "127.0.0.1:0", **environment},
     )
     return done.returncode, done.stdout, done.stderr
 
@@ -249,5 +249,10 @@ def test_a_port_that_is_taken_is_named(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         code, line = failed("serve", "--port", port, "--data-directory", tmp_path / "data")
-    assert code == 1
-    assert f"127.0.0.1:{port}" in line
+        assert code == 1
+        assert f"127.0.0.1:{port}" in line
+        address = f"127.0.0.1:{port}"
+        code, line = failed("serve", "--port", 0, "--binary", address, "--data-directory", tmp_path / "data")
+        assert code == 1
+        assert address in line
+        assert "in use" in line

@@ -81,6 +81,9 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(help="Processes that answer clients, beside the engine's; 0 for one in all.")
     ] = None,
+    binary: Annotated[
+        str | None, typer.Option(help="Where the binary door listens: host:port, unix:PATH, or off.")
+    ] = None,
     data_directory: DataDirectory = None,
     database_url: Annotated[str | None, typer.Option(help="SQLAlchemy URL of the store.")] = None,
     simulator: Annotated[
@@ -105,6 +108,7 @@ def serve(
             demo=demo,
             host=host,
             port=port,
+            binary=binary,
             workers=workers,
             data_directory=data_directory,
             database_url=database_url,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from beurs.config import Settings
-from beurs.engine import Node, add_asset, decode_events, deposit, list_instrument, open_account, set_fees
+from beurs.engine import Gateway, Node, add_asset, decode_events, deposit, list_instrument, open_account, set_fees
 from beurs.keys import KEY_FILE, KeyFile, new_key, write_private
 from beurs.signing import new_pair, public_half, read_private
 
@@ -113,7 +113,7 @@ def demo_keys(settings: Settings) -> dict[str, str]:
     return held
 
 
-def welcome(url: str, keys: dict[str, str]) -> str:
+def welcome(url: str, keys: dict[str, str], gateway: Gateway | None = None) -> str:
     """What is printed when the exchange is ready."""
     lines = [
         f"beurs is open at {url}",
@@ -122,6 +122,8 @@ def welcome(url: str, keys: dict[str, str]) -> str:
         f"  API           {url}/docs",
         f"  market data   {url.replace('http', 'ws', 1)}/ws/market-data",
     ]
+    if gateway is not None:
+        lines.append(f"  binary door   {', '.join(gateway.addresses)}")
     people = {name: keys[name] for name in (*PEOPLE, STAFF) if name in keys}
     if people:
         width = max(map(len, people))
