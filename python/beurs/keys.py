@@ -12,13 +12,15 @@ The keys of an account are numbered from 1, and its orders say which of them the
 can name a key. A key is of an account or of a member of staff, never of both.
 """
 
+import fcntl
 import hashlib
 import hmac
 import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -54,9 +56,14 @@ class Operator:
 
 
 class KeyRing:
-    """The keys that are valid."""
+    """The keys that are valid.
 
-    def __init__(self) -> None:
+    `look_again` is asked when a key is not known, and adds those that have been made since. It must cost next to
+    nothing when there are none: anybody can send keys that do not exist.
+    """
+
+    def __init__(self, look_again: Callable[[], None] = lambda: None) -> None:
+        self._look_again = look_again
         self._holders: dict[bytes, tuple[bytes, Trader | Operator]] = {}
         self.signers: dict[bytes, Trader] = {}
         """The accounts whose keys sign, by the public half of an Ed25519 key, 32 bytes."""
@@ -81,6 +88,9 @@ class KeyRing:
         digest = hashlib.sha256(key).digest()
         # Finding the entry by a hash of what was presented tells nothing about the keys that exist.
         known = self._holders.get(digest)
+        if known is None:
+            self._look_again()
+            known = self._holders.get(digest)
         if known is None or not hmac.compare_digest(known[0], digest):
             return None
         return known[1]
@@ -125,6 +135,22 @@ class KeyFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    def signature(self) -> tuple[int, ...] | None:
+        """What tells one state of the file from another; None if there is no file."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps out whoever else would make keys; a server that reads the file goes on."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def read(self) -> dict[bytes, HeldKey]:
         """The SHA-256 of every key that is shown as it is, and whose it is."""
         return {bytes.fromhex(name): holder for name, holder in self._read().items() if not name.startswith(ED25519)}
@@ -138,7 +164,7 @@ class KeyFile:
         }
 
     def issue(self, account: str) -> str:
-        """Makes a key for an account and returns it: this is the only time it is seen. Valid from the next start.
+        """Makes a key for an account and returns it: this is the only time it is seen. Valid at once.
 
         Raises InputError if the account has 4,095 keys already.
         """

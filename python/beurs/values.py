@@ -320,7 +320,7 @@ class StatusReason(WireEnum):
     AUCTION_END = "auction_end", 6
     """The auction is over."""
     QUARANTINED = "quarantined", 7
-    """A command on it failed: it broke an invariant, and was undone. The schedule does not end it, only the venue does."""
+    """A command on it failed, and was undone. The schedule does not end it, only the venue does."""
 
 
 class BandAction(WireEnum):

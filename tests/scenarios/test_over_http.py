@@ -56,7 +56,8 @@ from tests.scenarios.commands import (
 )
 from tests.scenarios.conftest import TALLIES
 from tests.scenarios.runner import Door, Runner, Scenario, each_scenario
-from tests.services.conftest import WAIT_SECONDS_MAX, Running, run, settings
+from tests.services.conftest import Running, run, settings
+from tests.waiting import WAIT_SECONDS_MAX
 
 SCENARIOS_OF_A_SERVER = 100
 """More make the lists long in which one is looked up."""

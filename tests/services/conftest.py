@@ -1,7 +1,6 @@
 """The real application on a real socket, over a real journal, in this process, so that a test can look at the node."""
 
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +11,8 @@ import uvicorn
 
 from beurs.app import OpenExchange, Server, bind, open_exchange, server_config
 from beurs.config import Settings
+from tests.waiting import WAIT_SECONDS_MAX, until
 
-WAIT_SECONDS_MAX = 60
-"""How long anything may take before a test gives it up: the machine may be busy with something else."""
 # The snapshot begins with magic, sequence and time; a refused command moves only those two.
 STATE_AT = 24
 
@@ -51,11 +49,8 @@ def run(settings: Settings) -> Iterator[Running]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
         try:
-            deadline = time.monotonic() + WAIT_SECONDS_MAX
-            while not server.started:  # until then nothing listens
-                assert thread.is_alive(), "the server did not start"
-                assert time.monotonic() < deadline, "the server does not start"
-                time.sleep(0.002)
+            until(lambda: server.started or not thread.is_alive())  # until then nothing listens
+            assert server.started
             port = bound.getsockname()[1]
             url = f"http://127.0.0.1:{port}"
             httpx.get(f"{url}/ready", timeout=WAIT_SECONDS_MAX).raise_for_status()
@@ -82,6 +77,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def fresh(tmp_path: Any) -> Iterator[Running]:
     """An exchange of one's own."""
     yield from run(settings(tmp_path))
+
+
+@pytest.fixture
+def timeless(tmp_path: Any) -> Iterator[Running]:
+    """An exchange of one's own, whose clock stands still until it is moved."""
+    yield from run(settings(tmp_path, clock="manual"))
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ impl Engine {
         self.touch(at);
     }
 
-    /// Refuses a command that has failed, and quarantines its instrument: cancels only; nothing but the venue's if it is
+    /// Tells the refusal of a command that has failed, and quarantines its instrument: cancels only; nothing but the venue's if it is
     /// quarantined already, or halted. Nothing else follows from that, for what follows may be what is broken.
     #[cold]
     pub(crate) fn command_failed<S: EventSink>(
@@ -167,6 +167,8 @@ impl Engine {
         command: &CommandFailed,
         events: &mut S,
     ) -> Result<(), RejectReason> {
+        // First, as of every command that is refused. This one, which says so, is not refused itself.
+        events.emit(Event::Rejected(rejected(RejectReason::CommandFailed, &command.command)));
         if let Some(at) = self.instrument_of(&command.command) {
             let instrument = &self.listings[at].instrument;
             let again = instrument.status_reason == StatusReason::Quarantined;
@@ -177,7 +179,7 @@ impl Engine {
             };
             self.change_status(at, status, StatusReason::Quarantined, 0, events);
         }
-        Err(RejectReason::CommandFailed)
+        Ok(())
     }
 
     /// The place of the instrument that a command names, or whose order it names.

@@ -10,6 +10,7 @@
 //!   or taken from another journal is noticed even though its own checksum is right.
 //! * What stands behind the last record of a segment is zeros.
 //! * A segment exists only if everything before it is durable.
+//! * The first segment begins with sequence 1, or where the file `trimmed` says, which is there before segments go.
 //! * Beside the last segment there is a spare one, allocated in full, which becomes the next. Without room for a spare
 //!   the journal is [`Room::Full`], and what is left of the last segment is the reserve.
 //! * After a failed write or sync nothing is written any more ([`AppendError::Unknown`], then `Poisoned`).
@@ -28,6 +29,7 @@ use crate::io::{Disk, DiskFile, ReadFile};
 use crate::wire::{decode_command, encode_command_into, MAX_ENCODED_COMMAND};
 
 const SEGMENT_MAGIC: [u8; 8] = *b"BEURSJL1";
+const TRIMMED_MAGIC: [u8; 8] = *b"BEURSTR1";
 /// The versions before it had other commands; they are not read.
 const VERSION: u32 = 3;
 /// The size of a segment's header.
@@ -251,7 +253,9 @@ impl From<Limits> for EngineConfig {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+/// The header of a segment; the note of what was trimmed is the header of the first segment that was left, with a magic
+/// of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct SegmentHeader {
     /// Where the segment begins; its first sequence is the next one.
     start: Position,
@@ -261,9 +265,9 @@ struct SegmentHeader {
 }
 
 impl SegmentHeader {
-    fn encode(self) -> [u8; SEGMENT_HEADER] {
+    fn encode(self, magic: [u8; 8]) -> [u8; SEGMENT_HEADER] {
         let mut bytes = [0; SEGMENT_HEADER];
-        bytes[0..8].copy_from_slice(&SEGMENT_MAGIC);
+        bytes[0..8].copy_from_slice(&magic);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
         bytes[16..24].copy_from_slice(&(self.start.sequence + 1).to_le_bytes());
         bytes[24..32].copy_from_slice(&self.start.running_hash.to_le_bytes());
@@ -280,12 +284,12 @@ impl SegmentHeader {
         crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..])
     }
 
-    fn decode(path: &Path, bytes: &[u8]) -> Result<Self, JournalError> {
+    fn decode(path: &Path, bytes: &[u8], magic: [u8; 8]) -> Result<Self, JournalError> {
         let bytes: &[u8; SEGMENT_HEADER] = bytes
             .try_into()
             .map_err(|_| JournalError::damaged(path, bytes.len() as u64, "the segment ends within its header"))?;
-        if bytes[..8] != SEGMENT_MAGIC {
-            return Err(JournalError::damaged(path, 0, "this is not a journal segment"));
+        if bytes[..8] != magic {
+            return Err(JournalError::damaged(path, 0, "this is not a file of a journal"));
         }
         let version = u32_at(bytes, 8);
         if version != VERSION {
@@ -331,29 +335,88 @@ fn list_segments(disk: &dyn Disk, directory: &Path) -> Result<Vec<(PathBuf, Segm
         let Ok(first_sequence) = digits.parse::<u64>() else {
             return Err(JournalError::damaged(&path, 0, "a segment is named by its first sequence"));
         };
-        let file = disk.open_to_read(&path).map_err(|error| JournalError::io("open", &path, error))?;
-        let size = file.size().map_err(|error| JournalError::io("look at", &path, error))?;
-        let mut bytes = vec![0; SEGMENT_HEADER.min(usize::try_from(size).unwrap_or(SEGMENT_HEADER))];
-        file.read_exact_at(&mut bytes, 0).map_err(|error| JournalError::io("read", &path, error))?;
-        let header = SegmentHeader::decode(&path, &bytes)?;
+        let Some(header) = read_header(disk, &path, SEGMENT_MAGIC)? else {
+            continue; // It has just been archived or dropped; if it should be there, its place is found empty.
+        };
         if header.start.sequence + 1 != first_sequence {
             let what = format!("the header says that sequence {} is the first", header.start.sequence + 1);
             return Err(JournalError::damaged(&path, 16, what));
-        }
-        if size < header.size {
-            let what = format!("the segment has {size} bytes, but was made with {}", header.size);
-            return Err(JournalError::damaged(&path, size, what));
         }
         segments.push((path, header));
     }
     segments.sort_by_key(|(_, header)| header.start.sequence);
     if let Some((path, header)) = segments.first() {
         if header.start != Position::GENESIS {
-            let what = format!("sequences 1 to {} are missing: no segment before this one", header.start.sequence);
-            return Err(JournalError::damaged(path, 0, what));
+            let trimmed = read_header(disk, &directory.join(TRIMMED), TRIMMED_MAGIC)?.map(|trimmed| trimmed.start);
+            let on_purpose = trimmed.is_some_and(|trimmed| match header.start.sequence {
+                // Not all that should go has gone.
+                sequence if sequence < trimmed.sequence => true,
+                _ => header.start == trimmed,
+            });
+            if !on_purpose {
+                let from = trimmed.map_or(1, |trimmed| trimmed.sequence + 1);
+                let what = format!("sequences {from} to {} are missing: no segment before this", header.start.sequence);
+                return Err(JournalError::damaged(path, 0, what));
+            }
         }
     }
     Ok(segments)
+}
+
+/// The header of a segment, or of the note of what was trimmed; `None` if there is no such file.
+fn read_header(disk: &dyn Disk, path: &Path, magic: [u8; 8]) -> Result<Option<SegmentHeader>, JournalError> {
+    let file = match disk.open_to_read(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(JournalError::io("open", path, error)),
+    };
+    let size = file.size().map_err(|error| JournalError::io("look at", path, error))?;
+    let mut bytes = vec![0; SEGMENT_HEADER.min(usize::try_from(size).unwrap_or(SEGMENT_HEADER))];
+    file.read_exact_at(&mut bytes, 0).map_err(|error| JournalError::io("read", path, error))?;
+    let header = SegmentHeader::decode(path, &bytes, magic)?;
+    if size < header.size {
+        let what = format!("the segment has {size} bytes, but was made with {}", header.size);
+        return Err(JournalError::damaged(path, size, what));
+    }
+    Ok(Some(header))
+}
+
+/// A segment by its name and header.
+#[derive(Clone, Debug)]
+pub(crate) struct SegmentFile {
+    pub(crate) path: PathBuf,
+    /// Where it begins.
+    pub(crate) start: Position,
+    limits: Limits,
+}
+
+/// The segments of a journal, in order.
+pub(crate) fn segment_files(disk: &dyn Disk, directory: &Path) -> Result<Vec<SegmentFile>, JournalError> {
+    let segments = list_segments(disk, directory)?;
+    Ok(segments
+        .into_iter()
+        .map(|(path, SegmentHeader { start, limits, .. })| SegmentFile { path, start, limits })
+        .collect())
+}
+
+/// Notes durably that the segments before this one go on purpose.
+pub(crate) fn write_trimmed(disk: &dyn Disk, directory: &Path, first: &SegmentFile) -> Result<(), JournalError> {
+    let path = directory.join(TRIMMED);
+    let aside = directory.join(format!("{TRIMMED}{UNFINISHED}"));
+    match disk.remove(&aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(JournalError::io("remove", &aside, error));
+        }
+        _ => {}
+    }
+    let header = SegmentHeader { start: first.start, limits: first.limits, size: 0 };
+    let written = disk.create(&aside, 0).and_then(|file| {
+        file.write_all_at(&header.encode(TRIMMED_MAGIC), 0)?;
+        file.sync_all()
+    });
+    written.map_err(|error| JournalError::io("write", &aside, error))?;
+    disk.rename(&aside, &path).map_err(|error| JournalError::io("rename", &aside, error))?;
+    disk.sync_directory(directory).map_err(|error| JournalError::io("sync the directory", directory, error))
 }
 
 /// Whether a directory has no segment.
@@ -471,14 +534,6 @@ impl SegmentReader {
         Ok(None)
     }
 
-    /// That there is none, where the journal goes on in the next segment.
-    fn check_zeros(&mut self, offset: u64) -> Result<(), JournalError> {
-        match self.first_non_zero(offset)? {
-            Some(offset) => Err(JournalError::damaged(&self.path, offset, "zeros must follow the last record")),
-            None => Ok(()),
-        }
-    }
-
     /// Everything from `offset` to the end of the file.
     fn rest(&self, offset: u64) -> Result<Vec<u8>, JournalError> {
         let mut rest = vec![0; self.size.saturating_sub(offset) as usize];
@@ -539,8 +594,9 @@ impl JournalReader {
         };
         // The last segment that begins at or before the record behind `sequence`.
         let found = reader.segments.partition_point(|(_, header)| header.start.sequence <= sequence);
-        if let Some(index) = found.checked_sub(1) {
-            reader.enter(index)?;
+        match found.checked_sub(1) {
+            Some(index) => reader.enter(index)?,
+            None => reader.check_not_trimmed(sequence)?,
         }
         while reader.position.sequence < sequence {
             if reader.advance()?.is_none() {
@@ -630,18 +686,53 @@ impl JournalReader {
     }
 
     fn refresh(&mut self) -> Result<(), JournalError> {
-        self.segments = list_segments(self.disk.as_ref(), &self.directory)?;
+        let mut segments = list_segments(self.disk.as_ref(), &self.directory)?;
         match &mut self.segment {
-            Some(segment) => segment.refresh(),
-            None if !self.segments.is_empty() => self.enter(0)?,
-            None => {}
+            Some(segment) => {
+                // Those before may have been archived or dropped, and so may this one, which is still open.
+                let this = self.segments.swap_remove(self.index);
+                self.index = segments.partition_point(|(_, header)| header.start.sequence < this.1.start.sequence);
+                if segments.get(self.index).is_none_or(|(path, _)| *path != this.0) {
+                    segments.insert(self.index, this);
+                }
+                self.segments = segments;
+                segment.refresh();
+            }
+            None => {
+                self.segments = segments;
+                if !self.segments.is_empty() {
+                    self.check_not_trimmed(self.position.sequence)?;
+                    self.enter(0)?;
+                }
+            }
         }
         Ok(())
     }
 
+    /// Whether the records behind `sequence` are in the journal, as far as its beginning is concerned.
+    fn check_not_trimmed(&self, sequence: u64) -> Result<(), JournalError> {
+        match self.segments.first() {
+            Some((_, first)) if first.start.sequence > sequence => {
+                let first_sequence = first.start.sequence + 1;
+                Err(JournalError::Trimmed { path: self.directory.clone(), first_sequence })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn enter(&mut self, index: usize) -> Result<(), JournalError> {
         let (path, header) = &self.segments[index];
-        let file = self.disk.open_to_read(path).map_err(|error| JournalError::io("open", path, error))?;
+        let file = match self.disk.open_to_read(path) {
+            Ok(file) => file,
+            Err(error) => {
+                let error = JournalError::io("open", path, error);
+                // It may have been archived or dropped since the directory was read.
+                let sequence = header.start.sequence;
+                self.segments = list_segments(self.disk.as_ref(), &self.directory)?;
+                self.check_not_trimmed(sequence)?;
+                return Err(error);
+            }
+        };
         self.segment = Some(SegmentReader::new(path.clone(), file)?);
         self.position = header.start;
         self.offset = SEGMENT_HEADER as u64;
@@ -716,7 +807,9 @@ impl JournalReader {
                         let what = "the running hash is not the one that the segment before ends with";
                         return Err(JournalError::damaged(next_path, 24, what));
                     }
-                    segment.check_zeros(self.offset)?;
+                    if let Some(offset) = segment.first_non_zero(self.offset)? {
+                        return Err(JournalError::damaged(&segment.path, offset, "zeros must follow the last record"));
+                    }
                     self.enter(self.index + 1)?;
                     continue;
                 }
@@ -1012,7 +1105,7 @@ impl Journal {
         };
         let path = segment_path(&self.directory, header.start.sequence + 1);
         let named = file
-            .write_all_at(&header.encode(), 0)
+            .write_all_at(&header.encode(SEGMENT_MAGIC), 0)
             .and_then(|()| file.sync_all())
             .and_then(|()| self.disk.rename(&self.spare_path(), &path))
             .and_then(|()| self.disk.sync_directory(&self.directory));
@@ -1128,6 +1221,7 @@ impl Log for Journal {
 
 const UNFINISHED: &str = ".tmp";
 const SPARE: &str = "spare";
+const TRIMMED: &str = "trimmed";
 
 /// Whether an error says that there is no room, on the disk or in the owner's share of it.
 pub(crate) fn is_full(error: &io::Error) -> bool {
@@ -1167,7 +1261,7 @@ fn create_aside(
     let aside = PathBuf::from(aside);
     let made = disk.create(&aside, size).and_then(|file| {
         if let Some(header) = header {
-            file.write_all_at(&header.encode(), 0)?;
+            file.write_all_at(&header.encode(SEGMENT_MAGIC), 0)?;
         }
         file.sync_all()?;
         Ok(file)

@@ -36,6 +36,7 @@ use crate::journal::{
     self, Journal, JournalReader, Limits, Log, Position, Room, SeekError, TornTail, MAX_BATCH_COMMANDS, MAX_RECORD,
     MAX_SEGMENT_BYTES, SEGMENT_HEADER,
 };
+use crate::retention::{Readers, Retention};
 use crate::wire::{check_all_encodable, EventRecord, RecordSink};
 use crate::writer::Writer;
 
@@ -58,6 +59,11 @@ pub struct NodeConfig {
     pub checkpoint_interval: u64,
     /// How many checkpoints are kept, the newest; at least 1.
     pub checkpoints_kept: usize,
+    /// What becomes of journal segments that lie behind all checkpoints that are kept and behind all readers.
+    pub journal_retention: Retention,
+    /// Readers that count as being at the beginning until they say where they are: see
+    /// [`crate::NodeHandle::set_reader`].
+    pub readers: Vec<String>,
     /// The size of a journal segment; at most 1 GiB.
     pub segment_bytes: u64,
     /// How many bytes of segments that end before the checkpoint are checked on opening, the newest first. What lies
@@ -87,6 +93,8 @@ impl Default for NodeConfig {
             engine: EngineConfig::default(),
             checkpoint_interval: 1_000_000,
             checkpoints_kept: 3,
+            journal_retention: Retention::Keep,
+            readers: Vec::new(),
             segment_bytes: 64 << 20,
             check_bytes: 1 << 30,
             event_ring_bytes: 64 << 20,
@@ -120,6 +128,12 @@ impl NodeConfig {
         }
         if self.checkpoints_kept == 0 {
             return Err(NodeError::Config { setting: "checkpoints_kept", rule: "must be at least 1" });
+        }
+        if let (Retention::Archive(archive), Some(path)) = (&self.journal_retention, &self.path) {
+            if archive.as_os_str().is_empty() || *archive == journal_directory(path) {
+                let rule = "must be a directory of its own";
+                return Err(NodeError::Config { setting: "journal_archive_directory", rule });
+            }
         }
         if self.queue_capacity == 0 {
             return Err(NodeError::Config { setting: "queue_capacity", rule: "must be at least 1" });
@@ -158,7 +172,6 @@ pub(crate) fn checkpoint_directory(path: &Path) -> PathBuf {
 /// The synchronous core of a node, for one thread. [`crate::NodeHandle`] shares one among many.
 pub struct Node {
     engine: Engine,
-    disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
     checkpoint_interval: u64,
     batch_limit: usize,
@@ -166,11 +179,13 @@ pub struct Node {
     /// The state was made again: a checkpoint of it makes the next time faster.
     checkpoint_wanted: bool,
     failed_commands: Arc<AtomicU64>,
+    disk: Arc<dyn Disk>,
     path: Option<PathBuf>,
     engine_config: EngineConfig,
     panic_on: Option<PanicOn>,
     writer: Option<Writer>,
     outbox: Arc<Outbox>,
+    readers: Arc<Readers>,
     commands: Arc<Pool<Command>>,
     records: Arc<Pool<EventRecord>>,
     /// Held as long as the node lives; the last field, so that it is given back last.
@@ -197,6 +212,7 @@ impl Node {
         config.check()?;
         let begun = Instant::now();
         let commands = Arc::new(Pool::new(32));
+        let readers = Arc::new(Readers::new(&config.readers));
         let records = Arc::new(Pool::new(16));
         let mut recovery = Recovery::default();
         let journalled = match &config.path {
@@ -225,6 +241,8 @@ impl Node {
                     path: path.clone(),
                     engine_config: config.engine.clone(),
                     kept: config.checkpoints_kept,
+                    retention: config.journal_retention.clone(),
+                    readers: readers.clone(),
                     state: Arc::default(),
                     follower: None,
                 };
@@ -236,18 +254,19 @@ impl Node {
         };
         let node = Self {
             engine,
-            disk: config.disk.clone(),
             clock: config.clock.clone(),
             checkpoint_interval: config.checkpoint_interval,
             batch_limit: config.batch_limit(),
             last_checkpoint_sequence,
             checkpoint_wanted: false,
             failed_commands: Arc::default(),
+            disk: config.disk.clone(),
             path: config.path.clone(),
             engine_config: config.engine.clone(),
             panic_on: config.panic_on.clone(),
             writer,
             outbox,
+            readers,
             commands,
             records,
             _lock: lock,
@@ -478,7 +497,10 @@ impl Node {
     #[cold]
     fn undo(&mut self, event_time_ns: i64, begun: &[Command], panicked: StopReason) -> Result<(), StopReason> {
         let Some((failed, before)) = begun.split_last() else { return Err(panicked) };
-        let Some(path) = &self.path else { return Err(panicked) };
+        // Where the caller writes the journal, step by step, it cannot be waited for.
+        let (Some(path), true) = (&self.path, self.writer.as_ref().is_some_and(Writer::has_threads)) else {
+            return Err(panicked);
+        };
         let stays = matches!(failed, Command::AdvanceTime | Command::CommandFailed(_));
         if stays || self.failed_commands.fetch_add(1, Ordering::Relaxed) >= FAILED_COMMANDS_MAX {
             return Err(panicked);
@@ -526,6 +548,10 @@ impl Node {
     /// The state after the last command executed, which may be ahead of what is durable.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    pub(crate) fn readers(&self) -> &Arc<Readers> {
+        &self.readers
     }
 
     pub(crate) fn outbox(&self) -> &Arc<Outbox> {
@@ -711,6 +737,14 @@ fn recover(
     for directory in [&journal_path, &checkpoint_path] {
         disk.create_directory(directory).map_err(|error| JournalError::io("create", directory, error))?;
     }
+    if let Retention::Archive(archive) = &config.journal_retention {
+        disk.create_directory(archive).map_err(|error| JournalError::io("create", archive, error))?;
+        let parent = match archive.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        disk.sync_directory(parent).map_err(|error| JournalError::io("sync the directory", parent, error))?;
+    }
     let lock_path = path.join("lock");
     let lock = disk.lock(&lock_path).map_err(|error| JournalError::io("lock", &lock_path, error))?;
     let Some(lock) = lock else {
@@ -786,6 +820,13 @@ fn recover(
                 let rule = "must be the limits that the journal was begun with";
                 return Err(NodeError::Config { setting: "engine", rule });
             }
+            Err(SeekError::Journal(JournalError::Trimmed { .. })) if after.sequence > 0 => {
+                recovery.skipped_checkpoints.push(SkippedCheckpoint {
+                    path: checkpoint_path.join(format!("{:020}.checkpoint", after.sequence)),
+                    why: "the journal begins behind it".to_owned(),
+                });
+            }
+            // Among them, of a trimmed journal without a checkpoint that can be used, `Trimmed`.
             Err(SeekError::Journal(error)) => return Err(error.into()),
         }
     };

@@ -24,6 +24,7 @@ use crate::feed::{lock, wait, wait_for, Completion, EventSlice, Events, Outbox, 
 use crate::follower::Follower;
 use crate::io::{Clock, Disk};
 use crate::node::{Answers, Node, NodeConfig, Recovery, Started, MAX_BATCHES_WAITING};
+use crate::retention::Readers;
 use crate::wire::{
     check_all_encodable, check_encodable, decode_command_records, decode_commands, CommandRecord, EventRecord,
     COMMAND_SIZE,
@@ -62,6 +63,7 @@ struct Shared {
     /// The node; `None` once it is closed.
     node: Mutex<Option<Node>>,
     outbox: Arc<Outbox>,
+    readers: Arc<Readers>,
     writer: Option<WriterHandle>,
     pool: Arc<Pool<Command>>,
     queue: Mutex<Queue>,
@@ -126,6 +128,10 @@ pub struct Stats {
     pub checkpoint_failures: u64,
     /// Where the newest checkpoint stands; 0 if there is none.
     pub last_checkpoint_sequence: u64,
+    /// Journal segments archived or dropped.
+    pub segments_removed: u64,
+    /// How often segments or checkpoints could not be archived or removed; the next checkpoint tries again.
+    pub retention_failures: u64,
     /// Whether the journal's disk is full, so that only what reduces risk is accepted.
     pub disk_full: bool,
     /// Commands refused with `disk_full`.
@@ -341,6 +347,7 @@ impl NodeHandle {
         let shared = Arc::new(Shared {
             turnstile: Mutex::new(()),
             outbox: node.outbox().clone(),
+            readers: node.readers().clone(),
             writer: node.writer().map(|writer| writer.handle().clone()),
             pool: node.command_pool().clone(),
             node: Mutex::new(Some(node)),
@@ -616,7 +623,7 @@ impl NodeHandle {
     /// The same from the journal, by a private engine that is kept between calls and goes on where it was, if it can.
     ///
     /// # Errors
-    /// `InMemory`; `Journal` if the journal cannot be read.
+    /// `InMemory`; `Journal` if the journal cannot be read, or no longer has them (`Trimmed`).
     pub fn replay_events(&self, sequence: u64, max_bytes: usize) -> Result<Vec<EventRecord>, NodeError> {
         let shared = self.shared();
         let Some(path) = &shared.path else {
@@ -648,6 +655,12 @@ impl NodeHandle {
         let (result, sequence) = shared.with_node(|node| (f(node.engine()), node.engine().sequence()))?;
         shared.outbox.wait_released(sequence)?;
         Ok(result)
+    }
+
+    /// Says how far a reader of this name is: it will not ask for events at or before this sequence again. `None` takes
+    /// it off the list. Segments that a reader still needs, and the state before them, are not archived nor dropped.
+    pub fn set_reader(&self, name: &str, sequence: Option<u64>) {
+        self.shared().readers.set(name, sequence);
     }
 
     /// Moves the node's clock, if it is one that stands still, does what is due by then, and returns when that is
@@ -730,6 +743,8 @@ impl NodeHandle {
                 counts.append_us_log2.iter().map(|count| count.load(Ordering::Relaxed)).collect();
             stats.checkpoints = counts.checkpoints.load(Ordering::Relaxed);
             stats.checkpoint_failures = counts.checkpoint_failures.load(Ordering::Relaxed);
+            stats.segments_removed = counts.segments_removed.load(Ordering::Relaxed);
+            stats.retention_failures = counts.retention_failures.load(Ordering::Relaxed);
             stats.disk_full = writer.is_full();
             stats.disk_full_refusals = counts.disk_full_refusals.load(Ordering::Relaxed);
             stats.last_checkpoint_sequence = counts.last_checkpoint_sequence.load(Ordering::Relaxed);

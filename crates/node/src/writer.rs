@@ -33,6 +33,9 @@ pub(crate) struct WriterStats {
     /// Commands refused because the disk was full.
     pub(crate) disk_full_refusals: AtomicU64,
     pub(crate) last_checkpoint_sequence: AtomicU64,
+    /// Segments archived or dropped.
+    pub(crate) segments_removed: AtomicU64,
+    pub(crate) retention_failures: AtomicU64,
 }
 
 enum Work {
@@ -235,6 +238,11 @@ impl Writer {
         };
         let writer = Self { handle: WriterHandle(shared.clone()), threads: Vec::new() };
         (writer, WriterSteps { shared, journal, checkpointer, jobs })
+    }
+
+    /// Whether it writes by itself.
+    pub(crate) fn has_threads(&self) -> bool {
+        !self.threads.is_empty()
     }
 
     pub(crate) fn handle(&self) -> &WriterHandle {

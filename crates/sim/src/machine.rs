@@ -64,6 +64,7 @@ pub(crate) struct Machine {
     /// What has left the node up to here.
     released_sequence: u64,
     capacity_bytes: Option<u64>,
+    was_full: bool,
     power_fails: bool,
     flip: Option<Flip>,
     /// From now on nothing goes wrong any more.
@@ -79,6 +80,7 @@ impl Machine {
             node: None,
             released_sequence: 0,
             capacity_bytes: None,
+            was_full: false,
             power_fails: false,
             flip: None,
             healed: false,
@@ -103,11 +105,15 @@ impl Machine {
         self.engine().is_some_and(|engine| engine.sequence() == self.released_sequence)
     }
 
-    /// Executes a batch, after what is due; an empty one does just that. Returns the sequence of its first command.
-    pub(crate) fn start(&mut self, commands: &[(u64, Command)]) -> Result<u64, String> {
+    /// Executes a batch, after what is due; an empty one does just that. Returns whether it was taken: not if it is to
+    /// come again later.
+    pub(crate) fn start(&mut self, commands: &[(u64, Command)]) -> Result<bool, String> {
         let Some(node) = &mut self.node else { return Err("the node is down".into()) };
-        let last = node.start(commands).map_err(|error| error.to_string())?;
-        Ok(last + 1 - commands.len() as u64)
+        match node.start(commands) {
+            Ok(_) => Ok(true),
+            Err(NodeError::QueueFull { .. }) => Ok(false),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     /// The journal's next write.
@@ -161,6 +167,11 @@ impl Machine {
     /// The same without the digest, which is costly.
     pub(crate) fn shown_without_digest(&self) -> Option<Shown> {
         self.engine().map(shown)
+    }
+
+    /// Whether the disk was full at some time since the node was opened.
+    pub(crate) fn was_full(&self) -> bool {
+        self.was_full
     }
 
     /// Whether the disk has given the node a reason to stop.
@@ -220,6 +231,7 @@ impl Machine {
         let room = rng.below(2 * self.settings.segment_bytes);
         self.capacity_bytes = if self.capacity_bytes.is_some() { None } else { Some(self.disk.used_bytes() + room) };
         self.disk.set_capacity_bytes(self.capacity_bytes);
+        self.was_full = true;
     }
 
     /// While the node is down, a bit changes on the disk: anywhere but in the last write, of which the rulebook says
@@ -230,8 +242,11 @@ impl Machine {
             return Ok(());
         }
         let path = files[rng.below(files.len() as u64) as usize].clone();
-        let size = self.disk.content(&path).map_or(0, |content| content.len());
+        let content = self.disk.content(&path).map_err(simulation)?;
         let spared = self.last_write()?;
+        // Mostly where something is written: segments are zeros for the greater part.
+        let written = content.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1);
+        let size = if rng.chance(800) { written } else { content.len() };
         if size == 0 {
             return Ok(());
         }
@@ -239,7 +254,7 @@ impl Machine {
         if spared.is_some_and(|(last, from, to)| last == path && (from..to).contains(&offset)) {
             return Ok(());
         }
-        self.disk.flip(&path, offset, bit).map_err(|error| Finding::new("simulation", error.to_string()))?;
+        self.disk.flip(&path, offset, bit).map_err(simulation)?;
         self.flip = Some(Flip { path, offset, bit });
         Ok(())
     }
@@ -255,7 +270,7 @@ impl Machine {
             .filter(|(first, _)| *first <= last_sequence)
             .max();
         let Some((first_sequence, path)) = holder else { return Ok(None) };
-        let content = self.disk.content(&path).map_err(|error| Finding::new("simulation", error.to_string()))?;
+        let content = self.disk.content(&path).map_err(simulation)?;
         let (mut at, mut begun) = (SEGMENT_HEADER, SEGMENT_HEADER);
         for _ in first_sequence..=last_sequence {
             let number = |from: usize| usize::from(u16::from_le_bytes([content[from], content[from + 1]]));
@@ -273,7 +288,9 @@ impl Machine {
     /// # Errors
     /// It does not open although the disk is as it should be.
     pub(crate) fn restart(&mut self, tampering: &Tampering, rng: &mut Rng) -> Result<Restarted, Finding> {
-        if !self.healed && rng.chance(self.settings.opening_faults) {
+        // The venue is made in peace.
+        let fresh = self.disk.files().is_empty();
+        if !self.healed && !fresh && rng.chance(self.settings.opening_faults) {
             self.power_fails = rng.chance(500);
             let call = 1 + rng.below(60);
             self.disk.fail(if self.power_fails { Failing::From(call) } else { Failing::Call(call) });
@@ -292,6 +309,7 @@ impl Machine {
             Ok((node, _)) => {
                 self.released_sequence = node.sequence();
                 self.node = Some(node);
+                self.was_full = self.capacity_bytes.is_some();
                 self.flip = None;
                 Ok(Restarted::Up)
             }
@@ -303,9 +321,7 @@ impl Machine {
                 self.crash(false, rng);
                 // The operator has a copy.
                 if let Some(Flip { path, offset, bit }) = self.flip.take() {
-                    self.disk
-                        .flip(&path, offset, bit)
-                        .map_err(|error| Finding::new("simulation", error.to_string()))?;
+                    self.disk.flip(&path, offset, bit).map_err(simulation)?;
                 }
                 Ok(Restarted::Later("damage found"))
             }
@@ -360,6 +376,11 @@ impl Machine {
         let verified = verify_on(&self.copy(), Path::new(DIRECTORY), |_| true);
         verified.map(|_| ()).map_err(|error| Finding::new("the journal can be read", error.to_string()))
     }
+}
+
+/// The simulated disk does not do what the simulation asks of it.
+fn simulation(error: std::io::Error) -> Finding {
+    Finding::new("simulation", error.to_string())
 }
 
 /// The bounds of the engine.

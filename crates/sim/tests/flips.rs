@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use beurs_node::checkpoint;
-use beurs_node::io::Disk;
+use beurs_node::io::{Disk, ManualClock};
 use beurs_node::journal::{JournalReader, Position, TornTail};
 use beurs_node::{JournalError, NodeError, SteppedNode};
 use beurs_sim::disk::SimDisk;
 use beurs_sim::workload::Rng;
-use node_run::{commands, config, digests, drive, files, SetClock, PATH};
+use node_run::{commands, config, digests, drive, files, PATH};
 
 const SEGMENT: u64 = 16 << 10;
 
 /// A closed node's disk with at least so many bytes of segments.
 fn journal(seed: u64, bytes: u64) -> SimDisk {
     let disk = SimDisk::new();
-    let clock = Arc::new(SetClock::default());
+    let clock = Arc::new(ManualClock::default());
     let count = usize::try_from(bytes / 70).expect("a small journal");
     let commands = commands(seed, count);
     let (node, _) = SteppedNode::open(&config(&disk, &clock)).expect("a new node");

@@ -20,7 +20,7 @@ from beurs.cli import output
 from beurs.cli.admin import app as admin_app
 from beurs.cli.client import Client
 from beurs.cli.options import HELP, KEY_VARIABLE, LOCAL, URL_VARIABLE, Config, DataDirectory, Json, Key, Url
-from beurs.errors import BeursError
+from beurs.errors import BeursError, JournalLocked
 from beurs.values import OrderType, SelfTradePrevention, Side, TimeInForce
 
 __all__ = ["app"]
@@ -127,7 +127,8 @@ def verify(
 ) -> None:
     """Execute a journal again from its first command, and compare the state with every checkpoint.
 
-    Exits with 3 if a digest differs.
+    If segments were archived or dropped it begins at the oldest good checkpoint, as from_sequence says. Exits with 3 if
+    a digest differs.
     """
     with output.progress("verifying") as report:
         result = engine.verify(str(directory), report)
@@ -300,7 +301,7 @@ def key_create(
     data_directory: DataDirectory = None,
     config: Config = None,
 ) -> None:
-    """Make an API key for an account or a member of staff, on the server's machine while the server is stopped.
+    """Make an API key for an account or a member of staff, on the server's machine. A running server knows it at once.
 
     The key is printed once and cannot be shown again: only its hash is kept. Keys made before stay valid. With
     --ed25519 it is a key for the binary door: its private half goes to the file, for its owner only, and is neither
@@ -317,7 +318,8 @@ def key_create(
         assert staff is not None
         if ed25519 is not None:
             raise typer.BadParameter("keys that sign are for accounts")
-        print(file.issue_to_staff(staff))
+        with file.locked():
+            print(file.issue_to_staff(staff))
         return
     with _account_exists(settings, account):
         if ed25519 is None:
@@ -344,7 +346,7 @@ def key_add(
     data_directory: DataDirectory = None,
     config: Config = None,
 ) -> None:
-    """Register the public half of an Ed25519 key of an account, for the binary door, while the server is stopped."""
+    """Register the public half of an Ed25519 key of an account for the binary door."""
     from beurs.keys import KEY_FILE, KeyFile
     from beurs.signing import read_public
 
@@ -451,14 +453,28 @@ def _settings(config: Path | None, **flags: object) -> Any:
 
 @contextmanager
 def _account_exists(settings: Any, account: str) -> Iterator[None]:
-    """Holds the journal, so that no server runs, and fails unless it has the account."""
+    """Keeps out whoever else would make keys, and fails unless there is the account. A server may run meanwhile."""
+    from beurs.keys import KEY_FILE, KeyFile
+
     if not settings.has_journal:
         _fail(f"{settings.data_directory}: there is no journal")
-    node = engine.Node(str(settings.data_directory))
-    try:
-        if account not in {known["code"] for known in node.accounts()}:
+    with KeyFile(settings.data_directory / KEY_FILE).locked():
+        if account not in _account_codes(settings):
             _fail(f"{account}: there is no such account")
         yield
+
+
+def _account_codes(settings: Any) -> set[str]:
+    """Those of the journal; while a server has it, those that its store tells."""
+    from beurs.store import Repository, Store
+
+    try:
+        node = engine.Node(str(settings.data_directory))
+    except JournalLocked:
+        with Store(settings.store_url) as store:
+            return Repository(store).account_codes()
+    try:
+        return {known["code"] for known in node.accounts()}
     finally:
         node.close()
 

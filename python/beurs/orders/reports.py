@@ -55,11 +55,11 @@ def _report(said: list[Any], order_id: int, instruments: Instruments) -> Executi
 def cancel_replace_report(events: bytes, instruments: Instruments) -> CancelReplaceReport:
     """What became of both halves. Raises Problem if nothing was done."""
     said: list[Any] = decode_events(events)
-    if len(said) == 1:
-        raise rejection(said[0].code)
-    refusals = [event for event in said[1:] if event.kind == "rejected"]
     first = said[0]
     refused = first.kind == "rejected"
+    if refused and (len(said) == 1 or first.code == "command_failed"):
+        raise rejection(first.code)
+    refusals = [event for event in said[1:] if event.kind == "rejected"]
     entered = next((event for event in said[1:] if event.kind == "execution" and event.exec_type == "new"), None)
     return CancelReplaceReport(
         canceled=None if refused else _report(said[:1], first.order_id, instruments),

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -170,6 +171,27 @@ impl Client {
         }
         self.end += count;
         Ok(())
+    }
+
+    /// The same, but waits no longer than this; whether something came.
+    ///
+    /// # Errors
+    /// As [`Self::receive`].
+    pub fn receive_within(&mut self, most: Duration) -> io::Result<bool> {
+        let fd = match &self.stream {
+            Stream::Tcp(stream) => stream.as_raw_fd(),
+            Stream::Unix(stream) => stream.as_raw_fd(),
+        };
+        let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        let most =
+            libc::timespec { tv_sec: most.as_secs() as libc::time_t, tv_nsec: most.subsec_nanos() as libc::c_long };
+        // SAFETY: one valid pollfd and a valid time; no signal mask.
+        let ready = unsafe { libc::ppoll(&mut poll, 1, &most, std::ptr::null()) };
+        if ready <= 0 {
+            return Ok(false);
+        }
+        self.receive()?;
+        Ok(true)
     }
 
     /// The next message of what has come; `None` if it is not whole yet.

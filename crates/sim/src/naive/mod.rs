@@ -527,9 +527,9 @@ impl Naive {
             Command::AdjustTrade(c) => self.adjust_trade(c, events),
             Command::Administer(c) => return self.administer(c, events),
             Command::CommandFailed(c) => {
+                events.push(Event::Rejected(rejected(&c.command, RejectReason::CommandFailed)));
                 self.quarantine(&c.command, events);
-                self.end_of_command(events);
-                Err(RejectReason::CommandFailed)
+                Ok(())
             }
         };
         result.map_err(|reason| rejected(command, reason))

@@ -2,43 +2,26 @@
 #![allow(dead_code)] // Every test file uses a part of it.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::Arc;
 
 use beurs_node::engine::command::Command;
 use beurs_node::engine::{Engine, EngineConfig};
-use beurs_node::io::{Clock, Disk};
+use beurs_node::io::{Clock, Disk, ManualClock};
 use beurs_node::journal::JournalReader;
 use beurs_node::wire::check_encodable;
-use beurs_node::{NodeConfig, SteppedNode};
+use beurs_node::{NodeConfig, NodeError, SteppedNode};
 use beurs_sim::disk::SimDisk;
 use beurs_sim::naive::Naive;
 use beurs_sim::workload::{Rng, Workload, MAX_OPEN_ORDERS, MAX_OPEN_ORDERS_PER_ACCOUNT};
 
 pub const PATH: &str = "/data/venue";
 
-/// A clock that stands where it was put.
-#[derive(Default)]
-pub struct SetClock(AtomicI64);
-
-impl SetClock {
-    pub fn set(&self, now_ns: i64) {
-        self.0.store(now_ns, Ordering::Relaxed);
-    }
-}
-
-impl Clock for SetClock {
-    fn now_ns(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 pub fn engine_config() -> EngineConfig {
     EngineConfig { max_open_orders: MAX_OPEN_ORDERS, max_open_orders_per_account: MAX_OPEN_ORDERS_PER_ACCOUNT }
 }
 
 /// A node on this disk with small segments and a checkpoint every 250 commands.
-pub fn config(disk: &SimDisk, clock: &Arc<SetClock>) -> NodeConfig {
+pub fn config(disk: &SimDisk, clock: &Arc<ManualClock>) -> NodeConfig {
     NodeConfig {
         path: Some(PathBuf::from(PATH)),
         engine: engine_config(),
@@ -93,7 +76,13 @@ impl Run {
 
 /// Gives commands to a node in batches of 1 to 4, executing up to three ahead of the disk, until they end or the node
 /// stops; then closes it, if it runs.
-pub fn drive(disk: &SimDisk, clock: &SetClock, mut node: SteppedNode, commands: &[(i64, Command)], seed: u64) -> Run {
+pub fn drive(
+    disk: &SimDisk,
+    clock: &ManualClock,
+    mut node: SteppedNode,
+    commands: &[(i64, Command)],
+    seed: u64,
+) -> Run {
     let mut r = Rng::new(seed);
     let mut run = Run::default();
     let mut at = 0;
@@ -101,10 +90,16 @@ pub fn drive(disk: &SimDisk, clock: &SetClock, mut node: SteppedNode, commands: 
         let batch = &commands[at..commands.len().min(at + 1 + r.below(4) as usize)];
         clock.set(batch[batch.len() - 1].0);
         let with_tokens: Vec<_> = batch.iter().map(|(_, command)| (0, command.clone())).collect();
-        let Ok(sequence) = node.start(&with_tokens) else { break };
-        at += batch.len();
-        run.executed = sequence;
-        if r.chance(600) || node.batches_waiting() > 2 || at == commands.len() {
+        let must_write = match node.start(&with_tokens) {
+            Ok(sequence) => {
+                at += batch.len();
+                run.executed = sequence;
+                false
+            }
+            Err(NodeError::QueueFull { .. }) => true,
+            Err(_) => break,
+        };
+        if must_write || r.chance(600) || node.batches_waiting() > 2 || at == commands.len() {
             node.write();
             run.acknowledged.push((disk.calls(), node.sequence()));
             node.make_checkpoint();
