@@ -20,7 +20,7 @@ with Client(ADDRESS, KEY_FILE, keep_reports=1_000) as alice:
         print(f"buy {report.quantity} at {report.price}: {report.status}, holds {report.hold} USD")
 
     # Every report comes once, whoever caused it.
-    print("told of", [alice.reports.next().result(10).exec_type.value for _ in replies])
+    print("told of", [type(alice.reports.next().result(10)).__name__ for _ in replies])
 
     first, second, third = (reply.result().order_id for reply in replies)
     changed = alice.replace(first, symbol="BTC-USD", price="1005").result()
