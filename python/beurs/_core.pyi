@@ -418,6 +418,18 @@ class Node:
         queue_capacity: int = 65_536,
         clock: str = "system",
     ) -> Node: ...
+    @staticmethod
+    def connect(
+        path: str | PathLike[str],
+        descriptor: int,
+        *,
+        event_ring_bytes: int = 67_108_864,
+        queue_capacity: int = 65_536,
+    ) -> Node: ...
+    def link(self) -> int: ...
+    def latest(self) -> int: ...
+    @property
+    def is_replica(self) -> bool: ...
     def new_order(
         self,
         account_id: int,

@@ -39,7 +39,7 @@ from beurs.admin.clock import router as clock_router
 from beurs.admin.endpoints import router as admin_router
 from beurs.admin.views import router as views_router
 from beurs.catalogue import Catalogue
-from beurs.config import Settings
+from beurs.config import Settings, SettingsInvalid
 from beurs.demo import venue
 from beurs.demo.simulator import Simulator
 from beurs.deps import RunningExchange, only_known_parameters
@@ -53,7 +53,7 @@ from beurs.orders.door import ORDER_PATH, ORDERS_PATH, OrderDoor
 from beurs.orders.endpoints import lists_router
 from beurs.orders.endpoints import router as orders_router
 from beurs.sequencer import Sequencer
-from beurs.store import Projector, Repository, Store
+from beurs.store import Projector, Repository, Store, StoreWatch
 from beurs.streams import UVICORN_OPTIONS, Feed, MarketDataEndpoint
 from beurs.trades.endpoints import router as trades_router
 from beurs.web import openapi
@@ -89,7 +89,7 @@ class OpenExchange:
     settings: Settings
     node: Node
     store: Store
-    projector: Projector
+    projector: Projector | StoreWatch
     demo_keys: dict[str, str]
     keys: KeyRing
     stopped: BeursError | None = None
@@ -127,7 +127,7 @@ def open_exchange(settings: Settings) -> Iterator[OpenExchange]:
         projector.start()
         stack.callback(projector.stop, settings.shutdown_seconds_max)
         log.info("opened", sequence=node.sequence, data_directory=str(settings.data_directory))
-        yield OpenExchange(settings, node, store, projector, demo_keys, _key_ring(node, settings))
+        yield OpenExchange(settings, node, store, projector, demo_keys, key_ring(node, settings))
 
 
 def _close(node: Node) -> None:
@@ -139,7 +139,8 @@ def _close(node: Node) -> None:
         log.error("no checkpoint at the end: the next start executes the journal behind the one before")
 
 
-def _key_ring(node: Node, settings: Settings) -> KeyRing:
+def key_ring(node: Node, settings: Settings) -> KeyRing:
+    """The keys that may be used, from the file in the data directory."""
     ring = KeyRing()
     accounts = {row["code"]: row["account_id"] for row in node.accounts()}
     for key_digest, held in KeyFile(settings.data_directory / KEY_FILE).read().items():
@@ -224,20 +225,29 @@ async def _running(exchange: OpenExchange) -> AsyncIterator[RunningExchange]:
     )
     _measure(running)
     await feed.start()
+    try:
+        async with simulating(settings, node, sequencer):
+            yield running
+    finally:
+        if not await sequencer.drain(settings.shutdown_seconds_max):
+            log.warning("commands were still under way", count=sequencer.depth)
+        sequencer.close()
+        await feed.stop()
+
+
+@asynccontextmanager
+async def simulating(settings: Settings, node: Node, sequencer: Sequencer) -> AsyncIterator[None]:
+    """Runs the market simulator meanwhile, if the settings say so and its accounts exist."""
     simulator = None
     accounts = {row["code"]: row["account_id"] for row in node.accounts()}
     if settings.simulator_runs and all(code in accounts for code in venue.SIMULATOR):
         simulator = Simulator(node, sequencer.submit, [accounts[code] for code in venue.SIMULATOR])
         await simulator.start()
     try:
-        yield running
+        yield
     finally:
         if simulator is not None:
             await simulator.stop()
-        if not await sequencer.drain(settings.shutdown_seconds_max):
-            log.warning("commands were still under way", count=sequencer.depth)
-        sequencer.close()
-        await feed.stop()
 
 
 def _measure(running: RunningExchange) -> None:
@@ -349,37 +359,48 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
+def server_config(exchange: OpenExchange) -> uvicorn.Config:
+    """How uvicorn serves an exchange."""
+    return uvicorn.Config(
+        create_app(exchange),
+        loop="uvloop",
+        http=HttpProtocol,
+        **UVICORN_OPTIONS,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=int(exchange.settings.shutdown_seconds_max) or 1,
+    )
+
+
+def address(settings: Settings, bound: socket.socket) -> str:
+    """The URL of a bound socket."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{bound.getsockname()[1]}"
+
+
 def serve(settings: Settings) -> None:
-    """Runs the exchange until SIGINT or SIGTERM.
+    """Runs the exchange in this process until SIGINT or SIGTERM.
 
     Raises OSError when it cannot listen, what `open_exchange` raises, and what the node stopped with if its disk fails.
     """
+    if settings.workers:
+        raise SettingsInvalid("workers: `beurs serve` starts them, this is one process")
     logs.set_up(settings.log_format, settings.log_level)
     # uvicorn takes both signals while it runs and raises them again afterwards; then they have done their work.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     with bind(settings.host, settings.port) as bound, open_exchange(settings) as exchange:
-        port = bound.getsockname()[1]
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        config = uvicorn.Config(
-            create_app(exchange),
-            loop="uvloop",
-            http=HttpProtocol,
-            **UVICORN_OPTIONS,
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=int(settings.shutdown_seconds_max) or 1,
-        )
-        Server(config, exchange, venue.welcome(f"http://{host}:{port}", exchange.demo_keys)).run(sockets=[bound])
+        welcome = venue.welcome(address(settings, bound), exchange.demo_keys)
+        Server(server_config(exchange), exchange, welcome).run(sockets=[bound])
         if exchange.stopped is not None:
             raise exchange.stopped
 
 
 def main() -> None:
-    """`python -m beurs.app`: serves with the settings of the environment."""
+    """`python -m beurs.app`: serves in one process with the settings of the environment."""
     serve(Settings.load())
 
 

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 ENV_PREFIX = "BEURS_"
@@ -36,6 +36,10 @@ class Settings(BaseSettings):
     ] = Path("beurs-data")
     host: Annotated[str, Field(min_length=1, description="The address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="The port to listen on; 0 for any free one.")] = 8000
+    workers: Annotated[
+        int,
+        Field(ge=0, le=64, description="Processes that answer clients, beside the engine's; 0 for one in all."),
+    ] = 0
     database_url: Annotated[
         str | None, Field(description="SQLAlchemy URL of the store; without it SQLite in the data directory.")
     ] = None
@@ -78,6 +82,12 @@ class Settings(BaseSettings):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="The least severe log line to write.")
     ] = "info"
+
+    @model_validator(mode="after")
+    def _one_process_has_the_clock(self) -> Self:
+        if self.workers and self.clock == "manual":
+            raise ValueError("a manual clock needs one process: workers must be 0")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -137,5 +147,6 @@ class Settings(BaseSettings):
 
 
 def _fault(fault: Any) -> str:
-    name = ".".join(str(part) for part in fault["loc"])
-    return f"{name}: there is no such setting" if fault["type"] == "extra_forbidden" else f"{name}: {fault['msg']}"
+    name = ".".join(str(part) for part in fault["loc"]) or "settings"
+    said = str(fault["msg"]).removeprefix("Value error, ")
+    return f"{name}: there is no such setting" if fault["type"] == "extra_forbidden" else f"{name}: {said}"

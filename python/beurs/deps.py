@@ -23,7 +23,7 @@ from beurs.config import Settings
 from beurs.engine import Node
 from beurs.metrics import Metrics
 from beurs.sequencer import Sequencer
-from beurs.store import Projector, Repository
+from beurs.store import Projector, Repository, StoreWatch
 from beurs.streams import Feed, MarketDataEndpoint
 from beurs.timestamps import parse_timestamp
 from beurs.web import authority
@@ -46,14 +46,16 @@ class RunningExchange:
     keys: keys.KeyRing
     metrics: Metrics
     repository: Repository
-    projector: Projector
+    projector: Projector | StoreWatch
     feed: Feed
     market_data: MarketDataEndpoint
     started_at: float
 
     async def store_caught_up(self) -> None:
         """Waits until the store has everything that is durable now, so that a client sees what it has been told."""
-        if not await self.projector.wait_for_async(self.node.sequence, self.settings.store_wait_seconds_max):
+        # In a worker that is a question to another process.
+        sequence = await self.read(self.node.latest) if self.node.is_replica else self.node.sequence
+        if not await self.projector.wait_for_async(sequence, self.settings.store_wait_seconds_max):
             raise Problem("store_unavailable")
 
     def now_ns(self) -> int:

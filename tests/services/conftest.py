@@ -10,11 +10,11 @@ import httpx
 import pytest
 import uvicorn
 
-from beurs.app import OpenExchange, Server, bind, create_app, open_exchange
+from beurs.app import OpenExchange, Server, bind, open_exchange, server_config
 from beurs.config import Settings
-from beurs.streams import UVICORN_OPTIONS
-from beurs.web.protocol import HttpProtocol
 
+WAIT_SECONDS_MAX = 60
+"""How long anything may take before a test gives it up: the machine may be busy with something else."""
 # The snapshot begins with magic, sequence and time; a refused command moves only those two.
 STATE_AT = 24
 
@@ -30,7 +30,7 @@ class Running:
     def client(self, account: str | None = "alice", **named: Any) -> httpx.Client:
         """A client with the key of a demo account, or of `staff`."""
         headers = {} if account is None else {"X-API-Key": self.exchange.demo_keys[account]}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=10, **named)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=WAIT_SECONDS_MAX, **named)
 
     def state(self) -> bytes:
         """Everything the engine knows, but the number and the time of the last command."""
@@ -47,37 +47,29 @@ class _TestServer(Server):
 def run(settings: Settings) -> Iterator[Running]:
     """Runs an exchange in a thread until the generator goes on."""
     with bind(settings.host, settings.port) as bound, open_exchange(settings) as exchange:
-        config = uvicorn.Config(
-            create_app(exchange),
-            loop="uvloop",
-            http=HttpProtocol,
-            **UVICORN_OPTIONS,
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=5,
-        )
-        server = _TestServer(config, exchange, "")
+        server = _TestServer(server_config(exchange), exchange, "")
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
         try:
-            while not server.started and thread.is_alive():  # until then nothing listens
-                time.sleep(0.005)
+            deadline = time.monotonic() + WAIT_SECONDS_MAX
+            while not server.started:  # until then nothing listens
+                assert thread.is_alive(), "the server did not start"
+                assert time.monotonic() < deadline, "the server does not start"
+                time.sleep(0.002)
             port = bound.getsockname()[1]
             url = f"http://127.0.0.1:{port}"
-            httpx.get(f"{url}/ready", timeout=10).raise_for_status()
+            httpx.get(f"{url}/ready", timeout=WAIT_SECONDS_MAX).raise_for_status()
             yield Running(exchange, url, port)
         finally:
             server.should_exit = True
-            thread.join(30)
-            assert not thread.is_alive()
+            thread.join(WAIT_SECONDS_MAX)
+            assert not thread.is_alive(), "the server does not stop"
 
 
 def settings(directory: Any, **named: Any) -> Settings:
-    """Settings of a test: demo, no simulator, any port."""
-    return Settings.load(data_directory=directory, port=0, **({"demo": True, "simulator": False} | named))
+    """Settings of a test: demo, no simulator, any port, and patience."""
+    defaults = {"demo": True, "simulator": False, "store_wait_seconds_max": WAIT_SECONDS_MAX}
+    return Settings.load(data_directory=directory, port=0, **(defaults | named))
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,8 @@ from tests.services.conftest import buy
 class Process:
     """`beurs serve` on a data directory."""
 
+    COMMAND = ("-m", "beurs.app")
+
     def __init__(self, directory: Path, *, port: int = 0, **settings: str) -> None:
         self.directory = directory
         variables = {"BEURS_DATA_DIRECTORY": str(directory), "BEURS_DEMO": "true", "BEURS_SIMULATOR": "false"}
@@ -34,7 +36,7 @@ class Process:
         self.log = directory.parent / f"{directory.name}.log"
         self.errors = self.log.open("a")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "beurs.app"],
+            [sys.executable, *self.COMMAND],
             env=clean | variables,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -60,7 +62,7 @@ class Process:
     def end(self, number: int = signal.SIGTERM) -> int:
         """Sends a signal; the exit status."""
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
 
 @contextmanager

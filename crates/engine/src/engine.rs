@@ -227,6 +227,7 @@ impl Instrument {
     }
 
     #[cold]
+    #[inline(never)] // So that the small way has the registers.
     fn large_notional(&self, price: PriceTicks, quantity: Lots) -> Option<i128> {
         // Both are below 2^53, so the first product cannot overflow.
         let notional = (i128::from(price.0) * i128::from(quantity.0)).checked_mul(i128::from(self.tick_lot_units))?;
@@ -244,8 +245,14 @@ impl Instrument {
     pub(crate) fn known_notional(&self, price: i64, quantity: i64) -> i128 {
         match self.small_notional(price, quantity) {
             Some(small) => i128::from(small),
-            None => i128::from(price) * i128::from(quantity) * i128::from(self.tick_lot_units),
+            None => self.large_known_notional(price, quantity),
         }
+    }
+
+    #[cold]
+    #[inline(never)] // So that the small way has the registers.
+    fn large_known_notional(&self, price: i64, quantity: i64) -> i128 {
+        i128::from(price) * i128::from(quantity) * i128::from(self.tick_lot_units)
     }
 
     #[inline]

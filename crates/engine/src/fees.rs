@@ -45,7 +45,6 @@ impl FeeSchedule {
 }
 
 /// `ceil(millionths / 10^6)`.
-#[inline(always)] // A few instructions, several times in every command.
 pub(crate) fn ceil_millionths(millionths: i128) -> i128 {
     // Nearly every fee fits 64 bits, where dividing by a constant is a multiplication.
     match i64::try_from(millionths) {
@@ -55,20 +54,26 @@ pub(crate) fn ceil_millionths(millionths: i128) -> i128 {
 }
 
 /// The same of at most 2^63 - 10^6.
-#[inline(always)] // As above.
+#[inline(always)] // A few instructions, several times in every command.
 fn ceil_small(millionths: i64) -> i64 {
     let whole = millionths / PPM as i64;
     whole + i64::from(whole * (PPM as i64) < millionths)
 }
 
 /// The fee of a fill, and the order's carry after it. `carry` is what it had paid too much before, in millionths.
-#[inline]
+#[inline(always)] // As above.
 pub(crate) fn fill_fee(notional: i128, rate_ppm: i32, carry: u32) -> (i128, u32) {
-    if (0..=SMALL).contains(&notional) {
-        let due = notional as i64 * i64::from(rate_ppm) - i64::from(carry);
-        let fee = ceil_small(due);
-        return (i128::from(fee), (fee * PPM as i64 - due) as u32);
+    if !(0..=SMALL).contains(&notional) {
+        return large_fill_fee(notional, rate_ppm, carry);
     }
+    let due = notional as i64 * i64::from(rate_ppm) - i64::from(carry);
+    let fee = ceil_small(due);
+    (i128::from(fee), (fee * PPM as i64 - due) as u32)
+}
+
+#[cold]
+#[inline(never)] // So that the small way has the registers.
+fn large_fill_fee(notional: i128, rate_ppm: i32, carry: u32) -> (i128, u32) {
     let due = notional * i128::from(rate_ppm) - i128::from(carry);
     let fee = ceil_millionths(due);
     (fee, (fee * PPM - due) as u32)
@@ -77,14 +82,19 @@ pub(crate) fn fill_fee(notional: i128, rate_ppm: i32, carry: u32) -> (i128, u32)
 /// What a buy order of this notional may cost at most, fees included.
 #[inline(always)] // As above.
 pub(crate) fn worst_cost(notional: i128, schedule: FeeSchedule, carry: u32) -> i128 {
-    let fee = if (0..=SMALL).contains(&notional) {
-        // Only the carry, which is below 10^6, can make it negative: then it rounds up to 0.
-        let millionths = notional as i64 * i64::from(schedule.worst_ppm()) - i64::from(carry);
-        i128::from((millionths + (PPM as i64 - 1)) as u64 / PPM as u64)
-    } else {
-        ceil_millionths(notional * i128::from(schedule.worst_ppm()) - i128::from(carry))
-    };
-    notional + if schedule.most == UNCAPPED { fee } else { fee.min(schedule.most) }
+    if !(0..=SMALL).contains(&notional) || schedule.most != UNCAPPED {
+        return large_worst_cost(notional, schedule, carry);
+    }
+    // Only the carry, which is below 10^6, can make it negative: then it rounds up to 0.
+    let millionths = notional as i64 * i64::from(schedule.worst_ppm()) - i64::from(carry);
+    i128::from(notional as i64 + ((millionths + (PPM as i64 - 1)) as u64 / PPM as u64) as i64)
+}
+
+#[cold]
+#[inline(never)] // As above.
+fn large_worst_cost(notional: i128, schedule: FeeSchedule, carry: u32) -> i128 {
+    let fee = ceil_millionths(notional * i128::from(schedule.worst_ppm()) - i128::from(carry));
+    notional + fee.min(schedule.most)
 }
 
 /// A notional up to here times any rate fits 64 bits.

@@ -8,6 +8,7 @@ use crate::positions::Positions;
 use crate::remembered::List;
 use crate::types::{AccountCode, Side};
 use crate::volumes::Volumes;
+use std::hint::select_unpredictable;
 
 /// One account's money in one asset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -75,14 +76,15 @@ impl Account {
     #[inline(always)] // As small as a call to it.
     pub fn balance_mut(&mut self, asset: usize) -> &mut Balance {
         if asset >= self.balances.len() {
-            self.grow(asset);
+            return self.grow(asset);
         }
         &mut self.balances[asset]
     }
 
     #[cold]
-    fn grow(&mut self, asset: usize) {
+    fn grow(&mut self, asset: usize) -> &mut Balance {
         self.balances.resize(asset + 1, Balance::default());
+        &mut self.balances[asset]
     }
 
     /// The balances that are not empty, with their asset's place.
@@ -134,13 +136,15 @@ impl Ledger {
 
     /// Moves one side's money of a trade, its fee to the venue, and releases what was held for it; books its position and
     /// its volume.
-    #[inline]
+    #[inline(always)] // Of its callers one is rare, and the others have all of its arguments at hand.
     pub fn settle(&mut self, part: Settlement) {
         let account = &mut self.accounts[part.account];
         // Which side it is cannot be predicted, so both are worked out.
-        let spent = [part.notional + part.fee, part.base_amount][part.side.index()];
-        let gained = [part.base_amount, part.notional - part.fee][part.side.index()];
-        let [from, to] = [[part.quote, part.base], [part.base, part.quote]][part.side.index()];
+        let buys = part.side == Side::Buy;
+        let spent = select_unpredictable(buys, part.notional + part.fee, part.base_amount);
+        let gained = select_unpredictable(buys, part.base_amount, part.notional - part.fee);
+        let from = select_unpredictable(buys, part.quote, part.base);
+        let to = select_unpredictable(buys, part.base, part.quote);
         let balance = account.balance_mut(from);
         balance.total -= spent;
         balance.held -= part.release;

@@ -817,7 +817,7 @@ pub(crate) fn check_quantity(instrument: &Instrument, quantity: Lots) -> Result<
 }
 
 /// The notional of a limit order.
-#[inline]
+#[inline(always)] // A part of the way of nearly every command.
 pub(crate) fn check_notional(instrument: &Instrument, price: PriceTicks, quantity: Lots) -> Result<i128, RejectReason> {
     let notional = instrument.notional(price, quantity).ok_or(RejectReason::NotionalOverflow)?;
     if notional < instrument.min_notional.0 {

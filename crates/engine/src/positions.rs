@@ -178,44 +178,40 @@ impl Entry {
     /// As [`Position::apply`].
     #[inline]
     fn apply(&mut self, side: Side, price: i64, quantity: i64, fee: i128) {
-        if !(self.large.is_none() && self.apply_small(side, price, quantity, fee)) {
+        if self.large.is_some() || self.apply_small(side, price, quantity, fee).is_none() {
             self.apply_large(side, price, quantity, fee);
         }
     }
 
     #[cold]
+    #[inline(never)] // So that the small way has the registers.
     fn apply_large(&mut self, side: Side, price: i64, quantity: i64, fee: i128) {
         let mut position = self.position();
         position.apply(side, price, quantity, fee);
         self.set(position);
     }
 
-    /// The same in 64 bits; `false`, and nothing is changed, if a number does not fit. Which way a trade goes, and how much of
+    /// The same in 64 bits; `None`, and nothing is changed, if a number does not fit. Which way a trade goes, and how much of
     /// the position it closes, cannot be predicted, so nothing here branches on it.
     #[inline]
-    fn apply_small(&mut self, side: Side, price: i64, quantity: i64, fee: i128) -> bool {
+    fn apply_small(&mut self, side: Side, price: i64, quantity: i64, fee: i128) -> Option<()> {
         debug_assert!(price >= 1 && quantity >= 1, "a trade has a price and a quantity");
         let (sign, place) = (side.sign(), side.index());
+        let fee = i64::try_from(fee).ok()?;
         let open = self.lots[0] - self.lots[1];
         let closed = if (open ^ sign) < 0 { quantity.min(open.abs()) } else { 0 };
-        let (product, wraps) = (self.cost as u64).overflowing_mul(closed as u64);
         // Closing all of it takes all of the cost, closing nothing takes nothing.
-        let part = (product / open.unsigned_abs().max(1)) as i64;
-        let (notional, no_notional) = price.overflowing_mul(quantity);
-        let at_price = price.wrapping_mul(closed);
-        let (cost, no_cost) = (self.cost - part).overflowing_add(notional.wrapping_sub(at_price));
-        let (realised, no_realised) = self.realised.overflowing_sub(sign.wrapping_mul(at_price.wrapping_sub(part)));
-        let (fees, no_fees) = self.fees.overflowing_add(fee as i64);
-        let (lots, no_lots) = self.lots[place].overflowing_add(quantity);
-        let no_fee = i128::from(fee as i64) != fee;
-        if wraps | no_notional | no_cost | no_realised | no_fees | no_lots | no_fee {
-            return false;
-        }
-        self.lots[place] = lots;
+        let part = ((self.cost as u64).checked_mul(closed as u64)? / open.unsigned_abs().max(1)) as i64;
+        let notional = price.checked_mul(quantity)?;
+        let at_price = price * closed; // At most the notional.
+        let cost = (self.cost - part).checked_add(notional - at_price)?;
+        let realised = self.realised.checked_sub(sign * (at_price - part))?;
+        let fees = self.fees.checked_add(fee)?;
+        self.lots[place] = self.lots[place].checked_add(quantity)?;
         self.cost = cost;
         self.realised = realised;
         self.fees = fees;
-        true
+        Some(())
     }
 }
 
@@ -237,25 +233,24 @@ impl Positions {
     /// Books one side of a trade, as [`Position::apply`], in a position that is made if there is none.
     #[inline]
     pub fn apply(&mut self, instrument: u32, side: Side, price: i64, quantity: i64, fee: i128) {
-        let at = match self.find(instrument) {
-            Ok(at) => at,
-            Err(at) => self.insert(at, instrument),
+        let entry = match self.entries.first_mut() {
+            Some(first) if first.instrument == instrument => first,
+            _ => self.find_or_insert(instrument),
         };
-        self.entries[at].apply(side, price, quantity, fee);
+        entry.apply(side, price, quantity, fee);
     }
 
-    #[inline]
+    #[inline(never)] // Many accounts trade one instrument.
+    fn find_or_insert(&mut self, instrument: u32) -> &mut Entry {
+        let at = self.find(instrument).unwrap_or_else(|at| {
+            self.entries.insert(at, Entry::new(instrument, Position::default()));
+            at
+        });
+        &mut self.entries[at]
+    }
+
     fn find(&self, instrument: u32) -> Result<usize, usize> {
-        match self.entries.first() {
-            Some(first) if first.instrument == instrument => Ok(0),
-            _ => self.entries.binary_search_by_key(&instrument, |entry| entry.instrument),
-        }
-    }
-
-    #[cold]
-    fn insert(&mut self, at: usize, instrument: u32) -> usize {
-        self.entries.insert(at, Entry::new(instrument, Position::default()));
-        at
+        self.entries.binary_search_by_key(&instrument, |entry| entry.instrument)
     }
 
     /// Takes the next position of a snapshot; `false`, and nothing is taken, if it cannot have been saved.

@@ -226,7 +226,7 @@ struct Fill {
 
 impl<S: EventSink> Floor<'_, S> {
     /// Books a fill on an order whose leaves are reduced already. Returns its fee and the hold that is left.
-    #[inline]
+    #[inline(always)] // Of its callers one is rare, and the others know much of what it does.
     #[allow(clippy::too_many_arguments)] // All of them are facts of one fill; a struct would only be unpacked again.
     fn settle(
         &mut self,
@@ -238,7 +238,6 @@ impl<S: EventSink> Floor<'_, S> {
         rate_ppm: i32,
         fill: Fill,
     ) -> (i128, i128) {
-        let instrument = &self.listing.instrument;
         let before = order.leaves + fill.quantity;
         let old_carry = order.fee_carry();
         let (mut fee, mut carry) = fill_fee(fill.notional, rate_ppm, old_carry);
@@ -258,6 +257,7 @@ impl<S: EventSink> Floor<'_, S> {
             left.most -= fee;
             self.fees.pay(order.order_id, fee);
         }
+        let instrument = &self.listing.instrument;
         let (hold, release) = if holds {
             let hold = match order.leaves {
                 0 => 0,

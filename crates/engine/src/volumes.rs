@@ -102,17 +102,20 @@ impl Volumes {
     #[inline]
     pub fn add(&mut self, asset: u32, event_time_ns: i64, notional: i128) {
         debug_assert!(notional >= 1, "a trade has a notional");
-        let at = match self.find(asset) {
-            Ok(at) => at,
-            Err(at) => self.insert(at, Volume::new(asset, day_of(event_time_ns))),
+        let volume = match self.entries.first_mut() {
+            Some(first) if first.asset == asset => first,
+            _ => self.find_or_insert(asset, event_time_ns),
         };
-        self.entries[at].add(event_time_ns, notional);
+        volume.add(event_time_ns, notional);
     }
 
-    #[cold]
-    fn insert(&mut self, at: usize, volume: Volume) -> usize {
-        self.entries.insert(at, volume);
-        at
+    #[inline(never)] // Many accounts pay with one asset.
+    fn find_or_insert(&mut self, asset: u32, event_time_ns: i64) -> &mut Volume {
+        let at = self.find(asset).unwrap_or_else(|at| {
+            self.entries.insert(at, Volume::new(asset, day_of(event_time_ns)));
+            at
+        });
+        &mut self.entries[at]
     }
 
     /// What was traded today and on the 29 days before. It subtracts the days that have passed, at most 30, each time.
@@ -158,12 +161,8 @@ impl Volumes {
         possible
     }
 
-    #[inline]
     fn find(&self, asset: u32) -> Result<usize, usize> {
-        match self.entries.first() {
-            Some(first) if first.asset == asset => Ok(0),
-            _ => self.entries.binary_search_by_key(&asset, |volume| volume.asset),
-        }
+        self.entries.binary_search_by_key(&asset, |volume| volume.asset)
     }
 }
 

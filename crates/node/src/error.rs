@@ -146,6 +146,11 @@ pub enum StopReason {
         /// The message.
         message: String,
     },
+    /// The process that has the engine does not answer any more.
+    LinkLost {
+        /// What is known of it.
+        why: String,
+    },
 }
 
 impl fmt::Display for StopReason {
@@ -154,6 +159,7 @@ impl fmt::Display for StopReason {
             Self::Closed => f.write_str("it was closed"),
             Self::Journal(error) => write!(f, "the journal failed: {error}"),
             Self::Panicked { sequence, message } => write!(f, "command {sequence} broke an invariant: {message}"),
+            Self::LinkLost { why } => write!(f, "the engine's process does not answer: {why}"),
         }
     }
 }

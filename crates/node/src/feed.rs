@@ -242,6 +242,8 @@ struct Inner {
     ring: FeedRing,
     completions: Vec<Completion>,
     stopped: Option<StopReason>,
+    /// Who waits in [`Outbox::wait_beyond`]: those are told of every release, others of what they wait for is enough.
+    watchers: usize,
 }
 
 /// See the module.
@@ -272,6 +274,7 @@ impl Outbox {
             ring,
             completions: Vec::new(),
             stopped: None,
+            watchers: 0,
         };
         Ok(Self { inner: Mutex::new(inner), changed: Condvar::new(), signal })
     }
@@ -299,7 +302,14 @@ impl Outbox {
         let mut inner = lock(&self.inner);
         inner.pending.push_back(pending);
         self.release(&mut inner);
-        inner.released >= last
+        let released = inner.released >= last;
+        // Whoever executes looks for itself; the system call is for those who watch.
+        let watched = released && inner.watchers > 0;
+        drop(inner);
+        if watched {
+            self.changed.notify_all();
+        }
+        released
     }
 
     /// Everything up to this sequence is durable.
@@ -355,6 +365,32 @@ impl Outbox {
             }
             inner = wait(&self.changed, inner);
         }
+    }
+
+    /// Waits until more than `sequence` may be seen, or `look` says so, which is called again after every
+    /// [`Self::nudge`]: the last sequence that may be seen.
+    pub(crate) fn wait_beyond(&self, sequence: u64, look: impl Fn() -> bool) -> Result<u64, StopReason> {
+        let mut inner = lock(&self.inner);
+        loop {
+            if inner.released > sequence {
+                return Ok(inner.released);
+            }
+            if let Some(reason) = &inner.stopped {
+                return Err(reason.clone());
+            }
+            if look() {
+                return Ok(inner.released);
+            }
+            inner.watchers += 1;
+            inner = wait(&self.changed, inner);
+            inner.watchers -= 1;
+        }
+    }
+
+    /// Has everybody who waits look again.
+    pub(crate) fn nudge(&self) {
+        drop(lock(&self.inner));
+        self.changed.notify_all();
     }
 
     /// The last sequence whose events may be seen.

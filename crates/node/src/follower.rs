@@ -68,11 +68,6 @@ impl Follower {
         &self.engine
     }
 
-    /// Its state, to go on with.
-    pub(crate) fn into_engine(self) -> Engine {
-        self.engine
-    }
-
     /// Where in the journal it is.
     pub(crate) fn position(&self) -> Position {
         self.reader.position()
@@ -87,6 +82,11 @@ impl Follower {
         Ok(())
     }
 
+    /// Its state, to go on with.
+    pub(crate) fn into_engine(self) -> Engine {
+        self.engine
+    }
+
     /// Goes on to a sequence, which must be durable.
     ///
     /// # Errors
@@ -95,6 +95,17 @@ impl Follower {
         self.left.clear();
         while self.engine.sequence() < sequence {
             self.step(sequence, None)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on to a sequence, which must be durable, and appends the events.
+    ///
+    /// # Errors
+    /// As [`Self::advance_to`].
+    pub(crate) fn events_to(&mut self, sequence: u64, events: &mut Vec<EventRecord>) -> Result<(), NodeError> {
+        while self.engine.sequence() < sequence {
+            self.step(sequence, Some(events))?;
         }
         Ok(())
     }

@@ -256,6 +256,8 @@ struct SegmentHeader {
     /// Where the segment begins; its first sequence is the next one.
     start: Position,
     limits: Limits,
+    /// How many bytes the file had when it was made; it may grow and never shrinks. 0 if that was not written down.
+    size: u64,
 }
 
 impl SegmentHeader {
@@ -268,6 +270,7 @@ impl SegmentHeader {
         bytes[32..40].copy_from_slice(&self.start.event_time_ns.to_le_bytes());
         bytes[40..44].copy_from_slice(&self.limits.max_open_orders.to_le_bytes());
         bytes[44..48].copy_from_slice(&self.limits.max_open_orders_per_account.to_le_bytes());
+        bytes[48..56].copy_from_slice(&self.size.to_le_bytes());
         let crc = Self::checksum(&bytes);
         bytes[12..16].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -302,7 +305,7 @@ impl SegmentHeader {
         let event_time_ns = u64_at(bytes, 32) as i64;
         let start = Position { sequence, event_time_ns, running_hash: u64_at(bytes, 24) };
         let limits = Limits { max_open_orders: u32_at(bytes, 40), max_open_orders_per_account: u32_at(bytes, 44) };
-        Ok(Self { start, limits })
+        Ok(Self { start, limits, size: u64_at(bytes, 48) })
     }
 }
 
@@ -336,6 +339,10 @@ fn list_segments(disk: &dyn Disk, directory: &Path) -> Result<Vec<(PathBuf, Segm
         if header.start.sequence + 1 != first_sequence {
             let what = format!("the header says that sequence {} is the first", header.start.sequence + 1);
             return Err(JournalError::damaged(&path, 16, what));
+        }
+        if size < header.size {
+            let what = format!("the segment has {size} bytes, but was made with {}", header.size);
+            return Err(JournalError::damaged(&path, size, what));
         }
         segments.push((path, header));
     }
@@ -464,6 +471,14 @@ impl SegmentReader {
         Ok(None)
     }
 
+    /// That there is none, where the journal goes on in the next segment.
+    fn check_zeros(&mut self, offset: u64) -> Result<(), JournalError> {
+        match self.first_non_zero(offset)? {
+            Some(offset) => Err(JournalError::damaged(&self.path, offset, "zeros must follow the last record")),
+            None => Ok(()),
+        }
+    }
+
     /// Everything from `offset` to the end of the file.
     fn rest(&self, offset: u64) -> Result<Vec<u8>, JournalError> {
         let mut rest = vec![0; self.size.saturating_sub(offset) as usize];
@@ -500,6 +515,8 @@ pub struct JournalReader {
     index: usize,
     segment: Option<SegmentReader>,
     offset: u64,
+    /// Where in the segment the last write begins, of which the record before `offset` is a part.
+    write_offset: u64,
     position: Position,
 }
 
@@ -517,6 +534,7 @@ impl JournalReader {
             index: 0,
             segment: None,
             offset: SEGMENT_HEADER as u64,
+            write_offset: SEGMENT_HEADER as u64,
             position: Position::GENESIS,
         };
         // The last segment that begins at or before the record behind `sequence`.
@@ -603,6 +621,10 @@ impl JournalReader {
             Parsed::Bad(what) => what,
             Parsed::End | Parsed::Record(_) => "there is no record",
         };
+        if let Some(at) = flipped_bit(self.position, offset, &rest) {
+            let what = format!("{what}: a bit of byte {} is not as it was written", offset + at as u64);
+            return Err(JournalError::damaged(&segment.path, offset, what));
+        }
         check_torn(&segment.path, offset, last_sequence + 1, &rest, what)?;
         Ok(Some(TornTail { path: segment.path.clone(), offset, bytes: last as u64 + 1, last_sequence }))
     }
@@ -623,6 +645,7 @@ impl JournalReader {
         self.segment = Some(SegmentReader::new(path.clone(), file)?);
         self.position = header.start;
         self.offset = SEGMENT_HEADER as u64;
+        self.write_offset = self.offset;
         self.index = index;
         Ok(())
     }
@@ -654,13 +677,9 @@ impl JournalReader {
         if first == last {
             return Ok(());
         }
-        let end = segments[last].1.start.sequence;
         let mut reader = Self::open(disk, directory, segments[first].1.start.sequence)?;
-        while reader.position.sequence < end {
-            if reader.advance()?.is_none() {
-                return Err(reader.ends_early(end));
-            }
-        }
+        // Into the last one, so that every place where two of them meet is looked at.
+        while reader.index < last && reader.advance()?.is_some() {}
         Ok(())
     }
 
@@ -697,9 +716,7 @@ impl JournalReader {
                         let what = "the running hash is not the one that the segment before ends with";
                         return Err(JournalError::damaged(next_path, 24, what));
                     }
-                    if let Some(offset) = segment.first_non_zero(self.offset)? {
-                        return Err(JournalError::damaged(&segment.path, offset, "zeros must follow the last record"));
-                    }
+                    segment.check_zeros(self.offset)?;
                     self.enter(self.index + 1)?;
                     continue;
                 }
@@ -738,6 +755,9 @@ impl JournalReader {
                     return Err(JournalError::damaged(path, damaged_at + RECORD_HEADER as u64, what));
                 }
             };
+            if raw.place == 0 {
+                self.write_offset = self.offset;
+            }
             self.offset = raw.end;
             self.position = Position { sequence, event_time_ns: raw.event_time_ns, running_hash };
             return Ok(Some(Record { sequence, event_time_ns: raw.event_time_ns, running_hash, command }));
@@ -800,6 +820,40 @@ fn check_torn(path: &Path, offset: u64, sequence: u64, rest: &[u8], what: &str) 
     Ok(())
 }
 
+/// The byte of the record at the start of `rest` in which a single bit has changed since the record was written, if that
+/// makes it the record that follows `position`, and a write that never became durable does not explain it.
+///
+/// Such a write leaves sectors as they were before it, zeros where the record belongs; it changes no bits among others
+/// that it wrote. So the record had been written, and was perhaps acknowledged.
+fn flipped_bit(position: Position, offset: u64, rest: &[u8]) -> Option<usize> {
+    let mut record = rest[..rest.len().min(MAX_RECORD)].to_vec();
+    for at in 0..record.len() {
+        for bit in 0..8 {
+            record[at] ^= 1 << bit;
+            let whole = follows(position, &record);
+            record[at] ^= 1 << bit;
+            if whole {
+                let in_sector = (offset as usize + at) % SECTOR;
+                let sector = at.saturating_sub(in_sector)..rest.len().min(at + SECTOR - in_sector);
+                let was_written = !is_zero(&rest[sector]);
+                return was_written.then_some(at);
+            }
+        }
+    }
+    None
+}
+
+/// Whether a record stands at the start of `bytes` that follows `position` in every respect.
+fn follows(position: Position, bytes: &[u8]) -> bool {
+    let Parsed::Record(raw) = parse_record(bytes, 0) else {
+        return false;
+    };
+    let payload = &bytes[RECORD_HEADER..raw.end as usize];
+    raw.sequence == position.sequence + 1
+        && raw.event_time_ns >= position.event_time_ns
+        && raw.running_hash == chain(position.running_hash, raw.sequence, raw.event_time_ns, raw.length, payload)
+}
+
 /// Whether a sector of the file, or the rest of the one in which `rest` begins, is all zeros before `rest[..end]` ends:
 /// one that still holds what stood there before the write. `rest` begins at `offset` of the file.
 fn has_unwritten_sector(offset: u64, rest: &[u8], end: usize) -> bool {
@@ -860,8 +914,8 @@ impl Journal {
         crate::checkpoint::remove_unfinished(directory, disk.as_ref())?;
         let mut reader = JournalReader::open_at(disk.clone(), directory, after)?;
         if reader.segments.is_empty() {
-            let header = SegmentHeader { start: Position::GENESIS, limits };
-            let segment = create_segment(directory, disk.as_ref(), segment_bytes, header)
+            let header = SegmentHeader { start: Position::GENESIS, limits, size: segment_bytes };
+            let segment = create_segment(directory, disk.as_ref(), header)
                 .map_err(|error| JournalError::io("create a segment in", directory, error.into_inner()))?;
             let mut journal = Self::at(directory, disk, segment_bytes, limits, segment, Position::GENESIS);
             journal.find_spare()?;
@@ -874,16 +928,29 @@ impl Journal {
             apply(&record);
         }
         let torn = reader.torn_tail()?;
-        let JournalReader { segments, segment, offset, position, .. } = reader;
-        let path = segment.expect("a journal with segments has entered one").path;
+        let JournalReader { segments, segment, offset, write_offset, position, .. } = reader;
+        let mut segment = segment.expect("a journal with segments has entered one");
+        let path = segment.path.clone();
         let file =
             disk.open(&path, segment_bytes).map_err(|error| JournalError::io("open for writing", &path, error))?;
+        let unsure = (offset - write_offset) as usize;
         if let Some(torn) = &torn {
             // Zeros are what tells the end of the journal from here on.
             let zeros = vec![0; usize::try_from(torn.bytes).expect("a part of a segment")];
             file.write_all_at(&zeros, offset).map_err(|error| JournalError::io("cut", &path, error))?;
+        }
+        if unsure > 0 {
+            // The last write may be in the system's memory only, if the process was killed or its sync failed; it is
+            // about to be shown. It is written once more, the same bytes, because a failed sync leaves pages that count
+            // as written.
+            let bytes = segment.bytes(write_offset, unsure)?;
+            file.write_all_at(bytes, write_offset).map_err(|error| JournalError::io("write again", &path, error))?;
+        }
+        if unsure > 0 || torn.is_some() {
             file.sync_data().map_err(|error| JournalError::io("sync", &path, error))?;
         }
+        // And so may the segment's name.
+        disk.sync_directory(directory).map_err(|error| JournalError::io("sync the directory", directory, error))?;
         let size = disk.open_to_read(&path).and_then(|file| file.size());
         let size = size.map_err(|error| JournalError::io("look at", &path, error))?;
         let segment = Segment { path, file, offset, size };
@@ -939,9 +1006,9 @@ impl Journal {
 
     /// The segment behind the present one: the spare, if there is one.
     fn next_segment(&mut self) -> Result<Segment, CreateError> {
-        let header = SegmentHeader { start: self.position, limits: self.limits };
+        let header = SegmentHeader { start: self.position, limits: self.limits, size: self.segment_bytes };
         let Some(file) = self.spare.take() else {
-            return create_segment(&self.directory, self.disk.as_ref(), self.segment_bytes, header);
+            return create_segment(&self.directory, self.disk.as_ref(), header);
         };
         let path = segment_path(&self.directory, header.start.sequence + 1);
         let named = file
@@ -1082,10 +1149,10 @@ impl CreateError {
 }
 
 /// Creates a segment aside and renames it, so that a segment always has its header and its whole size.
-fn create_segment(directory: &Path, disk: &dyn Disk, size: u64, header: SegmentHeader) -> Result<Segment, CreateError> {
+fn create_segment(directory: &Path, disk: &dyn Disk, header: SegmentHeader) -> Result<Segment, CreateError> {
     let path = segment_path(directory, header.start.sequence + 1);
-    let file = create_aside(directory, disk, &path, size, Some(header))?;
-    Ok(Segment { path, file, offset: SEGMENT_HEADER as u64, size })
+    let file = create_aside(directory, disk, &path, header.size, Some(header))?;
+    Ok(Segment { path, file, offset: SEGMENT_HEADER as u64, size: header.size })
 }
 
 fn create_aside(

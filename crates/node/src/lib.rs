@@ -17,6 +17,7 @@ mod feed;
 pub mod follower;
 pub mod io;
 pub mod journal;
+pub mod link;
 mod node;
 mod pipeline;
 mod stepped;

@@ -158,6 +158,7 @@ pub(crate) fn checkpoint_directory(path: &Path) -> PathBuf {
 /// The synchronous core of a node, for one thread. [`crate::NodeHandle`] shares one among many.
 pub struct Node {
     engine: Engine,
+    disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
     checkpoint_interval: u64,
     batch_limit: usize,
@@ -165,7 +166,6 @@ pub struct Node {
     /// The state was made again: a checkpoint of it makes the next time faster.
     checkpoint_wanted: bool,
     failed_commands: Arc<AtomicU64>,
-    disk: Arc<dyn Disk>,
     path: Option<PathBuf>,
     engine_config: EngineConfig,
     panic_on: Option<PanicOn>,
@@ -236,13 +236,13 @@ impl Node {
         };
         let node = Self {
             engine,
+            disk: config.disk.clone(),
             clock: config.clock.clone(),
             checkpoint_interval: config.checkpoint_interval,
             batch_limit: config.batch_limit(),
             last_checkpoint_sequence,
             checkpoint_wanted: false,
             failed_commands: Arc::default(),
-            disk: config.disk.clone(),
             path: config.path.clone(),
             engine_config: config.engine.clone(),
             panic_on: config.panic_on.clone(),
@@ -272,28 +272,25 @@ impl Node {
             if let Some(writer) = &self.writer {
                 writer.handle().wait_for_room(MAX_BATCHES_WAITING);
             }
-            self.start(batch, &[])?.give(&mut |slice| events.push(slice));
+            self.start(batch, Answers::Given)?.give(&mut |slice| events.push(slice));
         }
         self.outbox.wait_released(self.engine.sequence())?;
         Ok(events)
     }
 
     /// Executes one batch and hands it to the journal, after what is due by now. While the disk is full it does so with
-    /// the commands that only reduce risk, and refuses the others. If there are tokens there is one for each command.
-    pub(crate) fn start(&mut self, commands: Vec<Command>, tokens: &[u64]) -> Result<Started, NodeError> {
+    /// the commands that only reduce risk, and refuses the others.
+    pub(crate) fn start(&mut self, commands: Vec<Command>, answers: Answers<'_>) -> Result<Started, NodeError> {
         assert!(!commands.is_empty() && commands.len() <= self.batch_limit, "the caller cuts batches");
         if let Some(reason) = self.outbox.stopped() {
             return Err(NodeError::Stopped(reason));
         }
         let event_time_ns = self.now_ns();
         if let Some(left) = self.reserve(commands.len() + 1)? {
-            return self.start_from_reserve(event_time_ns, commands, tokens, left);
+            return self.start_from_reserve(event_time_ns, commands, answers, left);
         }
         self.advance_to(event_time_ns)?;
-        let (block, released) = self.start_at(event_time_ns, commands, |block| {
-            let slices = by_command(block);
-            tokens.iter().copied().zip(slices).collect()
-        })?;
+        let (block, released) = self.start_at(event_time_ns, commands, |block| answers.of(by_command(block)))?;
         let last_sequence = block.last_sequence;
         Ok(Started { last_sequence, released, first: EventSlice::whole(block), others: Vec::new() })
     }
@@ -338,7 +335,7 @@ impl Node {
         &mut self,
         event_time_ns: i64,
         commands: Vec<Command>,
-        tokens: &[u64],
+        answers: Answers<'_>,
         mut left: usize,
     ) -> Result<Started, NodeError> {
         if left > 0 {
@@ -367,7 +364,7 @@ impl Node {
         let refused =
             Arc::new(EventBlock { first_sequence: 0, last_sequence: 0, records: refusals, pool: self.records.clone() });
         let mut slices = Vec::with_capacity(taken.len());
-        let mut interleave = |block: &Arc<EventBlock>| {
+        let interleave = |block: &Arc<EventBlock>| {
             let (mut executed, mut refusal) = (by_command(block), 0);
             slices.extend(taken.iter().map(|&take| {
                 if take {
@@ -377,7 +374,7 @@ impl Node {
                     EventSlice::new(refused.clone(), refusal - 1..refusal)
                 }
             }));
-            tokens.iter().copied().zip(slices.iter().cloned()).collect()
+            answers.of(slices.iter().cloned())
         };
         let (block, released) = if kept.is_empty() {
             self.commands.put(kept);
@@ -589,6 +586,29 @@ pub(crate) struct Started {
     others: Vec<EventSlice>,
 }
 
+/// What is done with a batch's answers, one a command, before anything of it can be seen.
+pub(crate) enum Answers<'a> {
+    /// Nothing: whoever started it gives them on with [`Started::give`].
+    Given,
+    /// They become completions with these tokens.
+    Completed(&'a [u64]),
+    /// They are shown; what they say must not leave before it is released.
+    Shown(&'a mut dyn FnMut(&EventSlice)),
+}
+
+impl Answers<'_> {
+    fn of(self, slices: impl Iterator<Item = EventSlice>) -> Vec<(u64, EventSlice)> {
+        match self {
+            Self::Given => Vec::new(),
+            Self::Completed(tokens) => tokens.iter().copied().zip(slices).collect(),
+            Self::Shown(show) => {
+                slices.for_each(|slice| show(&slice));
+                Vec::new()
+            }
+        }
+    }
+}
+
 impl Started {
     /// Gives the events, in the order of the commands; they must be released.
     pub(crate) fn give(self, give: &mut impl FnMut(EventSlice)) {
@@ -676,19 +696,25 @@ fn recover(
     recovery: &mut Recovery,
 ) -> Result<(Engine, Journal, DirectoryLock), NodeError> {
     let (journal_path, checkpoint_path) = (journal_directory(path), checkpoint_directory(path));
-    for directory in [path, &journal_path, &checkpoint_path] {
-        make_directory(config.disk.as_ref(), directory)?;
+    let disk = config.disk.as_ref();
+    for directory in [&journal_path, &checkpoint_path] {
+        disk.create_directory(directory).map_err(|error| JournalError::io("create", directory, error))?;
     }
     let lock_path = path.join("lock");
-    let lock = config.disk.lock(&lock_path).map_err(|error| JournalError::io("lock", &lock_path, error))?;
+    let lock = disk.lock(&lock_path).map_err(|error| JournalError::io("lock", &lock_path, error))?;
     let Some(lock) = lock else {
         return Err(JournalError::Locked { path: lock_path }.into());
     };
-    checkpoint::remove_unfinished(&checkpoint_path, config.disk.as_ref())?;
+    checkpoint::remove_unfinished(&checkpoint_path, disk)?;
+    let is_empty = journal::is_empty(disk, &journal_path)?;
+    if is_empty {
+        // Nothing was ever acknowledged here. Whoever made the directories may have been killed before they were durable.
+        sync_names(disk, &journal_path)?;
+    }
 
     let limits = Limits::from(&config.engine);
-    let files = checkpoint::list(config.disk.as_ref(), &checkpoint_path)?;
-    if let (Some(newest), true) = (files.first(), journal::is_empty(config.disk.as_ref(), &journal_path)?) {
+    let files = checkpoint::list(disk, &checkpoint_path)?;
+    if let (Some(newest), true) = (files.first(), is_empty) {
         let what = format!("there is no segment, but a checkpoint at sequence {}", newest.sequence);
         return Err(JournalError::damaged(&journal_path, 0, what).into());
     }
@@ -698,7 +724,7 @@ fn recover(
             None => (Engine::new(config.engine.clone()), Position::GENESIS),
             Some(file) => {
                 let skipped = |why: String| SkippedCheckpoint { path: file.path.clone(), why };
-                let restored = checkpoint::read(config.disk.as_ref(), file).and_then(|checkpoint| {
+                let restored = checkpoint::read(disk, file).and_then(|checkpoint| {
                     Engine::restore(config.engine.clone(), &checkpoint.snapshot)
                         .map(|engine| (engine, checkpoint.position))
                         .map_err(|error| skipped(format!("byte {} of the snapshot: {}", error.offset, error.what)))
@@ -764,15 +790,15 @@ fn recover(
     Ok((engine, journal, lock))
 }
 
-/// Creates a directory and makes its name durable.
-fn make_directory(disk: &dyn Disk, directory: &Path) -> Result<(), JournalError> {
-    if disk.exists(directory).map_err(|error| JournalError::io("look at", directory, error))? {
-        return Ok(());
+/// Makes the names of a directory, and of all those above it, durable.
+fn sync_names(disk: &dyn Disk, directory: &Path) -> Result<(), JournalError> {
+    for parent in directory.ancestors().skip(1) {
+        let parent = if parent == Path::new("") { Path::new(".") } else { parent };
+        match disk.sync_directory(parent) {
+            // We have made nothing in a directory that we may not even look at.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+            synced => synced.map_err(|error| JournalError::io("sync the directory", parent, error))?,
+        }
     }
-    disk.create_directory(directory).map_err(|error| JournalError::io("create", directory, error))?;
-    let parent = match directory.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    disk.sync_directory(parent).map_err(|error| JournalError::io("sync the directory", parent, error))
+    Ok(())
 }

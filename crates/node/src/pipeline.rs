@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -23,7 +23,7 @@ use crate::error::{JournalError, NodeError, StopReason};
 use crate::feed::{lock, wait, wait_for, Completion, EventSlice, Events, Outbox, Pool};
 use crate::follower::Follower;
 use crate::io::{Clock, Disk};
-use crate::node::{Node, NodeConfig, Recovery, Started, MAX_BATCHES_WAITING};
+use crate::node::{Answers, Node, NodeConfig, Recovery, Started, MAX_BATCHES_WAITING};
 use crate::wire::{
     check_all_encodable, check_encodable, decode_command_records, decode_commands, CommandRecord, EventRecord,
     COMMAND_SIZE,
@@ -171,10 +171,10 @@ impl Shared {
     }
 
     /// Executes one batch; its events may be shown once they are released.
-    fn start(&self, commands: Vec<Command>, tokens: &[u64]) -> Result<Started, NodeError> {
+    fn start(&self, commands: Vec<Command>, answers: Answers<'_>) -> Result<Started, NodeError> {
         let count = commands.len() as u64;
         let started = self.with_node(|node| {
-            let started = node.start(commands, tokens);
+            let started = node.start(commands, answers);
             (started, self.note_next_due(node))
         });
         let (started, earlier) = started?;
@@ -247,7 +247,7 @@ impl Shared {
                 self.give_first(&mut under_way, &mut give)?;
             }
             self.wait_for_room(MAX_BATCHES_WAITING);
-            let started = self.start(batch, &[])?;
+            let started = self.start(batch, Answers::Given)?;
             if started.released && under_way.is_empty() {
                 started.give(&mut give);
             } else {
@@ -302,7 +302,7 @@ impl Shared {
                 batch.push(command);
             }
             drop(queue);
-            if self.start(batch, &tokens).is_err() {
+            if self.start(batch, Answers::Completed(&tokens)).is_err() {
                 break; // The outbox has the reason, and has told everybody.
             }
         }
@@ -372,6 +372,33 @@ impl NodeHandle {
 
     fn shared(&self) -> &Shared {
         &self.0.shared
+    }
+
+    /// Where the journal is; `None` in memory.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.shared().path.as_deref()
+    }
+
+    pub(crate) fn engine_config(&self) -> &EngineConfig {
+        &self.shared().engine_config
+    }
+
+    pub(crate) fn outbox(&self) -> &Arc<Outbox> {
+        &self.shared().outbox
+    }
+
+    /// The most commands of one batch.
+    pub(crate) fn chunk(&self) -> usize {
+        self.shared().chunk
+    }
+
+    /// Executes one batch, of at most [`Self::chunk`] commands, and does not wait for the disk. `show` sees the answer to
+    /// every command before it can leave, and must keep it until its sequence is released.
+    pub(crate) fn start_shown(&self, batch: Vec<Command>, mut show: impl FnMut(&EventSlice)) -> Result<(), NodeError> {
+        let shared = self.shared();
+        shared.wait_for_room(MAX_BATCHES_WAITING);
+        shared.start(batch, Answers::Shown(&mut show))?;
+        Ok(())
     }
 
     /// Executes commands, in order, and returns their events when they are durable. Other callers' commands may come

@@ -16,7 +16,7 @@ use beurs_engine::Engine;
 
 use crate::error::{NodeError, StopReason};
 use crate::feed::{Completion, Events};
-use crate::node::{Node, NodeConfig, Recovery, MAX_BATCHES_WAITING};
+use crate::node::{Answers, Node, NodeConfig, Recovery, MAX_BATCHES_WAITING};
 use crate::wire::check_encodable;
 use crate::writer::{Writer, WriterSteps};
 
@@ -68,7 +68,7 @@ impl SteppedNode {
         } else {
             let batch = commands.iter().map(|(_, command)| command.clone()).collect();
             let tokens: Vec<u64> = commands.iter().map(|(token, _)| *token).collect();
-            self.node.start(batch, &tokens)?;
+            self.node.start(batch, Answers::Completed(&tokens))?;
         }
         Ok(self.node.engine().sequence())
     }

@@ -6,6 +6,7 @@
 mod convert;
 mod encode;
 mod error;
+mod handle;
 mod node;
 mod reads;
 mod records;

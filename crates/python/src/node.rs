@@ -3,8 +3,9 @@
 //! The interpreter is let go in everything that waits for the disk or takes long. Only the single-call door of a node in
 //! memory holds on to it: there is nothing to wait for, and letting go costs as much as the command.
 
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use beurs_engine::command::{CancelOrder, Command, NewOrder, ReplaceOrder};
 use beurs_engine::types::{
@@ -13,26 +14,31 @@ use beurs_engine::types::{
 };
 use beurs_engine::Engine;
 use beurs_node::io::{Clock, ManualClock, SystemClock};
+use beurs_node::link::{Link, Replica, ReplicaConfig};
 use beurs_node::wire::{event_kind, EventRecord};
-use beurs_node::{Events, NodeConfig, NodeHandle};
+use beurs_node::{Events, NodeConfig, NodeError, NodeHandle, StopReason};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyMemoryView, PyString};
 
 use crate::convert::{text, value, Int};
 use crate::error::Error;
+use crate::handle::Handle;
 use crate::reads::{self, Reads};
 use crate::records::{Input, Records, Spare};
 
 /// A sequencer, a journal or none, and the engine behind them.
 #[pyclass(frozen, module = "beurs._core")]
 pub struct Node {
-    handle: NodeHandle,
+    handle: Handle,
+    /// The links to other processes; gone when it is closed.
+    links: Mutex<Option<Vec<Link>>>,
     in_memory: bool,
     recovery: Recovered,
     spare: Spare,
 }
 
 /// What stays of a recovery's report.
+#[derive(Default)]
 struct Recovered {
     sequence: u64,
     checkpoint_sequence: Option<u64>,
@@ -115,7 +121,62 @@ impl Node {
             torn_bytes: recovery.torn_tail.map_or(0, |torn| torn.bytes),
             duration_seconds: recovery.duration.as_secs_f64(),
         };
-        Ok(Self { handle, in_memory, recovery, spare: Spare::default() })
+        let links = Mutex::new(Some(Vec::new()));
+        Ok(Self { handle: Handle::Own(handle), links, in_memory, recovery, spare: Spare::default() })
+    }
+
+    // Other processes.
+
+    /// The replica that has `descriptor`, which another process's `link` gave. The descriptor is taken over.
+    #[staticmethod]
+    #[pyo3(signature = (path, descriptor, *, event_ring_bytes = 67_108_864, queue_capacity = 65_536))]
+    fn connect(
+        py: Python<'_>,
+        path: PathBuf,
+        descriptor: i32,
+        event_ring_bytes: usize,
+        queue_capacity: usize,
+    ) -> Result<Self, Error> {
+        if descriptor < 0 {
+            return Err(Error::Input("descriptor", "must be an open descriptor"));
+        }
+        // SAFETY: the caller gives the descriptor away; should it be no open socket, using it fails and does no harm.
+        let link = unsafe { OwnedFd::from_raw_fd(descriptor) };
+        let config = ReplicaConfig { path, event_ring_bytes, queue_capacity };
+        let replica = py.detach(|| Replica::connect(link, config))?;
+        Ok(Self {
+            handle: Handle::Replica(replica),
+            links: Mutex::new(None),
+            in_memory: false,
+            recovery: Recovered::default(),
+            spare: Spare::default(),
+        })
+    }
+
+    /// A descriptor for `connect` in a process that is started with it. It is the caller's to close.
+    fn link(&self) -> Result<i32, Error> {
+        let Handle::Own(node) = &self.handle else {
+            return Err(Error::Input("node", "is a replica"));
+        };
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(links) = links.as_mut() else {
+            return Err(NodeError::Stopped(StopReason::Closed).into());
+        };
+        links.retain(Link::is_alive);
+        let (link, descriptor) = node.link()?;
+        links.push(link);
+        Ok(descriptor.into_raw_fd())
+    }
+
+    /// Whether the engine is in another process.
+    #[getter]
+    fn is_replica(&self) -> bool {
+        matches!(self.handle, Handle::Replica(_))
+    }
+
+    /// The last sequence whose events may be seen anywhere; of a replica, once they can be seen here.
+    fn latest(&self, py: Python<'_>) -> Result<u64, Error> {
+        Ok(py.detach(|| self.handle.latest())?)
     }
 
     // The single-call door.
@@ -333,12 +394,16 @@ impl Node {
 
     /// Ends the node. Twice is once.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.handle.close());
+        py.detach(|| {
+            let links = self.links.lock().unwrap_or_else(PoisonError::into_inner).take();
+            drop(links);
+            self.handle.close();
+        });
     }
 
     /// Numbers about the node, by name.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let numbers = py.detach(|| self.handle.stats());
+        let numbers = py.detach(|| self.handle.stats()).map_err(Error::from)?;
         let stats = PyDict::new(py);
         macro_rules! set {
             ($($name:ident),+ $(,)?) => { $(stats.set_item(stringify!($name), &numbers.$name)?;)+ };
@@ -363,6 +428,7 @@ impl Node {
             last_checkpoint_sequence,
             disk_full,
             disk_full_refusals,
+            commands_failed,
         );
         stats.set_item("recovered_sequence", self.recovery.sequence)?;
         stats.set_item("recovered_checkpoint_sequence", self.recovery.checkpoint_sequence)?;

@@ -4,13 +4,14 @@ use std::ffi::{c_int, c_void};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use beurs_node::wire::{reserve_records, EventRecord, COMMAND_SIZE, EVENT_SIZE};
-use beurs_node::{EventSlice, NodeError, NodeHandle};
+use beurs_node::{EventSlice, NodeError};
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::error::Error;
+use crate::handle::Handle;
 
 /// The node executes so many commands as one batch.
 const ONE_PIECE_BYTES_MAX: usize = 4_096 * COMMAND_SIZE;
@@ -33,7 +34,7 @@ enum Held {
 
 impl Records {
     /// One batch, as the node has it, or several pieces, which are copied into one.
-    pub fn execute(node: &NodeHandle, commands: &[u8], spare: &Spare) -> Result<Self, NodeError> {
+    pub fn execute(node: &Handle, commands: &[u8], spare: &Spare) -> Result<Self, NodeError> {
         if commands.len() <= ONE_PIECE_BYTES_MAX {
             let events = node.execute_records(commands)?;
             if let [slice] = events.slices() {

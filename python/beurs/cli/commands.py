@@ -75,6 +75,9 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on; 0 for any free one.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that answer clients, beside the engine's; 0 for one in all.")
+    ] = None,
     data_directory: DataDirectory = None,
     database_url: Annotated[str | None, typer.Option(help="SQLAlchemy URL of the store.")] = None,
     simulator: Annotated[
@@ -91,7 +94,7 @@ def serve(
 
     Ctrl-C stops it cleanly. Started again, it goes on where it stopped.
     """
-    from beurs.app import serve as run
+    from beurs.workers import serve as run
 
     run(
         _settings(
@@ -99,6 +102,7 @@ def serve(
             demo=demo,
             host=host,
             port=port,
+            workers=workers,
             data_directory=data_directory,
             database_url=database_url,
             simulator=simulator,

@@ -1,6 +1,5 @@
 """From the node's events and rows to the JSON of orders."""
 
-from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -94,14 +93,14 @@ def new_order_list_report(events: bytes, count: int, instruments: Instruments) -
     )
 
 
-def order_list_report(found: Any, orders: Sequence[Any], instruments: Instruments) -> OrderListReport:
-    """An order list as the store has it."""
+def order_list_report(found: Any, orders: list[Order], instruments: Instruments) -> OrderListReport:
+    """An order list as the store has it, and its orders."""
     return OrderListReport(
         list_id=str(found.list_id),
         symbol=instruments.by_id[found.instrument_id].symbol,
         contingency=found.contingency,
         status=found.status,
-        orders=[stored_order(order, instruments) for order in orders],
+        orders=orders,
         created_at=timestamp(found.created_time_ns),
         updated_at=timestamp(found.updated_time_ns),
     )

@@ -8,6 +8,7 @@ from beurs.store.candles import INTERVALS, CandleValues, Ticker
 from beurs.store.database import Store
 from beurs.store.projector import Projector, StoreAhead, catch_up, rebuild
 from beurs.store.repository import LIMIT_MAX, Repository
+from beurs.store.watch import StoreWatch
 
 __all__ = [
     "INTERVALS",
@@ -17,6 +18,7 @@ __all__ = [
     "Repository",
     "Store",
     "StoreAhead",
+    "StoreWatch",
     "Ticker",
     "catch_up",
     "check",

@@ -58,7 +58,7 @@ BATCH_EVENTS: Final = 4096
 """Events in a transaction while following."""
 CATCH_UP_EVENTS: Final = 32_768
 """Events in a transaction while catching up or rebuilding."""
-_STATE: Final = "store"
+STATE_NAME: Final = "store"
 _RETRY_SECONDS: Final = (0.1, 0.3, 1.0, 3.0, 5.0)
 
 
@@ -117,7 +117,7 @@ WRITERS: Final = {
 def load(session: Session, source: Source) -> Projection:
     """The projection at the position that the store has."""
     projection = Projection(lambda: map(listed_instrument, source.instruments()))
-    state = session.get(ProjectorState, _STATE)
+    state = session.get(ProjectorState, STATE_NAME)
     if state is None:
         return projection
     projection.position, projection.event_time_ns = state.sequence, state.event_time_ns
@@ -175,8 +175,10 @@ def save(connection: Connection, rows: Rows) -> None:
     for account_id, group_id in rows.account_groups.items():
         connection.execute(update(Account).where(Account.account_id == account_id).values(group_id=group_id))
     position = {"sequence": rows.sequence, "event_time_ns": rows.event_time_ns}
-    if not connection.execute(update(ProjectorState).where(ProjectorState.name == _STATE).values(position)).rowcount:
-        connection.execute(insert(ProjectorState).values(name=_STATE, **position))
+    if not connection.execute(
+        update(ProjectorState).where(ProjectorState.name == STATE_NAME).values(position)
+    ).rowcount:
+        connection.execute(insert(ProjectorState).values(name=STATE_NAME, **position))
 
 
 def listed_instrument(facts: InstrumentRow) -> ListedInstrument:
