@@ -449,7 +449,7 @@ impl Node {
         let first_sequence = self.engine.sequence() + 1;
         let mut done = 0;
         while let Err(message) =
-            execute(&mut self.engine, event_time_ns, commands, done, records, self.panic_on.as_deref())
+            execute(&mut self.engine, event_time_ns, commands, done, records, self.panic_on.as_ref())
         {
             let sequence = self.engine.sequence();
             done = (sequence - first_sequence) as usize;
@@ -665,7 +665,7 @@ fn execute(
     commands: &[Command],
     done: usize,
     records: &mut Vec<EventRecord>,
-    panic_on: Option<&(dyn Fn(u64, &Command) -> bool + Send + Sync)>,
+    panic_on: Option<&PanicOn>,
 ) -> Result<(), String> {
     guarded(|| {
         let mut sequence = engine.sequence();
