@@ -179,7 +179,6 @@ pub struct Node {
     /// The state was made again: a checkpoint of it makes the next time faster.
     checkpoint_wanted: bool,
     failed_commands: Arc<AtomicU64>,
-    disk: Arc<dyn Disk>,
     path: Option<PathBuf>,
     engine_config: EngineConfig,
     panic_on: Option<PanicOn>,
@@ -260,7 +259,6 @@ impl Node {
             last_checkpoint_sequence,
             checkpoint_wanted: false,
             failed_commands: Arc::default(),
-            disk: config.disk.clone(),
             path: config.path.clone(),
             engine_config: config.engine.clone(),
             panic_on: config.panic_on.clone(),
@@ -468,7 +466,7 @@ impl Node {
         let first_sequence = self.engine.sequence() + 1;
         let mut done = 0;
         while let Err(message) =
-            execute(&mut self.engine, event_time_ns, commands, done, records, self.panic_on.as_deref())
+            execute(&mut self.engine, event_time_ns, commands, done, records, self.panic_on.as_ref())
         {
             let sequence = self.engine.sequence();
             done = (sequence - first_sequence) as usize;
@@ -702,7 +700,7 @@ fn execute(
     commands: &[Command],
     done: usize,
     records: &mut Vec<EventRecord>,
-    panic_on: Option<&(dyn Fn(u64, &Command) -> bool + Send + Sync)>,
+    panic_on: Option<&PanicOn>,
 ) -> Result<(), String> {
     guarded(|| {
         let mut sequence = engine.sequence();
