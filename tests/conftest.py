@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from beurs import Exchange
@@ -10,6 +11,8 @@ from beurs import Exchange
 # Every run tries the same examples, so that a failure in CI is a failure here.
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("repeatable")
+# A line for every request is for who looks for a fault.
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("info"))
 
 
 def fill_venue(ex: Exchange) -> Exchange:

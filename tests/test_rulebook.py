@@ -6,9 +6,11 @@ import pytest
 from beurs import Feature, OrderRejected, engine, records, reports
 from beurs.administration import Administration
 from beurs.catalogue import Catalogue
-from beurs.errors import InputError
+from beurs.errors import InputError, Rejected
+from beurs.orders.reports import cancel_replace_report
 from beurs.records import EventKind
 from beurs.reports import Translator
+from beurs.web.problems import Problem
 
 
 class Asked(Administration):
@@ -345,3 +347,30 @@ def test_every_event_is_told_with_names_and_decimals(ex, record, report):
 def test_the_statuses_that_were_set_are_given_back(ex):
     (told,) = ex.set_trading_status("BTC-USD", "halted")
     assert (told.symbol, told.status, told.reason, told.end_time_ns) == ("BTC-USD", "halted", "requested", None)
+
+
+def test_a_failed_command_is_refused_whatever_it_was(ex, monkeypatch):
+    failed = event(EventKind.REJECTED, reason=601, **ALICE, **BTC_USD) + event(
+        EventKind.TRADING_STATUS_SET, **BTC_USD, trading_status=3, reason=7
+    )
+
+    class FailingNode:
+        def execute(self, command):
+            return failed
+
+    with pytest.raises(Problem) as problem:
+        cancel_replace_report(failed, None)
+    assert (problem.value.status, problem.value.detail.code) == (500, "command_failed")
+    monkeypatch.setattr(ex, "_node", FailingNode())
+    order = {"symbol": "BTC-USD", "side": "buy", "quantity": "1", "price": "1"}
+    for give in (
+        lambda: ex.submit("alice", **order),
+        lambda: ex.cancel("alice", 1),
+        lambda: ex.cancel_replace("alice", 1, new_order=order),
+        lambda: ex.submit_list("alice", "oto", [order, order]),
+        lambda: ex.set_mark_price("BTC-USD", "1"),
+        lambda: ex.staff("carol", "Why").set_mark_price("BTC-USD", "1"),
+    ):
+        with pytest.raises(Rejected) as refused:
+            give()
+        assert refused.value.code == "command_failed"

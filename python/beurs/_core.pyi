@@ -4,7 +4,7 @@ Ids are ints from 1, 0 is "none". Prices are counts of ticks, quantities counts 
 smallest unit. Sides, types and the like are the numbers of `enums()`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any, Final, final
 
@@ -404,6 +404,9 @@ class Event:
 class Node:
     """A sequencer, a journal (or none) and the engine behind them.
 
+    `journal_retention` is keep, archive (into `journal_archive_directory`) or drop. `readers` are names that count as
+    at the beginning until `set_reader`.
+
     Raises JournalLocked, JournalDamaged or JournalFailed when it cannot be opened, NodeStopped once it is closed or its
     disk has failed.
     """
@@ -413,6 +416,10 @@ class Node:
         path: str | PathLike[str] | None = None,
         *,
         checkpoint_interval: int = 1_000_000,
+        checkpoints_kept: int = 3,
+        journal_retention: str = "keep",
+        journal_archive_directory: str | PathLike[str] | None = None,
+        readers: Sequence[str] | None = None,
         segment_bytes: int = 67_108_864,
         event_ring_bytes: int = 67_108_864,
         queue_capacity: int = 65_536,
@@ -453,6 +460,7 @@ class Node:
     def fileno(self) -> int: ...
     def completions(self) -> list[tuple[int, bytes]]: ...
     def events_since(self, sequence: int, max_bytes: int) -> bytes: ...
+    def set_reader(self, name: str, sequence: int | None) -> None: ...
     def replay_events(self, sequence: int, max_bytes: int) -> bytes: ...
     @property
     def sequence(self) -> int: ...

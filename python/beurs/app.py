@@ -76,6 +76,8 @@ ROUTERS: Final = (
     clock_router,
     admin_router,
 )
+STORE_READER: Final = "store"
+"""Under this name the node knows how far the store is; it archives and drops nothing that the store still needs."""
 DESCRIPTION: Final = (
     "Prices and quantities are decimal strings, ids are strings, sequences are numbers. Every answer that is not a "
     'success is `{"error": {"code", "message", "field"?}}`.'
@@ -112,6 +114,10 @@ def open_exchange(settings: Settings) -> Iterator[OpenExchange]:
         node = Node(
             str(settings.data_directory),
             checkpoint_interval=settings.checkpoint_interval,
+            checkpoints_kept=settings.checkpoints_kept,
+            journal_retention=settings.journal_retention,
+            journal_archive_directory=settings.journal_archive_directory,
+            readers=[STORE_READER],
             queue_capacity=settings.queue_capacity,
             clock=settings.clock,
         )
@@ -123,8 +129,14 @@ def open_exchange(settings: Settings) -> Iterator[OpenExchange]:
         store = Store(settings.store_url)
         stack.callback(store.close)
         # While nobody waits for it the store takes many events at once: small transactions cost the order path time.
-        projector = Projector(node, store, gather_seconds=0.2)
+        projector = Projector(
+            node,
+            store,
+            gather_seconds=0.2,
+            on_progress=lambda position: node.set_reader(STORE_READER, position),
+        )
         projector.start()
+        node.set_reader(STORE_READER, projector.position)
         stack.callback(projector.stop, settings.shutdown_seconds_max)
         log.info("opened", sequence=node.sequence, data_directory=str(settings.data_directory))
         yield OpenExchange(settings, node, store, projector, demo_keys, key_ring(node, settings))
@@ -140,10 +152,29 @@ def _close(node: Node) -> None:
 
 
 def key_ring(node: Node, settings: Settings) -> KeyRing:
-    """The keys that may be used, from the file in the data directory."""
-    ring = KeyRing()
+    """The keys that may be used, from the file in the data directory; also those that are made later."""
+    file = KeyFile(settings.data_directory / KEY_FILE)
+    seen = file.signature()
+
+    def look_again() -> None:
+        nonlocal seen
+        now = file.signature()
+        if now != seen:
+            seen = now
+            try:
+                _add_keys(ring, node, settings)
+            except (OSError, ValueError, KeyError) as error:
+                log.error("the key file cannot be read", reason=repr(error))
+
+    ring = KeyRing(look_again)
+    _add_keys(ring, node, settings)
+    return ring
+
+
+def _add_keys(ring: KeyRing, node: Node, settings: Settings) -> None:
     accounts = {row["code"]: row["account_id"] for row in node.accounts()}
-    for key_digest, held in KeyFile(settings.data_directory / KEY_FILE).read().items():
+    file = KeyFile(settings.data_directory / KEY_FILE)
+    for key_digest, held in file.read().items():
         if held.demo and not settings.demo:
             continue
         if isinstance(held, StaffKey):
@@ -152,7 +183,13 @@ def key_ring(node: Node, settings: Settings) -> KeyRing:
             ring.add(key_digest, Trader(accounts[held.account], held.account, held.key_id))
         else:
             log.warning("a key of an account that does not exist", account=held.account)
-    return ring
+    for public, signer in file.public_halves().items():
+        if signer.demo and not settings.demo:
+            continue
+        if signer.account in accounts:
+            ring.signers[public] = Trader(accounts[signer.account], signer.account, signer.key_id)
+        else:
+            log.warning("a key of an account that does not exist", account=signer.account)
 
 
 def create_app(exchange: OpenExchange) -> Edge:
@@ -265,6 +302,9 @@ def _measure(running: RunningExchange) -> None:
         "How long a write and its fdatasync took.",
         lambda: stats()["journal_latency_us_log2"],
     )
+    counter("beurs_commands_failed", "Commands that were undone.", lambda: stats()["commands_failed"])
+    counter("beurs_segments_removed", "Segments archived or dropped.", lambda: stats()["segments_removed"])
+    counter("beurs_retention_failures", "Failures to do so.", lambda: stats()["retention_failures"])
     gauge("beurs_disk_full", "1 while the journal's disk is full.", lambda: int(stats()["disk_full"]))
     counter("beurs_disk_full_refusals", "Commands refused for it.", lambda: stats()["disk_full_refusals"])
     gauge("beurs_store_lag", "Durable commands that are not in the store yet.", lambda: running.projector.lag)

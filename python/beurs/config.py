@@ -62,6 +62,17 @@ class Settings(BaseSettings):
             "0 for one at shutdown only.",
         ),
     ] = 1_000_000
+    checkpoints_kept: Annotated[int, Field(ge=1, le=1000, description="How many checkpoints are kept, the newest.")] = 3
+    journal_retention: Annotated[
+        Literal["keep", "archive", "drop"],
+        Field(
+            description="What becomes of journal segments behind every checkpoint that is kept and behind the store: "
+            "keep them, move them to `journal_archive_directory`, or drop them."
+        ),
+    ] = "keep"
+    journal_archive_directory: Annotated[
+        Path | None, Field(description="Where archived segments go; it may be on another disk.")
+    ] = None
     queue_capacity: Annotated[
         int, Field(ge=1, le=1 << 20, description="Commands that may wait for the sequencer; the next one gets 503.")
     ] = 65_536

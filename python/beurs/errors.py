@@ -14,6 +14,7 @@
         ├── JournalError                  the journal cannot be used
         │   ├── JournalLocked             another process has it open
         │   ├── JournalDamaged            it is damaged before its end; the file and the offset are named
+        │   ├── JournalTrimmed            what was asked for was archived or dropped
         │   └── JournalFailed             the disk refused a write or a sync
         └── ServerError                   an answer of a running server that says no
 
@@ -32,6 +33,7 @@ __all__ = [
     "JournalError",
     "JournalFailed",
     "JournalLocked",
+    "JournalTrimmed",
     "Lagged",
     "NodeStopped",
     "NotFound",
@@ -166,6 +168,22 @@ class JournalLocked(JournalError):
 
 class JournalDamaged(JournalError):
     """The journal is damaged before its end. It is never skipped: the message names the file and the offset."""
+
+
+class JournalTrimmed(JournalError):
+    """What was asked for is no longer in the journal: it was archived or dropped, as `journal_retention` says.
+
+    Attributes:
+        first: The first sequence that can be had.
+    """
+
+    def __init__(self, rule: str, first: int = 0) -> None:
+        super().__init__(rule, first)
+        self.rule = rule
+        self.first = first
+
+    def __str__(self) -> str:
+        return self.rule
 
 
 class JournalFailed(JournalError):

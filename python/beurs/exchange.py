@@ -187,6 +187,10 @@ class Exchange(Administration):
             memory. One process at a time can have a directory open.
         checkpoint_interval: Commands between two checkpoints, made beside the engine with a second one's memory. More
             make a start slower, fewer make work; 0 makes one on closing only.
+        checkpoints_kept: How many checkpoints are kept, the newest.
+        journal_retention: What becomes of journal segments that lie behind all checkpoints that are kept: "keep",
+            "archive" (they move to `journal_archive_directory`, which may be on another disk) or "drop".
+        journal_archive_directory: Where archived segments go.
         event_ring_bytes: How much memory the latest events may take. Older ones `events` reads from the journal.
         clock: `system`, or `manual` for a clock that stands still until `set_time` moves it. It begins at the time of
             the last command, at first at 0, which is 1970.
@@ -194,6 +198,7 @@ class Exchange(Administration):
     Raises:
         JournalLocked: The directory is in use.
         JournalDamaged: The journal is damaged before its end.
+        JournalTrimmed: Segments were archived or dropped, and there is no good checkpoint behind which to go on.
 
     Accounts, instruments and assets are named by code or symbol (str) or by id (int). Decimals are given as `str` or
     `Decimal`, never as float, and given back as `str`. It may be used from several threads, and as a context manager.
@@ -218,11 +223,20 @@ class Exchange(Administration):
         directory: str | os.PathLike[str] | None = None,
         *,
         checkpoint_interval: int = 1_000_000,
+        checkpoints_kept: int = 3,
+        journal_retention: str = "keep",
+        journal_archive_directory: str | os.PathLike[str] | None = None,
         event_ring_bytes: int = 8 << 20,
         clock: Literal["system", "manual"] = "system",
     ) -> None:
         self._node = engine.Node(
-            directory, checkpoint_interval=checkpoint_interval, event_ring_bytes=event_ring_bytes, clock=clock
+            directory,
+            checkpoint_interval=checkpoint_interval,
+            checkpoints_kept=checkpoints_kept,
+            journal_retention=journal_retention,
+            journal_archive_directory=journal_archive_directory,
+            event_ring_bytes=event_ring_bytes,
+            clock=clock,
         )
         self._journalled = directory is not None
         self._catalogue = Catalogue(self._node)
@@ -490,9 +504,10 @@ class Exchange(Administration):
         how = CancelReplaceMode.of(mode, "mode")
         command = engine.cancel_replace(how.number, canceling, self._new_order(account, **new_order))
         events = self._translator.events(self._node.execute(command))
-        if len(events) == 1:
-            self._accepted(events, OrderRejected)
         first, rest = events[0], events[1:]
+        # One that failed is followed by the quarantine of its instrument.
+        if not rest or (isinstance(first, Rejection) and first.code == "command_failed"):
+            self._accepted(events, OrderRejected)
         refusals = _those(Rejection, rest)
         at = next((i for i, event in enumerate(rest) if _is_new(event)), len(rest))
         return CancelReplaced(
@@ -707,7 +722,8 @@ class Exchange(Administration):
 
         All of them, or those of the first commands that make up at least `limit` events.
 
-        Raises Lagged if there is no journal and events that far back are not held in memory any more.
+        Raises Lagged if there is no journal and events that far back are not held in memory any more, JournalTrimmed if
+        they were archived or dropped.
         """
         position = arguments.integer("since", since, 0, 2**63 - 1)
         most = None if limit is None else arguments.integer("limit", limit, 1, 2**63 - 1)

@@ -319,6 +319,8 @@ class StatusReason(WireEnum):
     """The best price stood at a price band for too long."""
     AUCTION_END = "auction_end", 6
     """The auction is over."""
+    QUARANTINED = "quarantined", 7
+    """A command on it failed, and was undone. The schedule does not end it, only the venue does."""
 
 
 class BandAction(WireEnum):

@@ -1,7 +1,6 @@
 """`beurs admin` against a real server: each command once, and what the server refuses."""
 
 import json
-import socket
 
 import pytest
 
@@ -67,18 +66,15 @@ SCOPE_ARGUMENTS = {"all": (), "symbol": ("BTC-EUR",), "group": ("9",), "account"
 def venue(tmp_path_factory):
     """The environments of a member of staff, of alice and of bob."""
     directory = tmp_path_factory.mktemp("venue")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = start(directory, port)
+    server, url = start(directory)
     keys = json.loads((directory / "demo-keys.json").read_text())
-    url = f"http://127.0.0.1:{port}"
     environments = [{"BEURS_URL": url, "BEURS_API_KEY": keys[name]} for name in ("staff", "alice", "bob")]
     # What the commands are about, so that each of them can be run alone; said again it is refused.
     for arguments, _ in RUNS[:3]:
         ran(environments[0], "admin", *arguments, *REASON)
     yield environments
-    assert "staff  beurs_" in stop(server)
+    stop(server)
+    assert "staff  beurs_" in server.said
 
 
 def test_every_change_has_a_command():

@@ -1,38 +1,35 @@
 """Commands against a real server."""
 
-import contextlib
 import json
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 
 import pytest
 
 from tests.cli.test_local import beurs, failed
+from tests.waiting import WAIT_SECONDS_MAX
 
 
-def start(directory, port):
-    """`beurs serve --demo` without the simulator, when it is ready."""
+def start(directory):
+    """`beurs serve --demo` without the simulator, and its address, when it is ready."""
     command = [sys.executable, "-m", "beurs.cli", "serve", "--demo", "--no-simulator"]
-    command += ["--port", str(port), "--data-directory", str(directory)]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=1):
-            return server
-        assert server.poll() is None, server.stdout.read()
-        time.sleep(0.05)
-    server.kill()
-    raise AssertionError(server.stdout.read())
+    command += ["--port", "0", "--data-directory", str(directory)]
+    patient = os.environ | {"BEURS_STORE_WAIT_SECONDS_MAX": str(WAIT_SECONDS_MAX)}
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=patient)
+    server.said = ""
+    while "Ctrl-C" not in server.said:  # It listens when it says so.
+        line = server.stdout.readline()
+        assert line, server.said
+        server.said += line
+    return server, re.search(r"open at (\S+)", server.said)[1]
 
 
 def stop(server):
     server.send_signal(signal.SIGINT)
-    output, _ = server.communicate(timeout=30)
+    output, _ = server.communicate(timeout=WAIT_SECONDS_MAX)
     assert server.returncode == 0, output
     return output
 
@@ -41,12 +38,8 @@ def stop(server):
 def venue(tmp_path_factory):
     """The environment of a client of a running server, and of another person."""
     directory = tmp_path_factory.mktemp("venue")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = start(directory, port)
+    server, url = start(directory)
     keys = json.loads((directory / "demo-keys.json").read_text())
-    url = f"http://127.0.0.1:{port}"
     yield [{"BEURS_URL": url, "BEURS_API_KEY": keys[name]} for name in ("alice", "bob")]
     stop(server)
 
@@ -69,7 +62,9 @@ def test_an_order_from_entry_to_trade(venue):
     entered = json.loads(ran(alice, *command, "--json"))
     assert entered["status"] == "new"
     order_id = entered["order_id"]
-    assert order_id in ran(alice, "order", "list")
+    listed = ran(alice, "order", "list")
+    assert order_id in listed
+    assert "…" not in listed, "there is no terminal that would be too narrow"
     assert "20000" in ran(alice, "book", "BTC-USD")
     shown = json.loads(ran(alice, "order", "show", "client:a/b?c", "--json"))
     assert shown["order_id"] == order_id
@@ -125,14 +120,28 @@ def test_a_wrong_key_is_one_line(venue):
     assert "missing_api_key" in line
 
 
+def test_a_key_is_valid_as_soon_as_it_is_made(tmp_path):
+    environment = {"BEURS_DATA_DIRECTORY": str(tmp_path / "data")}
+    server, url = start(tmp_path / "data")
+    code, line = failed("key", "create", "nobody", **environment)
+    assert (code, "nobody: there is no such account" in line) == (1, True)
+    for _ in range(2):
+        bob = {"BEURS_URL": url, "BEURS_API_KEY": ran(environment, "key", "create", "bob").strip()}
+        assert json.loads(ran(bob, "account", "show", "--json"))["account"] == "bob"
+    staff = {"BEURS_URL": url, "BEURS_API_KEY": ran(environment, "key", "create", "--staff", "ops").strip()}
+    ran(staff, "admin", "open-account", "carol", "--reason", "signed on")
+    _, line = failed("account", "show", BEURS_URL=url, BEURS_API_KEY="beurs_nonsense")
+    assert "invalid_api_key" in line
+    listed = json.loads(ran(environment, "key", "list", "--json"))["keys"]
+    assert [key["key_id"] for key in listed if key.get("account") == "bob"] == [1, 2, 3]
+    stop(server)
+
+
 def test_the_store_is_rebuilt_when_nothing_runs(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     environment = {"BEURS_DATA_DIRECTORY": str(tmp_path / "data")}
     _, line = failed("store", "rebuild", **environment)
     assert "there is no journal" in line
-    server = start(tmp_path / "data", port)
+    server, _ = start(tmp_path / "data")
     _, line = failed("store", "rebuild", **environment)
     assert "open" in line
     stop(server)

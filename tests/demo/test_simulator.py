@@ -12,6 +12,7 @@ from beurs import engine
 from beurs.demo.simulator import LEVELS, Simulator
 from beurs.engine import Node, add_asset, list_instrument, new_order, open_account, set_trading_status
 from beurs.errors import NodeStopped, QueueFull
+from tests.waiting import WAIT_SECONDS_MAX, until_async
 
 MAKERS, TAKER = [2, 3], 4
 SET_UP = b"".join(
@@ -131,11 +132,11 @@ async def test_it_starts_and_stops_between_commands(node: Node) -> None:
 
     market = Simulator(node, submit, [2, 3, 4], commands_per_second=1000)
     await market.start()
-    await asyncio.sleep(0.3)
+    before = node.sequence
+    await until_async(lambda: node.sequence > before + 30)
     await market.stop()
     assert under_way == 0
     count = node.sequence
-    assert count > 30
     await asyncio.sleep(0.05)
     assert node.sequence == count
 
@@ -149,6 +150,6 @@ async def test_a_full_queue_is_waited_for_and_a_stopped_node_ends_it(node: Node)
     market = Simulator(node, submit, [2, 3, 4], commands_per_second=1000)
     await market.start()
     assert market._task is not None
-    await asyncio.wait_for(market._task, 5)
+    await asyncio.wait_for(market._task, WAIT_SECONDS_MAX)
     assert answers == []
     await market.stop()

@@ -1,6 +1,6 @@
 """From the commands of the scenarios to the in-process API, whose answers are held against the events."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """The commands, and what may be said of each. `administer` has one of the others besides."""
 
+STEP_NS = 1_000_000
+"""What a command that says no time comes after the one before."""
 TOO_LARGE = {"price": "invalid_price", "quantity": "invalid_quantity", "trigger_price": "invalid_trigger_price"}
 """What the engine says of a number above 2**53 - 1. Both doors refuse it before, as `too_large`."""
 TOO_LARGE_UNSAID = "a number above 2^53 - 1 is refused before the engine sees it (too_large)"
@@ -114,21 +116,37 @@ class Answer:
     """Why it could not be said, if it could not. It has been refused, before the engine could say why."""
 
 
-def set_up(ex: Exchange, venue: Object) -> None:
-    """Makes a venue, in the order in which it is listed."""
+def set_up(ex: Exchange, venue: Object, set_time: Callable[[int], object]) -> int:
+    """Makes a venue, in the order in which it is listed, and gives the time of its last command.
+
+    `set_time` lets the time of each come.
+    """
     known_keys(venue, "assets", "instruments", "accounts", "fees")
+    time_ns = 0
+
+    def tick() -> None:
+        nonlocal time_ns
+        time_ns += STEP_NS
+        set_time(time_ns)
+
     for asset in venue.get("assets", ()):
+        tick()
         ex.add_asset(**asset)
     for instrument in venue.get("instruments", ()):
+        tick()
         ex.list_instrument(**instrument)
     for fees in venue.get("fees", ()):
+        tick()
         ex.set_fees(**fees)
     for account in venue.get("accounts", ()):
         known_keys(account, "code", "group_id", "deposits")
         if not account["code"].startswith("venue"):
+            tick()
             ex.open_account(account["code"], group_id=account.get("group_id", 0))
         for asset, amount in account.get("deposits", {}).items():
+            tick()
             ex.deposit(account["code"], asset, amount)
+    return time_ns
 
 
 def execute_in_process(ex: Exchange, kind: str, command: Object, order_id: int | None) -> Answer:

@@ -11,10 +11,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says it."""
     for tally in TALLIES.values():
         if tally.scenarios:
-            terminalreporter.write_line(f"{tally.scenarios} scenarios {tally.way}, {tally.checks} checks")
-            if tally.timed:
-                terminalreporter.write_line(f"  {tally.timed} left out {tally.way}: they set the time of commands")
-            if tally.unserved:
-                terminalreporter.write_line(f"  {tally.unserved} left out {tally.way}: it has no words for them yet")
+            terminalreporter.write_line(
+                f"{tally.scenarios} scenarios {tally.way}, {tally.checks} checks; {tally.skipped} left out"
+            )
+            for note in tally.notes:
+                terminalreporter.write_line(f"  {note}")
             for reason in tally.unsaid:
                 terminalreporter.write_line(f"  not said {tally.way}: {reason}")

@@ -7,17 +7,27 @@ pass.
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from beurs.exchange import Balance, Book
 from beurs.reports import AuctionEnded, AuctionIndication, Event, ExecutionReport, OrderTerms
-from tests.scenarios.commands import FIELDS, Answer, Object, check_command, entered, known_keys
+from tests.scenarios.commands import (
+    FIELDS,
+    STEP_NS,
+    Answer,
+    Object,
+    Unsayable,
+    check_command,
+    entered,
+    known_keys,
+)
 from tests.scenarios.events import check_event, check_fields, check_value
 
 CHECKS = (
@@ -37,8 +47,16 @@ class Scenario:
 
     @property
     def sets_time(self) -> bool:
-        """Whether it says when its commands are executed, which only a caller of the engine can."""
+        """Whether it says when its commands are executed."""
         return any("time_ns" in step for step in self.steps)
+
+    def commands(self) -> Iterator[tuple[str, Object]]:
+        """Its commands by kind, those that an `administer` holds too."""
+        for step in self.steps:
+            for kind in step.keys() & FIELDS.keys():
+                yield kind, step[kind]
+                if kind == "administer":
+                    yield from ((held, step[kind][held]) for held in step[kind].keys() & FIELDS.keys())
 
 
 def scenarios() -> list[Scenario]:
@@ -70,18 +88,32 @@ class Tally:
     way: str
     scenarios: int = 0
     checks: int = 0
+    skipped: int = 0
+    """Scenarios that were left out; why, `unsaid` says."""
     unsaid: list[str] = field(default_factory=list)
     """Commands that could not be said this way, and why."""
-    timed: int = 0
-    """Scenarios that were left out, because a node takes its own time."""
-    unserved: int = 0
-    """Scenarios that were left out, because the way does not know all that they do."""
+    notes: list[str] = field(default_factory=list)
+    """What else there is to say at the end."""
+
+    def skip(self, scenario: Scenario, why: Exception) -> NoReturn:
+        """Leaves a scenario out."""
+        self.skipped += 1
+        self.unsaid.append(f"{scenario.file}: {scenario.name}: left out: {why}")
+        pytest.skip(str(why))
 
 
 class Door(ABC):
     """One way to the venue of one scenario. What comes in and out has the scenario's names."""
 
     unsaid: list[str]
+    looks_at_everybody = True
+    """Whether after each command the open orders of all accounts are looked at, or just of those that it reports."""
+    begun_ns: int
+    """When the last command of its setting up was executed."""
+
+    @abstractmethod
+    def set_time(self, time_ns: int) -> list[Event]:
+        """Lets the time of the next command come, and gives the events of what is due by then."""
 
     @abstractmethod
     def execute(self, kind: str, command: Object, order_id: int | None) -> Answer:
@@ -127,6 +159,7 @@ class Runner:
         self.indications: dict[str, AuctionIndication] = {}
         """The last indication of each instrument, until its auction ends."""
         self.checks = 0
+        self.time_ns = door.begun_ns
 
     def run(self) -> None:
         """Runs every step."""
@@ -136,6 +169,7 @@ class Runner:
             except BaseException as error:
                 error.add_note(f"{self.scenario.file}.json: {self.scenario.name}, step {number}: {json.dumps(step)}")
                 raise
+        self.check_open_orders({report.account for report in self.reports.values()})
 
     def step(self, step: Object) -> None:
         """Runs one step: its command, then its checks."""
@@ -143,6 +177,8 @@ class Runner:
         kinds = [kind for kind in FIELDS if kind in step]
         assert len(kinds) <= 1, "a step has one command"
         for kind in kinds:
+            if self.scenario.sets_time:  # Else it stands still.
+                self.time_ns = step.get("time_ns", self.time_ns + STEP_NS)
             self.command(kind, step[kind], step.get("rejected"))
         for check in CHECKS:
             if check in step:
@@ -153,7 +189,13 @@ class Runner:
     def command(self, kind: str, command: Object, rejected: str | None) -> None:
         """Executes a command and checks whether it was refused, and all that can be known without being told."""
         check_command(kind, command)
-        answer = self.door.execute(kind, command, self.order_id(kind, command))
+        due = self.door.set_time(self.time_ns)
+        if due and kind == "advance_time":
+            answer = Answer(None, due)
+        elif due:
+            raise Unsayable("a node does what is due before it executes another command")
+        else:
+            answer = self.door.execute(kind, command, self.order_id(kind, command))
         if answer.unsaid and answer.code is None:
             assert rejected is not None, answer.unsaid
         else:
@@ -174,7 +216,12 @@ class Runner:
             name = order.get("order", order.get("client_order_id"))
             if name is not None:
                 self.orders[name] = report.order_id
-        for account in {report.account for report in self.reports.values()}:
+        of = self.reports.values() if self.door.looks_at_everybody else answer.events
+        self.check_open_orders({event.account for event in of if isinstance(event, ExecutionReport)})
+
+    def check_open_orders(self, accounts: Iterable[str]) -> None:
+        """Whether what these accounts have open is what the reports say."""
+        for account in accounts:
             expected = [
                 order_id
                 for order_id, report in sorted(self.reports.items())

@@ -1,38 +1,51 @@
 """The scenarios over REST, against the real application on a real socket.
 
-One server serves all of them. So that they do not see each other, each has assets, instruments and accounts of its own,
-under names that only it uses, and at its end nothing of it is left in a book. What only an operator does (listing,
-money, fees, statuses, cancels by the venue) is done on the application's own node; everything that an account does goes
-over HTTP, and so does every look at books, orders and balances.
+What an account does goes over HTTP with its key, what staff does with a key of staff, and so does every look at books,
+orders, balances and statuses. Only the venue is set up on the application's own node, and what REST has no words for is
+done there, with the reason printed at the end.
+
+One server serves many scenarios. So that they do not see each other, each has assets, instruments and accounts of its
+own, under names that only it uses, and at its end nothing of it is left in a book. The server's clock is a manual one
+that nobody moves, so nothing of a scenario falls due in a later one. A scenario that says when its commands come has a
+server of its own, and so has one that does something to everybody.
 
 An answer shows its account its own side only. So the events that a step is checked against are the node's, and every
-answer is held against them, field by field; at the end the same is done with all lists of orders and trades that REST
-gives, for every account.
+answer is held against them, field by field; at the end the same is done with all lists that REST gives, and with the
+tables of the store.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict, dataclass, replace
+from http.client import HTTPConnection
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
-import httpx
 import pytest
 
 from beurs import Exchange
 from beurs.catalogue import Catalogue
 from beurs.exchange import Balance, Book, PriceLevel
-from beurs.keys import Trader, digest
+from beurs.keys import Operator, Trader, digest
 from beurs.reports import (
+    AuctionEnded,
+    AuctionIndication,
     Event,
     ExecutionReport,
-    MassCanceled,
+    OrderListStatus,
+    OrderTerms,
+    TradeCorrected,
+    TradingStatusSet,
     Translator,
 )
-from beurs.timestamps import timestamp
+from beurs.store import Repository
+from beurs.store.audit import check
 from beurs.web.problems import REJECT_STATUS
+from tests.scenarios import answers, rest
 from tests.scenarios.commands import (
-    FIELDS,
     TOO_LARGE,
     TOO_LARGE_UNSAID,
     Answer,
@@ -44,41 +57,12 @@ from tests.scenarios.commands import (
 from tests.scenarios.conftest import TALLIES
 from tests.scenarios.runner import Door, Runner, Scenario, each_scenario
 from tests.services.conftest import Running, run, settings
+from tests.waiting import WAIT_SECONDS_MAX
 
+SCENARIOS_OF_A_SERVER = 100
+"""More make the lists long in which one is looked up."""
 _NUMBERS = itertools.count(1)
 _NAMES = ("account", "symbol", "asset", "buyer", "seller")
-_ORDER_FIELDS = (
-    "client_order_id", "symbol", "side", "order_type", "time_in_force", "post_only", "self_trade_prevention", "price",
-    "quantity", "quote_quantity", "filled_quantity", "leaves_quantity", "status", "cancel_reason", "hold",
-)  # fmt: skip
-
-_ID = {"account", "order", "order_id", "client_order_id"}
-_SAID = {
-    "new_order": {
-        "account", "symbol", "side", "order_type", "time_in_force", "post_only", "self_trade_prevention", "price",
-        "quantity", "quote_quantity", "client_order_id", "order",
-    },
-    "cancel_order": _ID,
-    "replace_order": {*_ID, "original_client_order_id", "price", "quantity"},
-    "mass_cancel": {"account", "symbol", "side"},
-}  # fmt: skip
-"""What goes over REST, and with which fields."""
-_OPERATORS = {"deposit", "withdraw", "set_fees", "set_account_group"}
-_STATUSES = ("open", "post_only", "cancel_only", "halted")
-
-
-def _is_served(scenario: Scenario) -> bool:
-    """Whether the application knows all that the scenario does. To be lifted when it knows the whole rulebook."""
-    for step in scenario.steps:
-        for kind in step.keys() & FIELDS.keys():
-            known = kind in _OPERATORS or (kind in _SAID and step[kind].keys() <= _SAID[kind])
-            if kind == "set_trading_status":
-                known = step[kind].get("status") in _STATUSES and step[kind].keys() == {"symbol", "status"}
-            if not known or step[kind].get("order_type", "limit") not in ("limit", "market"):
-                return False
-            if step[kind].get("time_in_force", "gtc") not in ("gtc", "ioc", "fok"):
-                return False
-    return True
 
 
 class _OverNode(Exchange):
@@ -91,40 +75,125 @@ class _OverNode(Exchange):
         self._translator = Translator(self._catalogue)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The application, without a demo."""
-    yield from run(settings(tmp_path_factory.mktemp("scenarios"), demo=False))
+@dataclass(frozen=True)
+class Reply:
+    """What the server answers."""
+
+    status: int
+    content: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it is."""
+        return 200 <= self.status < 300
+
+    def json(self) -> Any:
+        """The body."""
+        return json.loads(self.content)
+
+
+class Client:
+    """A connection that stays. A library for people would take most of the time of these tests."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=WAIT_SECONDS_MAX)
+
+    def request(self, key: str | None, method: str, path: str, parameters: Object, body: Object | None) -> Reply:
+        """Asks, and waits for the answer."""
+        headers = {} if key is None else {"X-API-Key": key}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        target = f"{path}?{urlencode(parameters)}" if parameters else path
+        self._connection.request(method, target, None if body is None else json.dumps(body), headers)
+        response = self._connection.getresponse()
+        return Reply(response.status, response.read())
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._connection.close()
+
+
+@dataclass
+class Shared:
+    """A server that scenarios share, and how many trades and order lists those before have made."""
+
+    running: Running
+    client: Client
+    trades: int = 0
+    lists: int = 0
+    scenarios: int = 0
+
+
+class Servers:
+    """Starts servers, and stops those that have served enough."""
+
+    def __init__(self, directories: pytest.TempPathFactory) -> None:
+        self._directories = directories
+        self._opened = ExitStack()
+        self._shared: Shared | None = None
+
+    @contextmanager
+    def fresh(self) -> Iterator[Shared]:
+        """One for one scenario."""
+        directory = self._directories.mktemp("scenario")
+        for running in run(settings(directory, demo=False, clock="manual")):
+            running.exchange.keys.add(digest(rest.OPERATOR), Operator(rest.OPERATOR))
+            with closing(Client(running.port)) as client:
+                yield Shared(running, client)
+            # The tables keep their own rules, too.
+            assert running.exchange.projector.wait_for(running.exchange.node.sequence, WAIT_SECONDS_MAX)
+            assert check(running.exchange.store) == []
+
+    def shared(self) -> Shared:
+        """One for many scenarios."""
+        if self._shared is None or self._shared.scenarios == SCENARIOS_OF_A_SERVER:
+            self.close()
+            self._shared = self._opened.enter_context(self.fresh())
+        self._shared.scenarios += 1
+        return self._shared
+
+    def close(self) -> None:
+        """Stops the shared one."""
+        self._shared = None
+        self._opened.close()
 
 
 @pytest.fixture(scope="module")
-def client(server: Running) -> Iterator[httpx.Client]:
-    """A client without a key."""
-    with server.client(None) as client:
-        yield client
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """The servers of this module."""
+    servers = Servers(tmp_path_factory)
+    yield servers
+    servers.close()
 
 
 class OverHttp(Door):
     """A venue of its own within a running application."""
 
-    def __init__(self, server: Running, client: httpx.Client, venue: Object) -> None:
+    looks_at_everybody = False
+
+    def __init__(self, shared: Shared, scenario: Scenario, counts: Counter[str]) -> None:
         self.unsaid: list[str] = []
+        self._counts = counts
         self._mark = f".{next(_NUMBERS)}"
-        self._client = client
-        self._ex = _OverNode(server.exchange.node)
+        self._shared = shared
+        self._keys = shared.running.exchange.keys
+        self._client = shared.client
+        self._ex = _OverNode(shared.running.exchange.node)
         self._first = self._ex.sequence
-        set_up(self._ex, self._marked_venue(venue))
-        self._get(None, "/v1/instruments")
+        self._moves_time = scenario.sets_time
+        venue = scenario.venue
+        self.begun_ns = set_up(self._ex, self._marked_venue(venue), self.set_time)
+        self._begun = self._ex.sequence
+        self._get(None, "/v1/instruments")  # Now it knows them.
         self.symbols = [instrument["symbol"] for instrument in venue["instruments"]]
-        self.accounts = {account["code"] for account in venue["accounts"]} | {"venue"}
-        for account in self.accounts:
-            known = self._ex._catalogue.account(self._marked("account", account))
-            server.exchange.keys.add(digest(self._key(account)), Trader(known.account_id, known.code))
+        self.accounts = {account["code"] for account in venue["accounts"]} - {"venue"}
 
     # Names.
 
     def _marked(self, key: str, name: Any) -> Any:
         """The name that this scenario's thing has in the application."""
+        if key == "trade_id":
+            return name + self._shared.trades
         return name if name is None or name == "venue" else f"{name}{self._mark}"
 
     def _marked_venue(self, venue: Object) -> Object:
@@ -145,123 +214,143 @@ class OverHttp(Door):
         if not isinstance(said, dict):
             return said
         return {
-            key: self._marked(key, value) if key in _NAMES else self._marked_command(value)
+            key: self._marked(key, value) if key in (*_NAMES, "trade_id") else self._marked_command(value)
             for key, value in said.items()
+            if key != "order"
         }
 
     def _plain(self, event: Event) -> Event:
-        """The event with the scenario's names."""
-        names = {}
+        """The event with the scenario's names and numbers."""
+        plain: dict[str, Any] = {}
         for key in _NAMES:
             name = getattr(event, key, None)
             if name is not None:
-                names[key] = name.removesuffix(self._mark)
-        return replace(event, **names) if names else event
-
-    def _key(self, account: str) -> str:
-        return f"key-of-{self._marked('account', account)}"
+                plain[key] = name.removesuffix(self._mark)
+        for key, before in (("trade_id", self._shared.trades), ("list_id", self._shared.lists)):
+            number = getattr(event, key, None)
+            if number is not None:
+                plain[key] = number - before
+        return replace(event, **plain) if plain else event
 
     # Requests.
 
-    def _request(self, account: str | None, method: str, path: str, **named: Any) -> httpx.Response:
-        headers = {} if account is None else {"X-API-Key": self._key(account)}
-        return self._client.request(method, path, headers=headers, **named)
+    def _key(self, account: str, key_id: int = 0) -> str:
+        """The key of an account, by the application's name of it. It becomes valid when it is used first."""
+        key = f"key-{key_id}-of-{account}"
+        if self._keys.trader(key.encode()) is None:
+            known = self._ex._catalogue.account(account)
+            self._keys.add(digest(key), Trader(known.account_id, known.code, key_id))
+        return key
 
     def _get(self, account: str | None, path: str, **parameters: str | int) -> Any:
-        response = self._request(account, "GET", path, params=parameters)
-        assert response.status_code == 200, response.text
-        return response.json()
+        """Of an account by the scenario's name of it."""
+        key = None if account is None else self._key(self._marked("account", account))
+        reply = self._client.request(key, "GET", path, parameters, None)
+        assert reply.status == 200, reply
+        return reply.json()
 
     # What a door does.
 
+    def set_time(self, time_ns: int) -> list[Event]:
+        return [self._plain(event) for event in self._ex.set_time(time_ns)] if self._moves_time else []
+
     def execute(self, kind: str, command: Object, order_id: int | None) -> Answer:
-        why = _why_not(kind, command, order_id)
-        if why is not None:
-            if why:
+        marked = self._marked_command(command)
+        try:
+            request = rest.request(kind, marked, order_id, self._settled)
+        except rest.Unsaid as why:
+            if kind != "advance_time":  # When nothing is due; when something is, moving the clock has done it.
                 self.unsaid.append(f"{kind}: {why}")
-            answer = execute_in_process(self._ex, kind, self._marked_command(command), order_id)
+            self._counts["on the node"] += 1
+            answer = execute_in_process(self._ex, kind, marked, order_id)
             return Answer(answer.code, [self._plain(event) for event in answer.events], answer.unsaid)
+        self._counts["over HTTP"] += 1
         before = self._ex.sequence
-        said: Callable[..., httpx.Response] = getattr(self, f"_{kind}")
-        response = said(command, order_id)
-        events = [self._plain(event) for event in self._ex.events(before)]
-        if response.is_success:
-            assert response.status_code == (201 if kind == "new_order" else 200)
-            self._agree(response.json(), events)
-            return Answer(None, events)
-        error = response.json()["error"]
+        if request.operator is None:
+            assert request.account is not None
+            key = self._key(request.account, request.key_id)
+        else:
+            key = request.operator
+            if self._keys.operator(key.encode()) is None:
+                self._keys.add(digest(key), Operator(key))
+        reply = self._client.request(key, request.method, request.path, request.parameters, request.body)
+        events = self._ex.events(before)
+        if reply.is_success:
+            assert reply.status == request.status
+            self._agree(kind, request, reply.json(), events)
+            if request.operator is not None and kind != "administer":
+                events = events[1:]  # Who and why; the scenario has no word of it.
+            return Answer(None, [self._plain(event) for event in events])
+        return self._refused(kind, reply, [self._plain(event) for event in events])
+
+    def _agree(self, kind: str, request: rest.Request, answer: Object, events: list[Event]) -> None:
+        """Holds an answer against the events of its command."""
+        assert {event.sequence for event in events} == {self._ex.sequence}, "one command was executed"
+        if request.operator is not None:
+            answers.check_change(answer, events)
+            return
+        match kind:
+            case "new_order" | "cancel_order" | "replace_order":
+                first = events[0]
+                assert isinstance(first, ExecutionReport)
+                answers.check_report(answer, first.order_id, events, self._ex.order)
+            case "new_order_list":
+                answers.check_list(answer, events, self._ex.order)
+            case "cancel_replace":
+                answers.check_cancel_replace(answer, events, self._ex.order)
+            case "mass_cancel":
+                answers.check_mass_cancel(answer, events)
+            case "cancel_all_after":
+                answers.check_cancel_all_after(answer, events)
+            case _:
+                raise AssertionError(f"{kind} is not known")
+
+    def _refused(self, kind: str, reply: Reply, events: list[Event]) -> Answer:
+        error = reply.json()["error"]
         code = error["code"]
-        if code == "too_large":
+        assert error["message"]
+        if code == "too_large" and error["field"] in TOO_LARGE:
+            assert events == []
             self.unsaid.append(f"{kind}: {TOO_LARGE_UNSAID}")
-            code = TOO_LARGE[error["field"]]
-        assert response.status_code == REJECT_STATUS[code], response.text
+            return Answer(TOO_LARGE[error["field"]], events)
+        if code not in REJECT_STATUS:
+            assert reply.status == 422, reply
+            assert events == []
+            refused = f"refused before the engine sees it: {error['field']}: {error['message']}"
+            self.unsaid.append(f"{kind}: {refused}")
+            return Answer(None, events, refused)
+        assert reply.status == REJECT_STATUS[code], reply
         if events:
             (event,) = events
-            assert event.code == code, "the answer says what the engine said"
+            assert getattr(event, "code", None) == code, "the answer says what the engine said"
         return Answer(code, events)
 
-    def _new_order(self, command: Object, _order_id: int | None) -> httpx.Response:
-        body = {key: value for key, value in command.items() if key not in ("account", "order")}
-        body["symbol"] = self._marked("symbol", body["symbol"])
-        return self._request(command["account"], "POST", "/v1/orders", json=body)
-
-    def _cancel_order(self, command: Object, order_id: int | None) -> httpx.Response:
-        path = _path(order_id, command.get("client_order_id"))
-        return self._request(command["account"], "DELETE", path)
-
-    def _replace_order(self, command: Object, order_id: int | None) -> httpx.Response:
-        path = _path(order_id, command.get("original_client_order_id"))
-        body = {key: command[key] for key in ("price", "quantity", "client_order_id") if key in command}
-        return self._request(command["account"], "PATCH", path, json=body)
-
-    def _mass_cancel(self, command: Object, _order_id: int | None) -> httpx.Response:
-        parameters = {
-            key: self._marked(key, command[key]) if key == "symbol" else command[key]
-            for key in ("symbol", "side")
-            if key in command
+    def _settled(self, trade_id: int) -> Object | None:
+        """With which figures a trade is settled now, from its reports and corrections."""
+        events = self._ex.events(self._first)
+        sides = {
+            event.side: event
+            for event in events
+            if isinstance(event, ExecutionReport) and event.trade_id == trade_id and event.exec_type == "trade"
         }
-        return self._request(command["account"], "DELETE", "/v1/orders", params=parameters)
-
-    def _agree(self, answer: Object, events: list[Event]) -> None:
-        """Holds an answer against the events of its command."""
-        assert (answer.pop("sequence"), answer.pop("timestamp")) == (
-            events[-1].sequence,
-            timestamp(events[-1].event_time_ns),
-        )
-        if isinstance(events[-1], MassCanceled):
-            ids = [str(report.order_id) for report in events[:-1]]
-            assert answer == {"canceled": events[-1].count, "order_ids": ids}
-            return
-        own = [report for report in events if report.order_id == events[0].order_id]
-        fills = answer.pop("fills")
-        assert answer.pop("exec_type") == own[-1].exec_type
-        self._agree_order(answer, own[-1])
-        assert fills == [
-            {
-                "trade_id": str(report.trade_id),
-                "price": report.last_price,
-                "quantity": report.last_quantity,
-                "notional": report.last_notional,
-                "fee": report.fee,
-                "liquidity": report.liquidity,
-            }
-            for report in own
-            if report.exec_type == "trade"
-        ]
-
-    def _agree_order(self, order: Object, report: ExecutionReport) -> None:
-        assert order.pop("order_id") == str(report.order_id)
-        order["symbol"] = order["symbol"].removesuffix(self._mark)
-        # Plain orders, all of them: what is open of one is shown.
-        shown = report.leaves_quantity if report.status in ("new", "partially_filled") else "0"
-        assert order.pop("displayed_quantity") == shown
-        assert (order.pop("waits"), order.pop("list_id"), order.pop("terms")) == (False, None, None)
-        assert order == {key: getattr(report, key) for key in _ORDER_FIELDS}
+        if not sides:
+            return None
+        buy, sell = sides["buy"], sides["sell"]
+        corrected = [event for event in events if isinstance(event, TradeCorrected) and event.trade_id == trade_id]
+        return {
+            "symbol": buy.symbol,
+            "buyer": buy.account,
+            "seller": sell.account,
+            "price": corrected[-1].new_price or corrected[-1].price if corrected else buy.last_price,
+            "quantity": buy.last_quantity,
+            "buyer_fee": buy.fee,
+            "seller_fee": sell.fee,
+        }
 
     def order(self, report: ExecutionReport) -> Object:
-        order = self._get(report.account, f"/v1/orders/{report.order_id}")
-        self._agree_order(order, _as_it_is(report))
-        return order
+        order: Object = self._get(report.account, f"/v1/orders/{report.order_id}")
+        self._check_order(order)
+        return order | {"symbol": report.symbol}
 
     def open_orders(self, account: str) -> list[int]:
         return [int(order["order_id"]) for order in reversed(self._get(account, "/v1/orders", limit=1000)["orders"])]
@@ -282,101 +371,154 @@ class OverHttp(Door):
         return price
 
     def trading_status(self, symbol: str) -> str:
-        (row,) = (row for row in self._ex.node.instruments() if row["symbol"] == self._marked("symbol", symbol))
-        status: str = row["status"]
+        status: str = self._get(None, f"/v1/instruments/{self._marked('symbol', symbol)}")["status"]
         return status
 
     # At the end.
 
-    def reconcile(self, reports: dict[int, ExecutionReport]) -> None:
-        """Holds all that REST tells about the scenario's orders and trades against the scenario's events."""
-        events = [self._plain(event) for event in self._ex.events(self._first)]
-        trades = [event for event in events if isinstance(event, ExecutionReport) and event.exec_type == "trade"]
-        for account in self.accounts - {"venue"}:
-            expected = [report for _, report in sorted(reports.items(), reverse=True) if report.account == account]
-            orders = self._get(account, "/v1/orders", status="all", limit=1000)["orders"]
-            assert len(orders) == len(expected)
-            for order, report in zip(orders, expected, strict=True):
-                self._agree_order(order, _as_it_is(report))
-            told = self._get(account, "/v1/trades", limit=1000)["trades"]
-            assert [self._side(trade) for trade in told] == [
-                (str(t.trade_id), str(t.order_id), t.client_order_id, t.symbol, t.side, t.liquidity, t.last_price,
-                 t.last_quantity, t.last_notional, t.fee, t.sequence, timestamp(t.event_time_ns))
-                for t in reversed(trades) if t.account == account
-            ]  # fmt: skip
-            marked = self._marked("account", account)
-            assert self._get(account, "/v1/account/balances")["balances"] == [
-                {"asset": row.asset, "total": row.total, "held": row.held, "available": row.available}
-                for row in self._ex.balances(marked)
-            ]
-        for symbol in self.symbols:
-            told = self._get(None, f"/v1/market/{self._marked('symbol', symbol)}/trades", limit=1000)["trades"]
-            keys = ("trade_id", "price", "quantity", "aggressor_side", "maker_order_id", "taker_order_id", "sequence")
-            assert [tuple(trade[key] for key in keys) for trade in told] == [
-                (str(t.trade_id), t.last_price, t.last_quantity, t.side, str(t.counter_order_id), str(t.order_id),
-                 t.sequence)
-                for t in reversed(trades) if t.symbol == symbol and t.liquidity == "taker"
-            ]  # fmt: skip
+    def _check_order(self, order: Object) -> None:
+        """An order that REST shows, against its last report, its last terms and the node."""
+        order_id = int(order["order_id"])
+        mine = [event for event in self._ex.events(self._first) if getattr(event, "order_id", None) == order_id]
+        report = [event for event in mine if isinstance(event, ExecutionReport)][-1]
+        terms = ([event for event in mine if isinstance(event, OrderTerms)] or [None])[-1]
+        now = self._ex.order(order_id)
+        answers.check_order(order, answers.as_it_is(report), answers.terms_now(terms, now), now)
 
-    def _side(self, trade: Object) -> tuple[Any, ...]:
-        assert trade.pop("fee_asset").endswith(self._mark)
-        trade["symbol"] = trade["symbol"].removesuffix(self._mark)
-        assert (trade.pop("busted"), trade.pop("corrected_price")) == (False, None)
-        return tuple(trade.values())
+    def reconcile(self) -> None:
+        """Holds all that REST lists, and the tables, against the scenario's events and the node's state."""
+        events = self._ex.events(self._first)
+        exchange = self._shared.running.exchange
+        assert exchange.projector.wait_for(self._ex.sequence, WAIT_SECONDS_MAX)
+        repository = Repository(exchange.store)
+        reports = {event.order_id: event for event in events if isinstance(event, ExecutionReport)}
+        terms = {event.order_id: event for event in events if isinstance(event, OrderTerms)}
+        trades = [event for event in events if isinstance(event, ExecutionReport) and event.exec_type == "trade"]
+        instruments = {instrument.symbol: instrument for instrument in self._ex.instruments()}
+        touched = {getattr(event, "account", None) for event in events if event.sequence > self._begun}
+        for plain in self.accounts:
+            account = self._marked("account", plain)
+            if account not in touched:
+                continue
+            account_id = self._ex._catalogue.account(account).account_id
+            orders = self._get(plain, "/v1/orders", status="all", limit=1000)["orders"]
+            expected = [report for _, report in sorted(reports.items(), reverse=True) if report.account == account]
+            assert [order["order_id"] for order in orders] == [str(report.order_id) for report in expected]
+            for order, report in zip(orders, expected, strict=True):
+                now = self._ex.order(report.order_id)
+                its = answers.terms_now(terms.get(report.order_id), now)
+                answers.check_order(order, answers.as_it_is(report), its, now)
+            told = self._get(plain, "/v1/trades", limit=1000)["trades"]
+            assert told == [
+                answers.own_trade(trade, instruments[trade.symbol].quote, events)
+                for trade in reversed(trades)
+                if trade.account == account
+            ]
+            assert self._get(plain, "/v1/account/balances")["balances"] == [
+                asdict(balance) for balance in self._ex.balances(account)
+            ]
+            assert [
+                (row.asset_id, row.total, row.held) for row in repository.balances(account_id) if row.total or row.held
+            ] == self._ex.node.balances(account_id), "the table of balances"
+            positions = [asdict(position) for position in self._ex.positions(account)]
+            assert self._get(plain, "/v1/account/positions")["positions"] == positions
+        for symbol in (self._marked("symbol", symbol) for symbol in self.symbols):
+            told = self._get(None, f"/v1/market/{symbol}/trades", limit=1000)["trades"]
+            assert told == [
+                answers.public_trade(trade, events)
+                for trade in reversed(trades)
+                if trade.symbol == symbol
+                and (trade.liquidity == "taker" or (trade.liquidity, trade.side) == ("auction", "buy"))
+            ]
+            self._check_status(symbol, [event for event in events if getattr(event, "symbol", None) == symbol])
+        self._check_lists(events, reports, terms)
+
+    def _check_status(self, symbol: str, events: list[Event]) -> None:
+        sets = [event for event in events if isinstance(event, TradingStatusSet)]
+        told = self._get(None, f"/v1/instruments/{symbol}")
+        (row,) = (row for row in self._ex.node.instruments() if row["symbol"] == symbol)
+        assert told["status"] == row["status"]
+        assert (told["status"], told["status_reason"], told["auction_end_time"]) == (
+            (sets[-1].status, sets[-1].reason, answers.time(sets[-1].end_time_ns))
+            if sets
+            else ("open", "requested", None)
+        )
+        auction = self._get(None, f"/v1/market/{symbol}/auction")
+        ended = [event for event in events if isinstance(event, AuctionEnded)]
+        assert auction["last_auction"] == (
+            {
+                "price": ended[-1].price,
+                "volume": ended[-1].volume,
+                "timestamp": answers.time(ended[-1].event_time_ns),
+            }
+            if ended
+            else None
+        )
+        since = next((at for at in reversed(range(len(events))) if isinstance(events[at], TradingStatusSet)), 0)
+        told_since = [event for event in events[since:] if isinstance(event, AuctionIndication)]
+        assert auction["indication"] == (
+            {name: getattr(told_since[-1], name) for name in ("price", "volume", "imbalance")} if told_since else None
+        )
+
+    def _check_lists(
+        self, events: list[Event], reports: dict[int, ExecutionReport], terms: dict[int, OrderTerms]
+    ) -> None:
+        states: dict[int, list[OrderListStatus]] = {}
+        for event in events:
+            if isinstance(event, OrderListStatus):
+                states.setdefault(event.list_id, []).append(event)
+        for list_id, said in states.items():
+            told = self._get(said[0].account.removesuffix(self._mark), f"/v1/order-lists/{list_id}")
+            orders = told.pop("orders")
+            assert told == {
+                "list_id": str(list_id),
+                "symbol": said[0].symbol,
+                "contingency": said[0].contingency,
+                "status": said[-1].status,
+                "created_at": answers.time(said[0].event_time_ns),
+                "updated_at": answers.time(said[-1].event_time_ns),
+            }
+            mine = sorted(order_id for order_id, its in terms.items() if its.list_id == list_id)
+            assert [order["order_id"] for order in orders] == [str(order_id) for order_id in mine]
+            for order, order_id in zip(orders, mine, strict=True):
+                report, now = answers.as_it_is(reports[order_id]), self._ex.order(order_id)
+                answers.check_order(order, report, answers.terms_now(terms[order_id], now), now)
 
     def leave(self) -> None:
-        """Takes what is left out of the books."""
+        """Takes what is left out of the books, and counts on."""
         for symbol in self.symbols:
             self._ex.mass_cancel(symbol=self._marked("symbol", symbol))
+        events = self._ex.events(self._first)
+        for event in events:
+            if isinstance(event, ExecutionReport) and event.trade_id is not None:
+                self._shared.trades = max(self._shared.trades, event.trade_id)
+            elif isinstance(event, OrderListStatus):
+                self._shared.lists = max(self._shared.lists, event.list_id)
 
 
-def _why_not(kind: str, command: Object, order_id: int | None) -> str | None:
-    """Why a command does not go over HTTP; the empty text if it is no account's; None if it does."""
-    if kind not in _SAID:
-        return ""
-    if command["account"] is None:
-        return ""
-    if kind == "replace_order" and not {"price", "quantity", "client_order_id"} & command.keys():
-        return "a PATCH that changes nothing is refused as it stands (missing_field)"
-    if kind in ("cancel_order", "replace_order"):
-        name = command.get("client_order_id" if kind == "cancel_order" else "original_client_order_id")
-        if order_id is None and name is None:
-            return "a path names an order"
-        if order_id is not None and name is not None:
-            return "a path names an order once"
-    return None
+COUNTS: Counter[str] = Counter()
 
 
-def _as_it_is(report: ExecutionReport) -> ExecutionReport:
-    """The order of its last report. What was only restated has no reason to be canceled."""
-    return report if report.status == "canceled" else replace(report, cancel_reason=None)
-
-
-def _path(order_id: int | None, client_order_id: str | None) -> str:
-    reference = str(order_id) if client_order_id is None else f"client:{quote(client_order_id, safe='')}"
-    return f"/v1/orders/{reference}"
+def _is_alone(scenario: Scenario) -> bool:
+    return scenario.sets_time or any(rest.is_of_everybody(kind, command) for kind, command in scenario.commands())
 
 
 @each_scenario
-def test_scenario_over_http(scenario: Scenario, server: Running, client: httpx.Client) -> None:
+def test_scenario_over_http(scenario: Scenario, servers: Servers) -> None:
     """Every scenario comes out as written."""
     tally = TALLIES["over HTTP"]
-    if scenario.sets_time:
-        tally.timed += 1
-        pytest.skip("the application takes its own time")
-    if not _is_served(scenario):
-        tally.unserved += 1
-        pytest.skip("the application does not know the whole rulebook yet")
-    door = OverHttp(server, client, scenario.venue)
-    runner = Runner(scenario, door)
-    try:
-        runner.run()
-        door.reconcile(runner.reports)
-    except Unsayable as unsayable:
-        tally.unsaid.append(f"{scenario.file}: {scenario.name}: {unsayable}")
-        pytest.skip(str(unsayable))
-    finally:
-        door.leave()
+    with ExitStack() as stack:
+        shared = stack.enter_context(servers.fresh()) if _is_alone(scenario) else servers.shared()
+        door = OverHttp(shared, scenario, COUNTS)
+        runner = Runner(scenario, door)
+        try:
+            runner.run()
+            door.reconcile()
+        except Unsayable as unsayable:
+            tally.skip(scenario, unsayable)
+        finally:
+            door.leave()
     tally.scenarios += 1
     tally.checks += runner.checks
+    tally.notes = [f"commands {where}: {count}" for where, count in COUNTS.items()]
     tally.unsaid += [f"{scenario.file}: {scenario.name}: {reason}" for reason in door.unsaid]

@@ -1,7 +1,6 @@
 """The real application on a real socket, over a real journal, in this process, so that a test can look at the node."""
 
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +9,9 @@ import httpx
 import pytest
 import uvicorn
 
-from beurs.app import OpenExchange, Server, bind, create_app, open_exchange
+from beurs.app import OpenExchange, Server, bind, open_exchange, server_config
 from beurs.config import Settings
-from beurs.streams import UVICORN_OPTIONS
-from beurs.web.protocol import HttpProtocol
+from tests.waiting import WAIT_SECONDS_MAX, until
 
 # The snapshot begins with magic, sequence and time; a refused command moves only those two.
 STATE_AT = 24
@@ -30,7 +28,7 @@ class Running:
     def client(self, account: str | None = "alice", **named: Any) -> httpx.Client:
         """A client with the key of a demo account, or of `staff`."""
         headers = {} if account is None else {"X-API-Key": self.exchange.demo_keys[account]}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=10, **named)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=WAIT_SECONDS_MAX, **named)
 
     def state(self) -> bytes:
         """Everything the engine knows, but the number and the time of the last command."""
@@ -47,37 +45,26 @@ class _TestServer(Server):
 def run(settings: Settings) -> Iterator[Running]:
     """Runs an exchange in a thread until the generator goes on."""
     with bind(settings.host, settings.port) as bound, open_exchange(settings) as exchange:
-        config = uvicorn.Config(
-            create_app(exchange),
-            loop="uvloop",
-            http=HttpProtocol,
-            **UVICORN_OPTIONS,
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=5,
-        )
-        server = _TestServer(config, exchange, "")
+        server = _TestServer(server_config(exchange), exchange, "")
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
         try:
-            while not server.started and thread.is_alive():  # until then nothing listens
-                time.sleep(0.005)
+            until(lambda: server.started or not thread.is_alive())  # until then nothing listens
+            assert server.started
             port = bound.getsockname()[1]
             url = f"http://127.0.0.1:{port}"
-            httpx.get(f"{url}/ready", timeout=10).raise_for_status()
+            httpx.get(f"{url}/ready", timeout=WAIT_SECONDS_MAX).raise_for_status()
             yield Running(exchange, url, port)
         finally:
             server.should_exit = True
-            thread.join(30)
-            assert not thread.is_alive()
+            thread.join(WAIT_SECONDS_MAX)
+            assert not thread.is_alive(), "the server does not stop"
 
 
 def settings(directory: Any, **named: Any) -> Settings:
-    """Settings of a test: demo, no simulator, any port."""
-    return Settings.load(data_directory=directory, port=0, **({"demo": True, "simulator": False} | named))
+    """Settings of a test: demo, no simulator, any port, and patience."""
+    defaults = {"demo": True, "simulator": False, "store_wait_seconds_max": WAIT_SECONDS_MAX}
+    return Settings.load(data_directory=directory, port=0, **(defaults | named))
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +77,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def fresh(tmp_path: Any) -> Iterator[Running]:
     """An exchange of one's own."""
     yield from run(settings(tmp_path))
+
+
+@pytest.fixture
+def timeless(tmp_path: Any) -> Iterator[Running]:
+    """An exchange of one's own, whose clock stands still until it is moved."""
+    yield from run(settings(tmp_path, clock="manual"))
 
 
 @pytest.fixture

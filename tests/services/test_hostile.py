@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.services.conftest import Running, buy, run, sell, settings
+from tests.waiting import WAIT_SECONDS_MAX
 
 DIGITS_40 = "1234567890" * 4
 BODY_MAX = 65_536
@@ -647,7 +648,10 @@ def test_it_is_refused_and_changes_nothing(ground: Ground, row: Row) -> None:
 def exchange_bytes(running: Running, sent: bytes, *, then: bytes = b"") -> bytes:
     """What comes back on a connection for some bytes, until it is closed."""
     received = b""
-    with socket.create_connection(("127.0.0.1", running.port), timeout=20) as connection, contextlib.suppress(OSError):
+    with (
+        socket.create_connection(("127.0.0.1", running.port), timeout=WAIT_SECONDS_MAX) as connection,
+        contextlib.suppress(OSError),
+    ):
         connection.sendall(sent)
         connection.sendall(then)
         connection.shutdown(socket.SHUT_WR)
@@ -699,7 +703,7 @@ def test_what_is_not_http_is_refused_in_the_one_shape(ground: Ground, name: str)
     ids=["header", "path"],
 )
 def test_too_large_a_head_is_refused_however_few_pieces_it_comes_in(ground: Ground, head: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", ground.running.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", ground.running.port), timeout=WAIT_SECONDS_MAX) as connection:
         connection.sendall(head + b"\r\n\r\n")
         received = b""
         while part := connection.recv(65_536):
@@ -748,7 +752,7 @@ def test_two_keys_are_none(ground: Ground) -> None:
 def test_pipelined_requests_are_answered_in_their_order(ground: Ground) -> None:
     one = b"GET /v1/instruments/X HTTP/1.1\r\nHost: x\r\n\r\n"
     other = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", ground.running.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", ground.running.port), timeout=WAIT_SECONDS_MAX) as connection:
         connection.sendall((one + other) * 5)
         received = b""
         while received.count(b"\r\n\r\n") < 10 or not received.endswith(b"}"):

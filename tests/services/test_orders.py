@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.services.conftest import Running, buy, sell
+from tests.waiting import WAIT_SECONDS_MAX
 
 
 def error_of(answer: httpx.Response) -> tuple[int, str, str | None]:
@@ -231,7 +232,7 @@ def test_a_request_leaves_nothing_for_the_garbage_collector(running: Running, al
     headers = {"X-API-Key": running.exchange.demo_keys["alice"], "Content-Type": "application/json"}
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     request = f"POST /v1/orders HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", running.port), timeout=WAIT_SECONDS_MAX) as connection:
 
         def send(count: int) -> None:
             for _ in range(count):

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ import pytest
 
 from beurs.engine import Node
 from tests.services.conftest import buy
+from tests.waiting import WAIT_SECONDS_MAX, until, until_async
 
 
 class Process:
@@ -31,6 +31,7 @@ class Process:
     def __init__(self, directory: Path, *, port: int = 0, **settings: str) -> None:
         self.directory = directory
         variables = {"BEURS_DATA_DIRECTORY": str(directory), "BEURS_DEMO": "true", "BEURS_SIMULATOR": "false"}
+        variables |= {"BEURS_STORE_WAIT_SECONDS_MAX": str(WAIT_SECONDS_MAX)}
         variables |= {"BEURS_PORT": str(port), **{f"BEURS_{name.upper()}": value for name, value in settings.items()}}
         clean = {name: value for name, value in os.environ.items() if not name.startswith("BEURS_")}
         self.log = directory.parent / f"{directory.name}.log"
@@ -62,7 +63,7 @@ class Process:
     def end(self, number: int = signal.SIGTERM) -> int:
         """Sends a signal; the exit status."""
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(WAIT_SECONDS_MAX)
 
 
 @contextmanager
@@ -70,12 +71,12 @@ def running(directory: Path, **settings: str) -> Iterator[tuple[Process, httpx.C
     process = Process(directory, **settings)
     try:
         url = process.wait_until_open()
-        with httpx.Client(base_url=url, headers=process.key(), timeout=10) as client:
+        with httpx.Client(base_url=url, headers=process.key(), timeout=WAIT_SECONDS_MAX) as client:
             yield process, client
     finally:
         if process.process.poll() is None:
             process.process.kill()
-            process.process.wait(30)
+            process.process.wait(WAIT_SECONDS_MAX)
         process.errors.close()
 
 
@@ -141,34 +142,44 @@ def test_what_it_prints_can_be_pasted(tmp_path: Path) -> None:
     assert first["X-API-Key"] not in log
 
 
+def _listens(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=WAIT_SECONDS_MAX).close()
+    except OSError:
+        return False
+    return True
+
+
 def test_requests_under_way_are_answered_at_the_end(tmp_path: Path) -> None:
-    with running(tmp_path / "data", shutdown_seconds_max="5") as (process, client):
+    with running(tmp_path / "data", shutdown_seconds_max=str(WAIT_SECONDS_MAX)) as (process, client):
         body = json.dumps(buy()).encode()
         host, port = client.base_url.host, client.base_url.port
         assert port is not None
-        with socket.create_connection((host, port), timeout=10) as connection:
+        with socket.create_connection((host, port), timeout=WAIT_SECONDS_MAX) as connection:
             headers = process.key() | {
                 "Host": "x",
                 "Content-Type": "application/json",
                 "Content-Length": str(len(body)),
+                "Expect": "100-continue",
             }
             head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
             connection.sendall(f"POST /v1/orders HTTP/1.1\r\n{head}\r\n".encode() + body[:10])
-            time.sleep(0.2)
+            # Now the server waits for the rest.
+            assert connection.recv(65_536) == b"HTTP/1.1 100 Continue\r\n\r\n"
             process.process.send_signal(signal.SIGTERM)
-            time.sleep(0.3)
+            until(lambda: not _listens(host, port))
             connection.sendall(body[10:])
             answer = b""
             while part := connection.recv(65_536):
                 answer += part
         assert answer.startswith(b"HTTP/1.1 201")
-        assert process.process.wait(20) == 0
+        assert process.process.wait(WAIT_SECONDS_MAX) == 0
 
 
 def test_a_second_server_on_the_same_directory_is_refused(tmp_path: Path) -> None:
     with running(tmp_path / "data") as (process, _):
         second = Process(tmp_path / "data")
-        assert second.process.wait(30) != 0
+        assert second.process.wait(WAIT_SECONDS_MAX) != 0
         second.errors.close()
         assert process.end() == 0
 
@@ -177,7 +188,9 @@ def test_a_request_that_does_not_arrive_is_ended(tmp_path: Path) -> None:
     with running(tmp_path / "data", body_seconds_max="1") as (process, client):
         assert client.base_url.port is not None
         for begun in (b"", b"POST /v1/orders HT", b"POST /v1/orders HTTP/1.1\r\nContent-Length: 100\r\n\r\n{"):
-            with socket.create_connection((client.base_url.host, client.base_url.port), timeout=10) as connection:
+            with socket.create_connection(
+                (client.base_url.host, client.base_url.port), timeout=WAIT_SECONDS_MAX
+            ) as connection:
                 connection.sendall(begun)
                 answer = connection.recv(65_536)
                 assert answer.startswith(
@@ -205,13 +218,13 @@ async def _load(
 async def _until_killed(process: Process, url: str, run: int, count: int) -> dict[str, dict[str, Any]]:
     """What was acknowledged until the server was killed, soon after `count` orders."""
     acknowledged: dict[str, dict[str, Any]] = {}
-    async with httpx.AsyncClient(base_url=url, timeout=10) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=WAIT_SECONDS_MAX) as client:
         loads = [
             asyncio.create_task(_load(client, process.key(account), acknowledged, f"{run}-{place}"))
             for place, account in enumerate(("alice", "bob") * 8)
         ]
-        while len(acknowledged) < count:  # noqa: ASYNC110 -- the moment is to be arbitrary
-            await asyncio.sleep(0.001)
+        await until_async(lambda: len(acknowledged) >= count or any(load.done() for load in loads))
+        assert not any(load.done() for load in loads)
         process.process.kill()
         await asyncio.gather(*loads)
     return acknowledged

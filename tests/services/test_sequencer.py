@@ -11,6 +11,7 @@ from beurs.engine import EVENT_SIZE, Node, decode_events, deposit, new_order
 from beurs.errors import BeursError, NodeStopped, QueueFull
 from beurs.sequencer import Sequencer
 from tests.services.conftest import Running, buy
+from tests.waiting import WAIT_SECONDS_MAX, until_async
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ async def test_what_is_canceled_while_waiting_takes_effect_and_disturbs_nobody(n
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [isinstance(result, asyncio.CancelledError) for result in results] == [True, False] * 5
-    assert await sequencer.drain(5)
+    assert await sequencer.drain(WAIT_SECONDS_MAX)
     await sequencer.submit(order())
     assert node.sequence == before + 11
     sequencer.close()
@@ -80,7 +81,7 @@ async def test_a_node_that_stops_fails_what_is_under_way(node: Node) -> None:
     await sequencer.submit(order())
     assert sequencer.is_open
     node.close()
-    await asyncio.sleep(0.05)
+    await until_async(lambda: reasons)
     assert [type(reason) for reason in reasons] == [NodeStopped]
     assert not sequencer.is_open
     with pytest.raises(NodeStopped):

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -17,15 +16,21 @@ from beurs.keys import KeyRing, Trader, digest
 from beurs.timestamps import parse_timestamp
 from tests.services.conftest import Running, buy, sell
 from tests.services.test_orders import error_of
+from tests.waiting import WAIT_SECONDS_MAX
 
 
 def session(running: Running, account: str | None = "alice") -> ClientConnection:
     headers = {} if account is None else {"X-API-Key": running.exchange.demo_keys[account]}
-    return connect(f"ws://127.0.0.1:{running.port}/ws/session", additional_headers=headers, compression=None)
+    return connect(
+        f"ws://127.0.0.1:{running.port}/ws/session",
+        additional_headers=headers,
+        compression=None,
+        open_timeout=WAIT_SECONDS_MAX,
+    )
 
 
 def told(connection: ClientConnection) -> dict[str, Any]:
-    message: dict[str, Any] = json.loads(connection.recv(5))
+    message: dict[str, Any] = json.loads(connection.recv(WAIT_SECONDS_MAX))
     return message
 
 
@@ -34,7 +39,7 @@ def say(connection: ClientConnection, **message: Any) -> dict[str, Any]:
     return told(connection)
 
 
-def gone(client: httpx.Client, seconds: float = 5.0) -> bool:
+def gone(client: httpx.Client, seconds: float = WAIT_SECONDS_MAX) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if client.get("/v1/orders").json()["orders"] == []:
@@ -91,7 +96,7 @@ def test_who_shows_no_key_is_sent_away(running: Running, message: dict, code: st
     with session(running, None) as connection:
         assert say(connection, **message)["error"]["code"] == code
         with pytest.raises(ConnectionClosed) as closed:
-            connection.recv(5)
+            connection.recv(WAIT_SECONDS_MAX)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1008
 
@@ -105,7 +110,19 @@ def test_a_bad_message_is_refused(running: Running) -> None:
         connection.send("{")
         assert told(connection)["error"]["code"] == "malformed_json"
         with pytest.raises(ConnectionClosed):
-            connection.recv(5)
+            connection.recv(WAIT_SECONDS_MAX)
+
+
+def test_a_key_that_stands_twice_is_refused(running: Running) -> None:
+    with session(running) as connection:
+        told(connection)
+        connection.send('{"op":"session","cancel_on_disconnect":true,"cancel_on_disconnect":false}')
+        error = told(connection)["error"]
+        assert (error["code"], error["field"]) == ("malformed_json", "cancel_on_disconnect")
+        with pytest.raises(ConnectionClosed) as closed:
+            connection.recv(WAIT_SECONDS_MAX)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1007
 
 
 class _Busy:
@@ -167,26 +184,27 @@ async def test_a_full_queue_does_not_keep_the_orders() -> None:
 # Cancel-all-after.
 
 
-@pytest.fixture
-def armed(alice: httpx.Client) -> Iterator[httpx.Client]:
-    yield alice
-    alice.post("/v1/account/cancel-all-after", json={"timeout_ms": 0}).raise_for_status()
+def test_cancel_all_after_cancels_when_it_is_not_renewed(timeless: Running) -> None:
+    node = timeless.exchange.node
+    with timeless.client("alice") as alice:
+        order_id = alice.post("/v1/orders", json=buy()).json()["order_id"]
+        report = alice.post("/v1/account/cancel-all-after", json={"timeout_ms": 60_000}).json()
+        assert parse_timestamp(report["deadline"]) == parse_timestamp(report["timestamp"]) + 60_000_000_000
+        report = alice.post("/v1/account/cancel-all-after", json={"timeout_ms": 200}).json()
+        node.set_time(parse_timestamp(report["deadline"]) - 1)
+        assert len(alice.get("/v1/orders").json()["orders"]) == 1
+        node.set_time(parse_timestamp(report["deadline"]))
+        assert alice.get("/v1/orders").json()["orders"] == []
+        assert alice.get(f"/v1/orders/{order_id}").json()["cancel_reason"] == "cancel_all_after"
 
 
-def test_cancel_all_after_cancels_when_it_is_not_renewed(armed: httpx.Client) -> None:
-    order_id = armed.post("/v1/orders", json=buy()).json()["order_id"]
-    report = armed.post("/v1/account/cancel-all-after", json={"timeout_ms": 60_000}).json()
-    assert parse_timestamp(report["deadline"]) == parse_timestamp(report["timestamp"]) + 60_000_000_000
-    armed.post("/v1/account/cancel-all-after", json={"timeout_ms": 200}).raise_for_status()
-    assert gone(armed)
-    assert armed.get(f"/v1/orders/{order_id}").json()["cancel_reason"] == "cancel_all_after"
-
-
-def test_cancel_all_after_is_disarmed(armed: httpx.Client) -> None:
-    armed.post("/v1/orders", json=buy()).raise_for_status()
-    armed.post("/v1/account/cancel-all-after", json={"timeout_ms": 200}).raise_for_status()
-    assert armed.post("/v1/account/cancel-all-after", json={"timeout_ms": 0}).json()["deadline"] is None
-    assert not gone(armed, 0.5)
+def test_cancel_all_after_is_disarmed(timeless: Running) -> None:
+    with timeless.client("alice") as alice:
+        alice.post("/v1/orders", json=buy()).raise_for_status()
+        report = alice.post("/v1/account/cancel-all-after", json={"timeout_ms": 200}).json()
+        assert alice.post("/v1/account/cancel-all-after", json={"timeout_ms": 0}).json()["deadline"] is None
+        timeless.exchange.node.set_time(2 * parse_timestamp(report["deadline"]))
+        assert len(alice.get("/v1/orders").json()["orders"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from beurs.orders.schemas import NewOrder, OrderBatch
 from beurs.timestamps import parse_timestamp, timestamp
 from beurs.web import words
 from beurs.web.problems import CODES, REJECT_FIELD, REJECT_STATUS, Problem, from_validation
+from tests.services.conftest import Running
 
 
 def test_a_flag_goes_before_the_environment_and_that_before_the_file(
@@ -111,6 +112,52 @@ def test_demo_keys_are_numbered_with_the_others_and_replaced_together(tmp_path: 
         assert held[digest(key)] == AccountKey("alice", 2, demo=True)
         assert held[digest(f"staff-{key}")] == StaffKey("staff", demo=True)
         assert len(held) == 3
+
+
+def test_a_key_is_valid_at_once_and_a_broken_file_takes_none_away(fresh: Running) -> None:
+    file = KeyFile(fresh.exchange.settings.data_directory / "api-keys.json")
+    keys = [file.issue("alice"), file.issue("alice"), file.issue_to_staff("ops")]
+
+    def statuses() -> list[int]:
+        with fresh.client(None) as client:
+            paths = ("/v1/account", "/v1/account", "/v1/admin/changes")
+            return [
+                client.get(path, headers={"X-API-Key": key}).status_code for path, key in zip(paths, keys, strict=True)
+            ]
+
+    assert statuses() == [200, 200, 200]
+    file.path.write_text("{")
+    with fresh.client(None) as client:
+        assert client.get("/v1/account", headers={"X-API-Key": "beurs_x"}).status_code == 401
+    assert statuses() == [200, 200, 200]
+
+
+def test_only_for_a_key_that_is_not_known_it_is_looked_again() -> None:
+    looks: list[str] = []
+
+    def look_again() -> None:
+        looks.append("")
+        ring.add(digest("late"), Operator("late"))
+
+    ring = KeyRing(look_again)
+    ring.add(digest("known"), Operator("known"))
+    assert (ring.operator(b"known"), looks) == (Operator("known"), [])
+    assert ring.operator(b"late") == Operator("late")
+    assert ring.operator(b"late") == Operator("late")
+    assert len(looks) == 1
+    assert ring.operator(b"nonsense") is None
+    assert len(looks) == 2
+
+
+def test_the_signature_of_a_key_file_tells_its_states_apart(tmp_path: Path) -> None:
+    file = KeyFile(tmp_path / "api-keys.json")
+    states = [file.signature()]
+    assert states == [None]
+    for _ in range(3):
+        file.issue("alice")
+        states.append(file.signature())
+        assert file.signature() == states[-1]
+    assert len(set(states)) == 4
 
 
 def test_keys_are_never_logged(capsys: pytest.CaptureFixture[str]) -> None:

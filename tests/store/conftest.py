@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -20,6 +21,7 @@ from beurs.store import Store
 from beurs.store.models import Base
 
 from ..venues import Venue
+from ..waiting import WAIT_SECONDS_MAX
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def postgres() -> Iterator[str]:
         )  # fmt: skip
         url = f"postgresql+psycopg://beurs@127.0.0.1:{port}"
         administration = create_engine(f"{url}/postgres", isolation_level="AUTOCOMMIT")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + WAIT_SECONDS_MAX
         while True:
             try:
                 with administration.connect():
@@ -91,8 +93,8 @@ def postgres() -> Iterator[str]:
         yield url
     finally:
         if server is not None:
-            server.terminate()
-            server.wait(10)
+            server.send_signal(signal.SIGINT)  # Without waiting for its clients.
+            server.wait(WAIT_SECONDS_MAX)
         shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -20,6 +19,7 @@ from beurs.store import Repository
 from beurs.streams import UVICORN_OPTIONS, Feed, MarketDataEndpoint
 
 from ..venues import Venue
+from ..waiting import WAIT_SECONDS_MAX, until
 
 
 class Server:
@@ -49,23 +49,22 @@ class Server:
         self._socket = socket.create_server(("127.0.0.1", port), backlog=2048)
         self.port = self._socket.getsockname()[1]
         config = uvicorn.Config(
-            app, loop="uvloop", lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=5,
+            app, loop="uvloop", lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=3600,
             **{**UVICORN_OPTIONS, **(options or {})},
         )  # fmt: skip
         self.server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self._socket]})
         self._thread.start()
-        while not self.server.started:
-            assert self._thread.is_alive(), "the server did not start"
-            threading.Event().wait(0.01)
+        until(lambda: self.server.started or not self._thread.is_alive())
+        assert self.server.started
 
     @property
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/ws/market-data"
 
-    def stop(self, timeout: float = 10.0) -> None:
+    def stop(self) -> None:
         self.server.should_exit = True
-        self._thread.join(timeout)
+        self._thread.join(WAIT_SECONDS_MAX)
         assert not self._thread.is_alive(), "the server does not stop"
         self._socket.close()
 
@@ -95,12 +94,3 @@ def new_server(venue: Venue) -> Iterator[Callable[..., Server]]:
 @pytest.fixture
 def server(new_server: Callable[..., Server]) -> Server:
     return new_server()
-
-
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Waits for a fact."""
-    for _ in range(int(seconds * 100)):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not become true in time")

@@ -25,6 +25,7 @@ from beurs.engine import Node
 
 from ..streams.conftest import Server
 from ..venues import Venue
+from ..waiting import WAIT_SECONDS_MAX
 
 pytestmark = pytest.mark.browser
 
@@ -119,6 +120,7 @@ async def browser() -> AsyncIterator[Any]:
 async def opened(browser: Any, url: str, **options: Any) -> AsyncIterator[tuple[Any, list[str]]]:
     context = await browser.new_context(viewport={"width": 1280, "height": 860}, **options)
     page = await context.new_page()
+    page.set_default_timeout(WAIT_SECONDS_MAX * 1_000)
     complaints: list[str] = []
     page.on(
         "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
@@ -155,7 +157,7 @@ async def test_the_page_shows_a_live_market(venue: Venue, browser: Any) -> None:
 
             before = await _texts(page, "#bids tbody td, #asks tbody td")
             newest = (await _texts(page, "#trades tbody tr"))[0]
-            for _ in range(100):
+            for _ in range(WAIT_SECONDS_MAX * 10):
                 await page.wait_for_timeout(100)
                 trades_changed = (await _texts(page, "#trades tbody tr"))[0] != newest
                 book_changed = await _texts(page, "#bids tbody td, #asks tbody td") != before
@@ -175,17 +177,14 @@ async def test_the_page_shows_a_live_market(venue: Venue, browser: Any) -> None:
 
             market.stop()
             # The market stands still: what the page shows is the node's book.
-            await page.wait_for_timeout(500)
             for half, levels in zip(("bids", "asks"), venue.node.book(1, 20)[1:], strict=True):
-                shown = [
-                    (round(_number(price) * 100), round(_number(quantity) * 10**6))
-                    for price, quantity in zip(
-                        await _texts(page, f"#{half} tbody td:nth-child(1)"),
-                        await _texts(page, f"#{half} tbody td:nth-child(2)"),
-                        strict=True,
-                    )
-                ]
                 expected = [(price, quantity) for price, quantity, _ in levels]
+                for _ in range(WAIT_SECONDS_MAX * 10):
+                    rows = [row.split() for row in await _texts(page, f"#{half} tbody tr")]
+                    shown = [(round(_number(row[0]) * 100), round(_number(row[1]) * 10**6)) for row in rows]
+                    if (shown if half == "bids" else shown[::-1]) == expected:
+                        break
+                    await page.wait_for_timeout(100)
                 assert (shown if half == "bids" else shown[::-1]) == expected
 
             await page.select_option("#instrument", "ETH-BTC")
@@ -216,7 +215,7 @@ async def test_the_page_connects_again_by_itself(venue: Venue, browser: Any) -> 
             await page.wait_for_selector("#connection[data-state=offline]")
             await _screenshot(page, "offline")
             server = Server(venue, routes=lambda: demo_routes(venue.node), port=port)
-            await page.wait_for_selector("#connection[data-state=live]", timeout=20_000)
+            await page.wait_for_selector("#connection[data-state=live]", timeout=WAIT_SECONDS_MAX * 1_000)
             venue.run([engine.new_order(2, 2, 1, 1, 1, False, 0, 6_000, 5, 0, "")])
             await page.wait_for_selector("#bids tbody tr")
             assert await _texts(page, "#bids tbody td:first-child") == ["3,000.0"]

@@ -79,6 +79,8 @@ pub enum Command {
     AdjustTrade(AdjustTrade),
     /// A change by the venue's staff, with who and why.
     Administer(Box<Administer>),
+    /// A command whose execution broke an invariant; only the node gives it.
+    CommandFailed(Box<CommandFailed>),
 }
 
 /// FIX D, NewOrderSingle.
@@ -692,5 +694,13 @@ pub struct Administer {
     /// Why.
     pub reason: Note,
     /// What. Not another `Administer`.
+    pub command: Command,
+}
+
+/// What takes the place of a command whose execution broke an invariant: it is refused as `command_failed` and its
+/// instrument is quarantined. The command itself is never executed again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CommandFailed {
+    /// What failed. Not another `CommandFailed`.
     pub command: Command,
 }

@@ -32,7 +32,7 @@ impl Engine {
         command: &Administer,
         events: &mut S,
     ) -> Result<(), RejectReason> {
-        if matches!(command.command, Command::Administer(_)) {
+        if matches!(command.command, Command::Administer(_) | Command::CommandFailed(_)) {
             return Err(RejectReason::NestedAdminister);
         }
         let mut followed = Vec::new();

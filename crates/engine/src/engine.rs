@@ -32,7 +32,7 @@ use crate::triggers::Triggers;
 use crate::types::{
     AccountCode, AccountId, Amount, AssetCode, AssetId, ClientOrderId, Contingency, GroupId, InstrumentGroupId,
     InstrumentId, KeyId, ListId, Lots, MatchingAlgorithm, OrderId, OrderType, PriceTicks, SelfTradePrevention, Setting,
-    Side, Step, Symbol, TimeInForce, TradingStatus, MAX_ISSUED, MAX_NOTIONAL, MAX_TICKS_OR_LOTS,
+    Side, StatusReason, Step, Symbol, TimeInForce, TradingStatus, MAX_ISSUED, MAX_NOTIONAL, MAX_TICKS_OR_LOTS,
 };
 use std::collections::{BTreeSet, HashMap};
 
@@ -206,6 +206,8 @@ pub struct Instrument {
     pub min_notional: Amount,
     /// What it accepts.
     pub status: TradingStatus,
+    /// Why it accepts that.
+    pub status_reason: StatusReason,
     /// The price of the last trade; 0 before the first.
     pub last_price: PriceTicks,
     /// The base asset's smallest units in one lot.
@@ -512,6 +514,7 @@ impl Engine {
             Command::BustTrade(bust) => self.bust_trade(bust, events),
             Command::AdjustTrade(adjust) => self.adjust_trade(adjust, events),
             Command::Administer(both) => self.administer(both, events),
+            Command::CommandFailed(failed) => self.command_failed(failed, events),
         }
     }
 
@@ -649,6 +652,7 @@ impl Engine {
                 max_quantity: command.max_quantity,
                 min_notional: command.min_notional,
                 status: TradingStatus::Open,
+                status_reason: StatusReason::Requested,
                 last_price: PriceTicks(0),
                 lot_units,
                 tick_lot_units,
@@ -955,6 +959,7 @@ pub fn rejected(reason: RejectReason, command: &Command) -> Rejected {
             InstrumentScope::Group(_) | InstrumentScope::All => nobody,
         },
         Command::Administer(administer) => rejected(reason, &administer.command),
+        Command::CommandFailed(failed) => rejected(reason, &failed.command),
         Command::AddAsset(_)
         | Command::ListInstrument(_)
         | Command::OpenAccount(_)

@@ -126,6 +126,7 @@ reject_reasons! {
     InvalidFeeCap = 519, "invalid_fee_cap", "A fee cap is from 0 to 10^30.";
     InvalidEndTime = 520, "invalid_end_time", "Only an auction has an end_time_ns, and it is after now.";
 
+    CommandFailed = 601, "command_failed", "Executing the command broke an invariant of the exchange. It has been undone, and its instrument is quarantined.";
     DiskFull = 901, "disk_full", "The journal's disk is full: only what reduces risk is accepted. The node says so, not the engine: the command is not in the journal, its sequence is 0, and it may be sent again.";
 }
 

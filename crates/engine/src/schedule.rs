@@ -124,13 +124,15 @@ impl Engine {
         }
     }
 
-    /// The time of an entry of the schedule has come.
+    /// The time of an entry of the schedule has come. A quarantine outlasts it.
     pub(crate) fn follow_schedule<S: EventSink>(&mut self, at: usize, slot: u8, events: &mut S) {
         let Ok(place) = self.listings[at].session.schedule.binary_search_by_key(&slot, |entry| entry.slot) else {
             return;
         };
         let mut entry = self.listings[at].session.schedule[place];
-        self.set_status(at, entry.status, StatusReason::Schedule, 0, events);
+        if self.listings[at].instrument.status_reason != StatusReason::Quarantined {
+            self.set_status(at, entry.status, StatusReason::Schedule, 0, events);
+        }
         entry.due_ns = self.next_due(&entry);
         self.set_schedule_timer(at, &entry);
         self.listings[at].session.schedule[place] = entry;

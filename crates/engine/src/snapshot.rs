@@ -21,13 +21,13 @@ use crate::terms::MAX_TRAIL_BPS;
 use crate::timers::Due;
 use crate::types::{
     AccountId, AccountMode, Amount, AssetId, BandAction, ClientOrderId, Contingency, GroupId, InstrumentId, KeyId,
-    ListId, Lots, OrderType, Peg, PriceTicks, SelfTradePrevention, ShortText, Side, Step, TimeInForce, TradingStatus,
-    TriggerBy, MAX_NOTIONAL, MAX_TICKS_OR_LOTS,
+    ListId, Lots, OrderType, Peg, PriceTicks, SelfTradePrevention, ShortText, Side, StatusReason, Step, TimeInForce,
+    TradingStatus, TriggerBy, MAX_NOTIONAL, MAX_TICKS_OR_LOTS,
 };
 use sha2::{Digest, Sha256};
 use std::fmt;
 
-const MAGIC: &[u8; 8] = b"BEURSSN2";
+const MAGIC: &[u8; 8] = b"BEURSSN3";
 
 /// A snapshot that cannot be restored: what is wrong, and at which byte.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -94,7 +94,7 @@ impl Engine {
             put_text(out, &it.symbol);
             put!(out, it.base.0, it.quote.0, it.tick_size.mantissa, it.tick_size.scale);
             put!(out, it.lot_size.mantissa, it.lot_size.scale, it.min_quantity.0, it.max_quantity.0);
-            put!(out, it.min_notional.0, it.status as u8, it.last_price.0);
+            put!(out, it.min_notional.0, it.status as u8, it.status_reason as u8, it.last_price.0);
             put_count(out, listing.fees.len());
             for &(group, number) in &listing.fees {
                 let schedule = self.fees.schedule(number);
@@ -476,10 +476,13 @@ impl Reader<'_> {
         let (tick_size, lot_size) = (self.step()?, self.step()?);
         let (min_quantity, max_quantity) = (Lots(self.i64()?), Lots(self.i64()?));
         let min_notional = Amount(self.i128()?);
-        let status = self.u8()?;
+        let (status, status_reason) = (self.u8()?, self.u8()?);
         let last_price = PriceTicks(self.i64()?);
         let Some(status) = TradingStatus::from_u8(status) else {
             return self.fail("there is no such trading status");
+        };
+        let Some(status_reason) = StatusReason::from_u8(status_reason) else {
+            return self.fail("there is no such reason of a trading status");
         };
         let Some((lot_units, tick_lot_units)) = engine.units(base, quote, tick_size, lot_size) else {
             return self.fail("the instrument could not have been listed");
@@ -505,6 +508,7 @@ impl Reader<'_> {
                 max_quantity,
                 min_notional,
                 status,
+                status_reason,
                 last_price,
                 lot_units,
                 tick_lot_units,

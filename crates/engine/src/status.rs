@@ -4,8 +4,8 @@
 
 use crate::auction::{Indication, Waiting};
 use crate::bands::{Bands, Limit};
-use crate::command::{InstrumentScope, NewOrder, SetInstrumentGroup, SetTradingStatus};
-use crate::engine::{active, Engine, Listing};
+use crate::command::{Command, CommandFailed, InstrumentScope, NewOrder, SetInstrumentGroup, SetTradingStatus};
+use crate::engine::{active, rejected, Engine, Listing};
 use crate::event::{Event, EventSink, SettingChanged, TradingStatusSet};
 use crate::reject::RejectReason;
 use crate::schedule::Entry;
@@ -143,6 +143,7 @@ impl Engine {
             self.timers.set(end_time_ns, Due::AuctionEnd(at as u32));
         }
         listing.instrument.status = status;
+        listing.instrument.status_reason = reason;
         if status == TradingStatus::Auction && before != TradingStatus::Auction {
             listing.session.indication = (0, 0, 0);
         }
@@ -156,6 +157,42 @@ impl Engine {
             self.end_day(at, events);
         }
         self.touch(at);
+    }
+
+    /// Tells the refusal of a command that has failed, and quarantines its instrument: cancels only; nothing but the venue's if it is
+    /// quarantined already, or halted. Nothing else follows from that, for what follows may be what is broken.
+    #[cold]
+    pub(crate) fn command_failed<S: EventSink>(
+        &mut self,
+        command: &CommandFailed,
+        events: &mut S,
+    ) -> Result<(), RejectReason> {
+        // First, as of every command that is refused. This one, which says so, is not refused itself.
+        events.emit(Event::Rejected(rejected(RejectReason::CommandFailed, &command.command)));
+        if let Some(at) = self.instrument_of(&command.command) {
+            let instrument = &self.listings[at].instrument;
+            let again = instrument.status_reason == StatusReason::Quarantined;
+            let status = if again || instrument.status == TradingStatus::Halted {
+                TradingStatus::Halted
+            } else {
+                TradingStatus::CancelOnly
+            };
+            self.change_status(at, status, StatusReason::Quarantined, 0, events);
+        }
+        Ok(())
+    }
+
+    /// The place of the instrument that a command names, or whose order it names.
+    fn instrument_of(&self, command: &Command) -> Option<usize> {
+        let named = rejected(RejectReason::CommandFailed, command);
+        match command {
+            Command::Administer(administer) => self.instrument_of(&administer.command),
+            Command::CancelOrder(_) | Command::ReplaceOrder(_) => {
+                let slot = self.find_order(named.account_id, named.order_id, &named.client_order_id);
+                slot.ok().map(|slot| self.arena.half_of(slot).0)
+            }
+            _ => self.instrument_index(named.instrument_id).ok(),
+        }
     }
 
     /// Notes that an instrument is to be looked at when the command is done.

@@ -584,6 +584,8 @@ wire_enum!(
         LimitState = 5 => "limit_state",
         /// The auction is over.
         AuctionEnd = 6 => "auction_end",
+        /// A command on it failed: it broke an invariant, and was undone. The schedule does not end it, only the venue does.
+        Quarantined = 7 => "quarantined",
     }
 );
 

@@ -150,12 +150,14 @@ pub fn write_aside(
     }
 }
 
-/// Removes all but the newest `kept` checkpoints.
+/// Removes all but the newest `kept` checkpoints and the newest at or before a sequence.
 ///
 /// # Errors
 /// Those of the operating system.
-pub fn remove_old(directory: &Path, disk: &dyn Disk, kept: usize) -> Result<(), JournalError> {
-    for old in list(disk, directory)?.into_iter().skip(kept) {
+pub fn remove_old(directory: &Path, disk: &dyn Disk, kept: usize, sequence: u64) -> Result<(), JournalError> {
+    let files = list(disk, directory)?;
+    let needed = files.iter().find(|file| file.sequence <= sequence).map(|file| file.sequence);
+    for old in files.into_iter().skip(kept).filter(|file| Some(file.sequence) != needed) {
         disk.remove(&old.path).map_err(|error| JournalError::io("remove", &old.path, error))?;
     }
     Ok(())

@@ -22,6 +22,7 @@ use crate::follower::Follower;
 use crate::io::Disk;
 use crate::journal::Position;
 use crate::node::{checkpoint_directory, journal_directory};
+use crate::retention::{self, Readers, Retention};
 use crate::writer::WriterStats;
 
 /// How many commands the private engine executes between two looks at whether it should end.
@@ -87,6 +88,8 @@ pub(crate) struct Checkpointer {
     pub(crate) engine_config: EngineConfig,
     /// How many checkpoints are kept, at least one.
     pub(crate) kept: usize,
+    pub(crate) retention: Retention,
+    pub(crate) readers: Arc<Readers>,
     pub(crate) state: Arc<CheckpointState>,
     /// The private engine: made for the first checkpoint, made anew after a failure.
     pub(crate) follower: Option<Follower>,
@@ -128,6 +131,7 @@ impl Checkpointer {
             Ok(()) => {
                 stats.checkpoints.fetch_add(1, Ordering::Relaxed);
                 stats.last_checkpoint_sequence.store(position.sequence, Ordering::Relaxed);
+                self.tidy(stats);
                 Ok(position.sequence)
             }
             Err(Failure::Closing) => Err(NodeError::Stopped(StopReason::Closed)),
@@ -201,8 +205,17 @@ impl Checkpointer {
     }
 
     fn finish(&self, unfinished: &checkpoint::Unfinished) -> Result<(), JournalError> {
-        unfinished.finish(self.disk.as_ref())?;
-        checkpoint::remove_old(&checkpoint_directory(&self.path), self.disk.as_ref(), self.kept)
+        unfinished.finish(self.disk.as_ref())
+    }
+
+    /// Removes what is no longer kept. If it cannot, the disk has more than is needed, and the next checkpoint tries again.
+    fn tidy(&self, stats: &WriterStats) {
+        let (journal, checkpoints) = (journal_directory(&self.path), checkpoint_directory(&self.path));
+        let disk = self.disk.as_ref();
+        match retention::tidy(disk, &journal, &checkpoints, self.kept, &self.retention, &self.readers) {
+            Ok(removed) => stats.segments_removed.fetch_add(removed, Ordering::Relaxed),
+            Err(_) => stats.retention_failures.fetch_add(1, Ordering::Relaxed),
+        };
     }
 }
 

@@ -5,6 +5,7 @@
 //! ├── Journal(JournalError)       opening: the directory, its files, what they hold
 //! │   ├── Locked                  another process has the directory
 //! │   ├── Damaged                 a file and an offset; nothing is skipped
+//! │   ├── Trimmed                 what was asked for was archived or dropped; says what is the first there is
 //! │   └── Io
 //! ├── Stopped                     the node has ended; says why
 //! ├── QueueFull                   try again later
@@ -39,6 +40,13 @@ pub enum JournalError {
         /// What is wrong there.
         what: String,
     },
+    /// What was asked for is no longer in the journal: it was archived or dropped, as configured.
+    Trimmed {
+        /// The journal's directory.
+        path: PathBuf,
+        /// The first sequence that can be had.
+        first_sequence: u64,
+    },
     /// The operating system refused.
     Io {
         /// What was tried.
@@ -67,6 +75,11 @@ impl fmt::Display for JournalError {
             Self::Damaged { path, offset, what } => {
                 write!(f, "{}: damaged at byte {offset}: {what}", path.display())
             }
+            Self::Trimmed { path, first_sequence } => write!(
+                f,
+                "{}: the first sequence there is is {first_sequence}; those before it were archived or dropped",
+                path.display()
+            ),
             Self::Io { action, path, source } => write!(f, "{}: cannot {action}: {source}", path.display()),
         }
     }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use beurs_engine::{Engine, EngineConfig, SnapshotError};
 
-use crate::checkpoint::{self, SkippedCheckpoint};
+use crate::checkpoint::{self, CheckpointFile, SkippedCheckpoint};
 use crate::error::{JournalError, NodeError, StopReason};
 use crate::io::{Disk, RealDisk};
-use crate::journal::{JournalReader, Position, Record, SeekError, TornTail};
+use crate::journal::{self, JournalReader, Position, Record, SeekError, TornTail};
 use crate::node::{checkpoint_directory, guarded, journal_directory};
 use crate::wire::{EventRecord, RecordSink, EVENT_SIZE};
 
@@ -30,7 +30,7 @@ impl Follower {
     /// A follower at the newest usable checkpoint at or before `sequence`, or else at the start.
     ///
     /// # Errors
-    /// The journal is damaged or cannot be read.
+    /// The journal is damaged, cannot be read, or begins behind `sequence` (`Trimmed`).
     pub fn open(disk: Arc<dyn Disk>, path: &Path, config: &EngineConfig, sequence: u64) -> Result<Self, NodeError> {
         let journal_path = journal_directory(path);
         for file in checkpoint::list(disk.as_ref(), &checkpoint_directory(path))? {
@@ -50,8 +50,16 @@ impl Follower {
                 Err(SeekError::OtherHistory | SeekError::OtherLimits(_)) => {}
             }
         }
-        let reader = JournalReader::open(disk.clone(), &journal_path, 0)?;
-        Ok(Self::new(disk, path, config, Engine::new(config.clone()), reader))
+        match JournalReader::open(disk.clone(), &journal_path, 0) {
+            Ok(reader) => Ok(Self::new(disk, path, config, Engine::new(config.clone()), reader)),
+            Err(JournalError::Trimmed { path: journal_path, .. }) => {
+                // Commands alone give no events: there must be a state before them.
+                let oldest = checkpoint::list(disk.as_ref(), &checkpoint_directory(path))?.pop();
+                let first_sequence = oldest.map_or(u64::MAX, |oldest| oldest.sequence + 1);
+                Err(JournalError::Trimmed { path: journal_path, first_sequence }.into())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn new(disk: Arc<dyn Disk>, path: &Path, config: &EngineConfig, engine: Engine, reader: JournalReader) -> Self {
@@ -80,6 +88,11 @@ impl Follower {
         self.engine = Engine::new(EngineConfig::default());
         self.engine = Engine::restore(self.config.clone(), snapshot)?;
         Ok(())
+    }
+
+    /// Its state, to go on with.
+    pub(crate) fn into_engine(self) -> Engine {
+        self.engine
     }
 
     /// Goes on to a sequence, which must be durable.
@@ -183,6 +196,8 @@ pub struct Progress {
 /// What a verification found. It is good if [`Self::is_good`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Verified {
+    /// Where the execution began: at the start, or, if the journal was trimmed, at the oldest good checkpoint.
+    pub from_sequence: u64,
     /// Commands executed: the sequence of the last whole record.
     pub commands: u64,
     /// The digest of the state after them.
@@ -206,13 +221,43 @@ impl Verified {
     }
 }
 
-/// Executes a node's journal from its start, compares the digest with that of every checkpoint, and changes nothing.
+/// Executes a node's journal from its start, or from the oldest good checkpoint of a trimmed one, compares the digest with that of every checkpoint, and changes nothing.
 /// It may run beside the node. `progress` is called every 65,536 commands and returns whether to go on.
 ///
 /// # Errors
 /// The journal is damaged, cannot be read, or ends before a checkpoint; a command breaks an invariant of the engine.
 pub fn verify(path: &Path, progress: impl FnMut(Progress) -> bool) -> Result<Option<Verified>, NodeError> {
     verify_on(&(Arc::new(RealDisk) as Arc<dyn Disk>), path, progress)
+}
+
+/// An engine from a checkpoint of a trimmed journal and the reader behind it, or why the checkpoint cannot be used. The
+/// records before it are read and checked, as far back as there are any.
+fn begin_at(
+    disk: &Arc<dyn Disk>,
+    journal_path: &Path,
+    file: &CheckpointFile,
+) -> Result<Result<(Engine, JournalReader), String>, NodeError> {
+    let checkpoint = match checkpoint::read(disk.as_ref(), file) {
+        Ok(checkpoint) => checkpoint,
+        Err(skipped) => return Ok(Err(skipped.why)),
+    };
+    let segments = journal::segment_files(disk.as_ref(), journal_path)?;
+    let start = segments.first().expect("a trimmed journal has segments").start;
+    if start.sequence > file.sequence {
+        return Ok(Err("the journal begins behind it".to_owned()));
+    }
+    let mut reader = JournalReader::open(disk.clone(), journal_path, start.sequence)?;
+    while reader.position().sequence < file.sequence {
+        if reader.next_until(file.sequence)?.is_none() {
+            break;
+        }
+    }
+    if reader.position() != checkpoint.position {
+        return Ok(Err("the running hash or the event time is not the journal's".to_owned()));
+    }
+    let limits = reader.limits().expect("a journal that begins somewhere has segments");
+    let restored = Engine::restore(limits.into(), &checkpoint.snapshot);
+    Ok(restored.map(|engine| (engine, reader)).map_err(|error| error.to_string()))
 }
 
 /// The same on any disk.
@@ -227,14 +272,31 @@ pub fn verify_on(
     let journal_path = journal_directory(path);
     let mut files = checkpoint::list(disk.as_ref(), &checkpoint_directory(path))?;
     files.reverse();
-    let mut reader = JournalReader::open(disk.clone(), &journal_path, 0)?;
-    let Some(limits) = reader.limits() else {
-        return Err(JournalError::damaged(&journal_path, 0, "there is no journal").into());
-    };
     let at_least = files.last().map_or(0, |file| file.sequence);
-    let mut engine = Engine::new(limits.into());
     let (mut checkpoints, mut bad_checkpoints) = (Vec::new(), Vec::new());
     let mut next_file = files.iter().peekable();
+    let (mut engine, mut reader) = match JournalReader::open(disk.clone(), &journal_path, 0) {
+        Ok(reader) => {
+            let Some(limits) = reader.limits() else {
+                return Err(JournalError::damaged(&journal_path, 0, "there is no journal").into());
+            };
+            (Engine::new(limits.into()), reader)
+        }
+        Err(trimmed @ JournalError::Trimmed { .. }) => loop {
+            let Some(file) = next_file.next() else {
+                return Err(trimmed.into());
+            };
+            match begin_at(disk, &journal_path, file)? {
+                Ok(begun) => {
+                    checkpoints.push(file.sequence);
+                    break begun;
+                }
+                Err(why) => bad_checkpoints.push(SkippedCheckpoint { path: file.path.clone(), why }),
+            }
+        },
+        Err(error) => return Err(error.into()),
+    };
+    let from_sequence = engine.sequence();
     while let Some(record) = reader.next_whole()? {
         apply(&mut engine, &record, None)?;
         if let Some(file) = next_file.next_if(|file| file.sequence == record.sequence) {
@@ -268,6 +330,7 @@ pub fn verify_on(
         return Err(JournalError::damaged(&journal_path, 0, what).into());
     }
     Ok(Some(Verified {
+        from_sequence,
         commands: position.sequence,
         digest: engine.digest(),
         running_hash: position.running_hash,

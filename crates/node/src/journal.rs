@@ -10,6 +10,7 @@
 //!   or taken from another journal is noticed even though its own checksum is right.
 //! * What stands behind the last record of a segment is zeros.
 //! * A segment exists only if everything before it is durable.
+//! * The first segment begins with sequence 1, or where the file `trimmed` says, which is there before segments go.
 //! * Beside the last segment there is a spare one, allocated in full, which becomes the next. Without room for a spare
 //!   the journal is [`Room::Full`], and what is left of the last segment is the reserve.
 //! * After a failed write or sync nothing is written any more ([`AppendError::Unknown`], then `Poisoned`).
@@ -28,6 +29,7 @@ use crate::io::{Disk, DiskFile, ReadFile};
 use crate::wire::{decode_command, encode_command_into, MAX_ENCODED_COMMAND};
 
 const SEGMENT_MAGIC: [u8; 8] = *b"BEURSJL1";
+const TRIMMED_MAGIC: [u8; 8] = *b"BEURSTR1";
 /// The versions before it had other commands; they are not read.
 const VERSION: u32 = 3;
 /// The size of a segment's header.
@@ -251,23 +253,28 @@ impl From<Limits> for EngineConfig {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+/// The header of a segment; the note of what was trimmed is the header of the first segment that was left, with a magic
+/// of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct SegmentHeader {
     /// Where the segment begins; its first sequence is the next one.
     start: Position,
     limits: Limits,
+    /// How many bytes the file had when it was made; it may grow and never shrinks. 0 if that was not written down.
+    size: u64,
 }
 
 impl SegmentHeader {
-    fn encode(self) -> [u8; SEGMENT_HEADER] {
+    fn encode(self, magic: [u8; 8]) -> [u8; SEGMENT_HEADER] {
         let mut bytes = [0; SEGMENT_HEADER];
-        bytes[0..8].copy_from_slice(&SEGMENT_MAGIC);
+        bytes[0..8].copy_from_slice(&magic);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
         bytes[16..24].copy_from_slice(&(self.start.sequence + 1).to_le_bytes());
         bytes[24..32].copy_from_slice(&self.start.running_hash.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.start.event_time_ns.to_le_bytes());
         bytes[40..44].copy_from_slice(&self.limits.max_open_orders.to_le_bytes());
         bytes[44..48].copy_from_slice(&self.limits.max_open_orders_per_account.to_le_bytes());
+        bytes[48..56].copy_from_slice(&self.size.to_le_bytes());
         let crc = Self::checksum(&bytes);
         bytes[12..16].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -277,12 +284,12 @@ impl SegmentHeader {
         crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..])
     }
 
-    fn decode(path: &Path, bytes: &[u8]) -> Result<Self, JournalError> {
+    fn decode(path: &Path, bytes: &[u8], magic: [u8; 8]) -> Result<Self, JournalError> {
         let bytes: &[u8; SEGMENT_HEADER] = bytes
             .try_into()
             .map_err(|_| JournalError::damaged(path, bytes.len() as u64, "the segment ends within its header"))?;
-        if bytes[..8] != SEGMENT_MAGIC {
-            return Err(JournalError::damaged(path, 0, "this is not a journal segment"));
+        if bytes[..8] != magic {
+            return Err(JournalError::damaged(path, 0, "this is not a file of a journal"));
         }
         let version = u32_at(bytes, 8);
         if version != VERSION {
@@ -302,7 +309,7 @@ impl SegmentHeader {
         let event_time_ns = u64_at(bytes, 32) as i64;
         let start = Position { sequence, event_time_ns, running_hash: u64_at(bytes, 24) };
         let limits = Limits { max_open_orders: u32_at(bytes, 40), max_open_orders_per_account: u32_at(bytes, 44) };
-        Ok(Self { start, limits })
+        Ok(Self { start, limits, size: u64_at(bytes, 48) })
     }
 }
 
@@ -328,11 +335,9 @@ fn list_segments(disk: &dyn Disk, directory: &Path) -> Result<Vec<(PathBuf, Segm
         let Ok(first_sequence) = digits.parse::<u64>() else {
             return Err(JournalError::damaged(&path, 0, "a segment is named by its first sequence"));
         };
-        let file = disk.open_to_read(&path).map_err(|error| JournalError::io("open", &path, error))?;
-        let size = file.size().map_err(|error| JournalError::io("look at", &path, error))?;
-        let mut bytes = vec![0; SEGMENT_HEADER.min(usize::try_from(size).unwrap_or(SEGMENT_HEADER))];
-        file.read_exact_at(&mut bytes, 0).map_err(|error| JournalError::io("read", &path, error))?;
-        let header = SegmentHeader::decode(&path, &bytes)?;
+        let Some(header) = read_header(disk, &path, SEGMENT_MAGIC)? else {
+            continue; // It has just been archived or dropped; if it should be there, its place is found empty.
+        };
         if header.start.sequence + 1 != first_sequence {
             let what = format!("the header says that sequence {} is the first", header.start.sequence + 1);
             return Err(JournalError::damaged(&path, 16, what));
@@ -342,11 +347,76 @@ fn list_segments(disk: &dyn Disk, directory: &Path) -> Result<Vec<(PathBuf, Segm
     segments.sort_by_key(|(_, header)| header.start.sequence);
     if let Some((path, header)) = segments.first() {
         if header.start != Position::GENESIS {
-            let what = format!("sequences 1 to {} are missing: no segment before this one", header.start.sequence);
-            return Err(JournalError::damaged(path, 0, what));
+            let trimmed = read_header(disk, &directory.join(TRIMMED), TRIMMED_MAGIC)?.map(|trimmed| trimmed.start);
+            let on_purpose = trimmed.is_some_and(|trimmed| match header.start.sequence {
+                // Not all that should go has gone.
+                sequence if sequence < trimmed.sequence => true,
+                _ => header.start == trimmed,
+            });
+            if !on_purpose {
+                let from = trimmed.map_or(1, |trimmed| trimmed.sequence + 1);
+                let what = format!("sequences {from} to {} are missing: no segment before this", header.start.sequence);
+                return Err(JournalError::damaged(path, 0, what));
+            }
         }
     }
     Ok(segments)
+}
+
+/// The header of a segment, or of the note of what was trimmed; `None` if there is no such file.
+fn read_header(disk: &dyn Disk, path: &Path, magic: [u8; 8]) -> Result<Option<SegmentHeader>, JournalError> {
+    let file = match disk.open_to_read(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(JournalError::io("open", path, error)),
+    };
+    let size = file.size().map_err(|error| JournalError::io("look at", path, error))?;
+    let mut bytes = vec![0; SEGMENT_HEADER.min(usize::try_from(size).unwrap_or(SEGMENT_HEADER))];
+    file.read_exact_at(&mut bytes, 0).map_err(|error| JournalError::io("read", path, error))?;
+    let header = SegmentHeader::decode(path, &bytes, magic)?;
+    if size < header.size {
+        let what = format!("the segment has {size} bytes, but was made with {}", header.size);
+        return Err(JournalError::damaged(path, size, what));
+    }
+    Ok(Some(header))
+}
+
+/// A segment by its name and header.
+#[derive(Clone, Debug)]
+pub(crate) struct SegmentFile {
+    pub(crate) path: PathBuf,
+    /// Where it begins.
+    pub(crate) start: Position,
+    limits: Limits,
+}
+
+/// The segments of a journal, in order.
+pub(crate) fn segment_files(disk: &dyn Disk, directory: &Path) -> Result<Vec<SegmentFile>, JournalError> {
+    let segments = list_segments(disk, directory)?;
+    Ok(segments
+        .into_iter()
+        .map(|(path, SegmentHeader { start, limits, .. })| SegmentFile { path, start, limits })
+        .collect())
+}
+
+/// Notes durably that the segments before this one go on purpose.
+pub(crate) fn write_trimmed(disk: &dyn Disk, directory: &Path, first: &SegmentFile) -> Result<(), JournalError> {
+    let path = directory.join(TRIMMED);
+    let aside = directory.join(format!("{TRIMMED}{UNFINISHED}"));
+    match disk.remove(&aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(JournalError::io("remove", &aside, error));
+        }
+        _ => {}
+    }
+    let header = SegmentHeader { start: first.start, limits: first.limits, size: 0 };
+    let written = disk.create(&aside, 0).and_then(|file| {
+        file.write_all_at(&header.encode(TRIMMED_MAGIC), 0)?;
+        file.sync_all()
+    });
+    written.map_err(|error| JournalError::io("write", &aside, error))?;
+    disk.rename(&aside, &path).map_err(|error| JournalError::io("rename", &aside, error))?;
+    disk.sync_directory(directory).map_err(|error| JournalError::io("sync the directory", directory, error))
 }
 
 /// Whether a directory has no segment.
@@ -500,6 +570,8 @@ pub struct JournalReader {
     index: usize,
     segment: Option<SegmentReader>,
     offset: u64,
+    /// Where in the segment the last write begins, of which the record before `offset` is a part.
+    write_offset: u64,
     position: Position,
 }
 
@@ -517,12 +589,14 @@ impl JournalReader {
             index: 0,
             segment: None,
             offset: SEGMENT_HEADER as u64,
+            write_offset: SEGMENT_HEADER as u64,
             position: Position::GENESIS,
         };
         // The last segment that begins at or before the record behind `sequence`.
         let found = reader.segments.partition_point(|(_, header)| header.start.sequence <= sequence);
-        if let Some(index) = found.checked_sub(1) {
-            reader.enter(index)?;
+        match found.checked_sub(1) {
+            Some(index) => reader.enter(index)?,
+            None => reader.check_not_trimmed(sequence)?,
         }
         while reader.position.sequence < sequence {
             if reader.advance()?.is_none() {
@@ -603,26 +677,66 @@ impl JournalReader {
             Parsed::Bad(what) => what,
             Parsed::End | Parsed::Record(_) => "there is no record",
         };
+        if let Some(at) = flipped_bit(self.position, offset, &rest) {
+            let what = format!("{what}: a bit of byte {} is not as it was written", offset + at as u64);
+            return Err(JournalError::damaged(&segment.path, offset, what));
+        }
         check_torn(&segment.path, offset, last_sequence + 1, &rest, what)?;
         Ok(Some(TornTail { path: segment.path.clone(), offset, bytes: last as u64 + 1, last_sequence }))
     }
 
     fn refresh(&mut self) -> Result<(), JournalError> {
-        self.segments = list_segments(self.disk.as_ref(), &self.directory)?;
+        let mut segments = list_segments(self.disk.as_ref(), &self.directory)?;
         match &mut self.segment {
-            Some(segment) => segment.refresh(),
-            None if !self.segments.is_empty() => self.enter(0)?,
-            None => {}
+            Some(segment) => {
+                // Those before may have been archived or dropped, and so may this one, which is still open.
+                let this = self.segments.swap_remove(self.index);
+                self.index = segments.partition_point(|(_, header)| header.start.sequence < this.1.start.sequence);
+                if segments.get(self.index).is_none_or(|(path, _)| *path != this.0) {
+                    segments.insert(self.index, this);
+                }
+                self.segments = segments;
+                segment.refresh();
+            }
+            None => {
+                self.segments = segments;
+                if !self.segments.is_empty() {
+                    self.check_not_trimmed(self.position.sequence)?;
+                    self.enter(0)?;
+                }
+            }
         }
         Ok(())
     }
 
+    /// Whether the records behind `sequence` are in the journal, as far as its beginning is concerned.
+    fn check_not_trimmed(&self, sequence: u64) -> Result<(), JournalError> {
+        match self.segments.first() {
+            Some((_, first)) if first.start.sequence > sequence => {
+                let first_sequence = first.start.sequence + 1;
+                Err(JournalError::Trimmed { path: self.directory.clone(), first_sequence })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn enter(&mut self, index: usize) -> Result<(), JournalError> {
         let (path, header) = &self.segments[index];
-        let file = self.disk.open_to_read(path).map_err(|error| JournalError::io("open", path, error))?;
+        let file = match self.disk.open_to_read(path) {
+            Ok(file) => file,
+            Err(error) => {
+                let error = JournalError::io("open", path, error);
+                // It may have been archived or dropped since the directory was read.
+                let sequence = header.start.sequence;
+                self.segments = list_segments(self.disk.as_ref(), &self.directory)?;
+                self.check_not_trimmed(sequence)?;
+                return Err(error);
+            }
+        };
         self.segment = Some(SegmentReader::new(path.clone(), file)?);
         self.position = header.start;
         self.offset = SEGMENT_HEADER as u64;
+        self.write_offset = self.offset;
         self.index = index;
         Ok(())
     }
@@ -654,13 +768,9 @@ impl JournalReader {
         if first == last {
             return Ok(());
         }
-        let end = segments[last].1.start.sequence;
         let mut reader = Self::open(disk, directory, segments[first].1.start.sequence)?;
-        while reader.position.sequence < end {
-            if reader.advance()?.is_none() {
-                return Err(reader.ends_early(end));
-            }
-        }
+        // Into the last one, so that every place where two of them meet is looked at.
+        while reader.index < last && reader.advance()?.is_some() {}
         Ok(())
     }
 
@@ -738,6 +848,9 @@ impl JournalReader {
                     return Err(JournalError::damaged(path, damaged_at + RECORD_HEADER as u64, what));
                 }
             };
+            if raw.place == 0 {
+                self.write_offset = self.offset;
+            }
             self.offset = raw.end;
             self.position = Position { sequence, event_time_ns: raw.event_time_ns, running_hash };
             return Ok(Some(Record { sequence, event_time_ns: raw.event_time_ns, running_hash, command }));
@@ -800,6 +913,40 @@ fn check_torn(path: &Path, offset: u64, sequence: u64, rest: &[u8], what: &str) 
     Ok(())
 }
 
+/// The byte of the record at the start of `rest` in which a single bit has changed since the record was written, if that
+/// makes it the record that follows `position`, and a write that never became durable does not explain it.
+///
+/// Such a write leaves sectors as they were before it, zeros where the record belongs; it changes no bits among others
+/// that it wrote. So the record had been written, and was perhaps acknowledged.
+fn flipped_bit(position: Position, offset: u64, rest: &[u8]) -> Option<usize> {
+    let mut record = rest[..rest.len().min(MAX_RECORD)].to_vec();
+    for at in 0..record.len() {
+        for bit in 0..8 {
+            record[at] ^= 1 << bit;
+            let whole = follows(position, &record);
+            record[at] ^= 1 << bit;
+            if whole {
+                let in_sector = (offset as usize + at) % SECTOR;
+                let sector = at.saturating_sub(in_sector)..rest.len().min(at + SECTOR - in_sector);
+                let was_written = !is_zero(&rest[sector]);
+                return was_written.then_some(at);
+            }
+        }
+    }
+    None
+}
+
+/// Whether a record stands at the start of `bytes` that follows `position` in every respect.
+fn follows(position: Position, bytes: &[u8]) -> bool {
+    let Parsed::Record(raw) = parse_record(bytes, 0) else {
+        return false;
+    };
+    let payload = &bytes[RECORD_HEADER..raw.end as usize];
+    raw.sequence == position.sequence + 1
+        && raw.event_time_ns >= position.event_time_ns
+        && raw.running_hash == chain(position.running_hash, raw.sequence, raw.event_time_ns, raw.length, payload)
+}
+
 /// Whether a sector of the file, or the rest of the one in which `rest` begins, is all zeros before `rest[..end]` ends:
 /// one that still holds what stood there before the write. `rest` begins at `offset` of the file.
 fn has_unwritten_sector(offset: u64, rest: &[u8], end: usize) -> bool {
@@ -860,8 +1007,8 @@ impl Journal {
         crate::checkpoint::remove_unfinished(directory, disk.as_ref())?;
         let mut reader = JournalReader::open_at(disk.clone(), directory, after)?;
         if reader.segments.is_empty() {
-            let header = SegmentHeader { start: Position::GENESIS, limits };
-            let segment = create_segment(directory, disk.as_ref(), segment_bytes, header)
+            let header = SegmentHeader { start: Position::GENESIS, limits, size: segment_bytes };
+            let segment = create_segment(directory, disk.as_ref(), header)
                 .map_err(|error| JournalError::io("create a segment in", directory, error.into_inner()))?;
             let mut journal = Self::at(directory, disk, segment_bytes, limits, segment, Position::GENESIS);
             journal.find_spare()?;
@@ -874,16 +1021,29 @@ impl Journal {
             apply(&record);
         }
         let torn = reader.torn_tail()?;
-        let JournalReader { segments, segment, offset, position, .. } = reader;
-        let path = segment.expect("a journal with segments has entered one").path;
+        let JournalReader { segments, segment, offset, write_offset, position, .. } = reader;
+        let mut segment = segment.expect("a journal with segments has entered one");
+        let path = segment.path.clone();
         let file =
             disk.open(&path, segment_bytes).map_err(|error| JournalError::io("open for writing", &path, error))?;
+        let unsure = (offset - write_offset) as usize;
         if let Some(torn) = &torn {
             // Zeros are what tells the end of the journal from here on.
             let zeros = vec![0; usize::try_from(torn.bytes).expect("a part of a segment")];
             file.write_all_at(&zeros, offset).map_err(|error| JournalError::io("cut", &path, error))?;
+        }
+        if unsure > 0 {
+            // The last write may be in the system's memory only, if the process was killed or its sync failed; it is
+            // about to be shown. It is written once more, the same bytes, because a failed sync leaves pages that count
+            // as written.
+            let bytes = segment.bytes(write_offset, unsure)?;
+            file.write_all_at(bytes, write_offset).map_err(|error| JournalError::io("write again", &path, error))?;
+        }
+        if unsure > 0 || torn.is_some() {
             file.sync_data().map_err(|error| JournalError::io("sync", &path, error))?;
         }
+        // And so may the segment's name.
+        disk.sync_directory(directory).map_err(|error| JournalError::io("sync the directory", directory, error))?;
         let size = disk.open_to_read(&path).and_then(|file| file.size());
         let size = size.map_err(|error| JournalError::io("look at", &path, error))?;
         let segment = Segment { path, file, offset, size };
@@ -939,13 +1099,13 @@ impl Journal {
 
     /// The segment behind the present one: the spare, if there is one.
     fn next_segment(&mut self) -> Result<Segment, CreateError> {
-        let header = SegmentHeader { start: self.position, limits: self.limits };
+        let header = SegmentHeader { start: self.position, limits: self.limits, size: self.segment_bytes };
         let Some(file) = self.spare.take() else {
-            return create_segment(&self.directory, self.disk.as_ref(), self.segment_bytes, header);
+            return create_segment(&self.directory, self.disk.as_ref(), header);
         };
         let path = segment_path(&self.directory, header.start.sequence + 1);
         let named = file
-            .write_all_at(&header.encode(), 0)
+            .write_all_at(&header.encode(SEGMENT_MAGIC), 0)
             .and_then(|()| file.sync_all())
             .and_then(|()| self.disk.rename(&self.spare_path(), &path))
             .and_then(|()| self.disk.sync_directory(&self.directory));
@@ -1061,6 +1221,7 @@ impl Log for Journal {
 
 const UNFINISHED: &str = ".tmp";
 const SPARE: &str = "spare";
+const TRIMMED: &str = "trimmed";
 
 /// Whether an error says that there is no room, on the disk or in the owner's share of it.
 pub(crate) fn is_full(error: &io::Error) -> bool {
@@ -1082,10 +1243,10 @@ impl CreateError {
 }
 
 /// Creates a segment aside and renames it, so that a segment always has its header and its whole size.
-fn create_segment(directory: &Path, disk: &dyn Disk, size: u64, header: SegmentHeader) -> Result<Segment, CreateError> {
+fn create_segment(directory: &Path, disk: &dyn Disk, header: SegmentHeader) -> Result<Segment, CreateError> {
     let path = segment_path(directory, header.start.sequence + 1);
-    let file = create_aside(directory, disk, &path, size, Some(header))?;
-    Ok(Segment { path, file, offset: SEGMENT_HEADER as u64, size })
+    let file = create_aside(directory, disk, &path, header.size, Some(header))?;
+    Ok(Segment { path, file, offset: SEGMENT_HEADER as u64, size: header.size })
 }
 
 fn create_aside(
@@ -1100,7 +1261,7 @@ fn create_aside(
     let aside = PathBuf::from(aside);
     let made = disk.create(&aside, size).and_then(|file| {
         if let Some(header) = header {
-            file.write_all_at(&header.encode(), 0)?;
+            file.write_all_at(&header.encode(SEGMENT_MAGIC), 0)?;
         }
         file.sync_all()?;
         Ok(file)

@@ -1,24 +1,26 @@
 //! The sequencer: the only giver of sequence numbers and event times, the engine, and the journal it writes ahead of.
 //!
 //! Invariants:
-//! * A command is handed to the journal before it is executed, with the sequence and the event time it is executed with.
+//! * A batch is handed to the journal when it has been executed, with the sequences and the event time it was executed
+//!   with; the disk writes it while the next one is executed. A command in which the engine broke an invariant is
+//!   journalled as one that has failed: nobody who reads the journal executes it.
 //! * No command is stamped with a time at which something is due in the engine before the node itself has put an
 //!   `AdvanceTime` there, with a sequence of its own. Recovery finds it in the journal like any other command.
 //! * Recovered state = newest good checkpoint + the journal behind it = the state of an engine that is given the whole
 //!   journal.
-//! * After a panic in a command, or a failed append, nothing more is executed: the state is ahead of what is durable, or
-//!   not to be trusted.
+//! * After a failed append nothing more is executed: the state is ahead of what is durable. A state in which a command
+//!   panicked is dropped: the one before the command is made again from checkpoint and journal.
 
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use beurs_engine::command::Command;
+use beurs_engine::command::{Command, CommandFailed};
 use beurs_engine::event::{Event, EventSink};
 use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{AccountMode, Lots, OrderId, PriceTicks, TradingStatus};
@@ -28,16 +30,20 @@ use crate::checkpoint::{self, SkippedCheckpoint};
 use crate::checkpointer::{CheckpointJob, Checkpointer, Landmark, Source};
 use crate::error::{JournalError, NodeError, StopReason};
 use crate::feed::{EventBlock, EventSlice, Events, Outbox, Pending, Pool};
+use crate::follower::Follower;
 use crate::io::{Clock, DirectoryLock, Disk, RealDisk, SystemClock};
 use crate::journal::{
     self, Journal, JournalReader, Limits, Log, Position, Room, SeekError, TornTail, MAX_BATCH_COMMANDS, MAX_RECORD,
     MAX_SEGMENT_BYTES, SEGMENT_HEADER,
 };
+use crate::retention::{Readers, Retention};
 use crate::wire::{check_all_encodable, EventRecord, RecordSink};
 use crate::writer::Writer;
 
 /// Batches of fewer commands get memory of their own instead of a large vector from the pool.
 const POOLED_COMMANDS: usize = 64;
+/// So many commands may fail while a node is open, each of which costs making the state again; at the next one it stops.
+const FAILED_COMMANDS_MAX: u64 = 64;
 /// How many commands lie between two looks at a sample of the invariants.
 const CHECK_INTERVAL: u64 = 1 << 16;
 
@@ -53,6 +59,11 @@ pub struct NodeConfig {
     pub checkpoint_interval: u64,
     /// How many checkpoints are kept, the newest; at least 1.
     pub checkpoints_kept: usize,
+    /// What becomes of journal segments that lie behind all checkpoints that are kept and behind all readers.
+    pub journal_retention: Retention,
+    /// Readers that count as being at the beginning until they say where they are: see
+    /// [`crate::NodeHandle::set_reader`].
+    pub readers: Vec<String>,
     /// The size of a journal segment; at most 1 GiB.
     pub segment_bytes: u64,
     /// How many bytes of segments that end before the checkpoint are checked on opening, the newest first. What lies
@@ -66,7 +77,14 @@ pub struct NodeConfig {
     pub disk: Arc<dyn Disk>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// For tests: has the engine panic at the end of the commands, with their sequences, for which it says true.
+    #[doc(hidden)]
+    pub panic_on: Option<PanicOn>,
 }
+
+/// See [`NodeConfig::panic_on`].
+#[doc(hidden)]
+pub type PanicOn = Arc<dyn Fn(u64, &Command) -> bool + Send + Sync>;
 
 impl Default for NodeConfig {
     fn default() -> Self {
@@ -75,12 +93,15 @@ impl Default for NodeConfig {
             engine: EngineConfig::default(),
             checkpoint_interval: 1_000_000,
             checkpoints_kept: 3,
+            journal_retention: Retention::Keep,
+            readers: Vec::new(),
             segment_bytes: 64 << 20,
             check_bytes: 1 << 30,
             event_ring_bytes: 64 << 20,
             queue_capacity: 65_536,
             disk: Arc::new(RealDisk),
             clock: Arc::new(SystemClock),
+            panic_on: None,
         }
     }
 }
@@ -107,6 +128,12 @@ impl NodeConfig {
         }
         if self.checkpoints_kept == 0 {
             return Err(NodeError::Config { setting: "checkpoints_kept", rule: "must be at least 1" });
+        }
+        if let (Retention::Archive(archive), Some(path)) = (&self.journal_retention, &self.path) {
+            if archive.as_os_str().is_empty() || *archive == journal_directory(path) {
+                let rule = "must be a directory of its own";
+                return Err(NodeError::Config { setting: "journal_archive_directory", rule });
+            }
         }
         if self.queue_capacity == 0 {
             return Err(NodeError::Config { setting: "queue_capacity", rule: "must be at least 1" });
@@ -149,8 +176,16 @@ pub struct Node {
     checkpoint_interval: u64,
     batch_limit: usize,
     last_checkpoint_sequence: u64,
+    /// The state was made again: a checkpoint of it makes the next time faster.
+    checkpoint_wanted: bool,
+    failed_commands: Arc<AtomicU64>,
+    disk: Arc<dyn Disk>,
+    path: Option<PathBuf>,
+    engine_config: EngineConfig,
+    panic_on: Option<PanicOn>,
     writer: Option<Writer>,
     outbox: Arc<Outbox>,
+    readers: Arc<Readers>,
     commands: Arc<Pool<Command>>,
     records: Arc<Pool<EventRecord>>,
     /// Held as long as the node lives; the last field, so that it is given back last.
@@ -177,6 +212,7 @@ impl Node {
         config.check()?;
         let begun = Instant::now();
         let commands = Arc::new(Pool::new(32));
+        let readers = Arc::new(Readers::new(&config.readers));
         let records = Arc::new(Pool::new(16));
         let mut recovery = Recovery::default();
         let journalled = match &config.path {
@@ -205,6 +241,8 @@ impl Node {
                     path: path.clone(),
                     engine_config: config.engine.clone(),
                     kept: config.checkpoints_kept,
+                    retention: config.journal_retention.clone(),
+                    readers: readers.clone(),
                     state: Arc::default(),
                     follower: None,
                 };
@@ -220,8 +258,15 @@ impl Node {
             checkpoint_interval: config.checkpoint_interval,
             batch_limit: config.batch_limit(),
             last_checkpoint_sequence,
+            checkpoint_wanted: false,
+            failed_commands: Arc::default(),
+            disk: config.disk.clone(),
+            path: config.path.clone(),
+            engine_config: config.engine.clone(),
+            panic_on: config.panic_on.clone(),
             writer,
             outbox,
+            readers,
             commands,
             records,
             _lock: lock,
@@ -386,47 +431,100 @@ impl Node {
     fn start_at(
         &mut self,
         event_time_ns: i64,
-        commands: Vec<Command>,
+        mut commands: Vec<Command>,
         completions: impl FnOnce(&Arc<EventBlock>) -> Vec<(u64, EventSlice)>,
     ) -> Result<(Arc<EventBlock>, bool), NodeError> {
         let first_sequence = self.engine.sequence() + 1;
         let mut records = if commands.len() < POOLED_COMMANDS { Vec::new() } else { self.records.take() };
         records.reserve(commands.len() + commands.len() / 2);
-        let executed = if let Some(writer) = &self.writer {
-            let batch = Arc::new(journal::Batch { first_sequence, event_time_ns, commands });
-            writer.push(batch.clone());
-            let executed = run(&mut self.engine, event_time_ns, &batch.commands, &mut records);
-            if let Ok(batch) = Arc::try_unwrap(batch) {
-                self.commands.put(batch.commands);
-            }
-            executed
-        } else {
-            let executed = run(&mut self.engine, event_time_ns, &commands, &mut records);
-            self.commands.put(commands);
-            executed
-        };
-        if let Err(message) = executed {
-            let reason = StopReason::Panicked { sequence: self.engine.sequence(), message };
+        if let Err(reason) = self.run(event_time_ns, &mut commands, &mut records) {
             self.outbox.stop(reason.clone());
             return Err(NodeError::Stopped(reason));
+        }
+        match &self.writer {
+            Some(writer) => writer.push(Arc::new(journal::Batch { first_sequence, event_time_ns, commands })),
+            None => self.commands.put(commands),
         }
         let last_sequence = self.engine.sequence();
         let block = Arc::new(EventBlock { first_sequence, last_sequence, records, pool: self.records.clone() });
         let completions = completions(&block);
         let released = self.outbox.push(Pending { block: block.clone(), completions });
-        if self.checkpoint_interval > 0
-            && last_sequence - self.last_checkpoint_sequence >= self.checkpoint_interval
-            && self.writer.as_ref().is_some_and(|writer| !writer.checkpoint_under_way())
+        let due =
+            self.checkpoint_interval > 0 && last_sequence - self.last_checkpoint_sequence >= self.checkpoint_interval;
+        if (due || self.checkpoint_wanted) && self.writer.as_ref().is_some_and(|writer| !writer.checkpoint_under_way())
         {
             self.begin_checkpoint(Source::Journal, None);
         }
         Ok((block, released))
     }
 
+    /// Executes a batch. A command in which the engine panics is replaced by its failure, and the batch goes on.
+    fn run(
+        &mut self,
+        event_time_ns: i64,
+        commands: &mut [Command],
+        records: &mut Vec<EventRecord>,
+    ) -> Result<(), StopReason> {
+        let first_sequence = self.engine.sequence() + 1;
+        let mut done = 0;
+        while let Err(message) =
+            execute(&mut self.engine, event_time_ns, commands, done, records, self.panic_on.as_deref())
+        {
+            let sequence = self.engine.sequence();
+            done = (sequence - first_sequence) as usize;
+            let panicked = StopReason::Panicked { sequence, message };
+            self.undo(event_time_ns, &commands[..=done], panicked)?;
+            records.truncate(records.partition_point(|record| record.sequence < sequence));
+            let command = std::mem::replace(&mut commands[done], Command::AdvanceTime);
+            commands[done] = Command::CommandFailed(Box::new(CommandFailed { command }));
+        }
+        let sequence = self.engine.sequence();
+        // Debug builds check after every command themselves.
+        let turn = sequence / CHECK_INTERVAL;
+        if turn > (first_sequence - 1) / CHECK_INTERVAL {
+            // It is not known which command broke what is found here.
+            guarded(|| self.engine.check_sample(turn)).map_err(|message| StopReason::Panicked { sequence, message })?;
+        }
+        Ok(())
+    }
+
+    /// Makes the state again as it was before the last of these commands, the first ones of a batch, in which the engine
+    /// panicked. What is before the batch comes from the journal.
+    ///
+    /// # Errors
+    /// `panicked`, if there is no journal; if a failure of the command cannot be told from it, or does not keep it from
+    /// coming again (that time advances); or if too many have failed. Why the state could not be made again.
+    #[cold]
+    fn undo(&mut self, event_time_ns: i64, begun: &[Command], panicked: StopReason) -> Result<(), StopReason> {
+        let Some((failed, before)) = begun.split_last() else { return Err(panicked) };
+        // Where the caller writes the journal, step by step, it cannot be waited for.
+        let (Some(path), true) = (&self.path, self.writer.as_ref().is_some_and(Writer::has_threads)) else {
+            return Err(panicked);
+        };
+        let stays = matches!(failed, Command::AdvanceTime | Command::CommandFailed(_));
+        if stays || self.failed_commands.fetch_add(1, Ordering::Relaxed) >= FAILED_COMMANDS_MAX {
+            return Err(panicked);
+        }
+        let journalled = self.engine.sequence() - begun.len() as u64;
+        let made = self.outbox.wait_released(journalled).and_then(|()| {
+            let mut follower = Follower::open(self.disk.clone(), path, &self.engine_config, journalled)?;
+            follower.advance_to(journalled)?;
+            Ok(follower.into_engine())
+        });
+        self.engine = made.map_err(|error| match error {
+            NodeError::Stopped(reason) => reason,
+            error => StopReason::Panicked { sequence: journalled, message: format!("the state is lost: {error}") },
+        })?;
+        self.checkpoint_wanted = true;
+        execute(&mut self.engine, event_time_ns, before, 0, &mut Vec::new(), None)
+            .map_err(|message| StopReason::Panicked { sequence: self.engine.sequence(), message })
+    }
+
     /// Asks for a checkpoint of the present state. It takes a moment, however large the state is.
     fn begin_checkpoint(&mut self, source: Source, reply: Option<SyncSender<Result<u64, NodeError>>>) {
         let Some(writer) = &self.writer else { return };
         self.last_checkpoint_sequence = self.engine.sequence();
+        self.checkpoint_wanted = false;
         writer.push_checkpoint(CheckpointJob { landmark: Landmark::of(&self.engine), source, reply });
     }
 
@@ -452,8 +550,17 @@ impl Node {
         &self.engine
     }
 
+    pub(crate) fn readers(&self) -> &Arc<Readers> {
+        &self.readers
+    }
+
     pub(crate) fn outbox(&self) -> &Arc<Outbox> {
         &self.outbox
+    }
+
+    /// How many commands have failed since it was opened.
+    pub(crate) fn failed_commands(&self) -> &Arc<AtomicU64> {
+        &self.failed_commands
     }
 
     pub(crate) fn writer(&self) -> Option<&Writer> {
@@ -526,6 +633,20 @@ impl Answers<'_> {
 }
 
 impl Started {
+    /// The sequence of the first command that was executed, the others having the next ones; 0 if none was. Adds the places
+    /// of those that were refused because the disk is full.
+    pub(crate) fn first_sequence(&self, refused: &mut Vec<usize>) -> u64 {
+        let mut first = 0;
+        for (at, slice) in std::iter::once(&self.first).chain(&self.others).enumerate() {
+            match slice.records().first().map_or(0, |record| record.sequence) {
+                0 => refused.push(at),
+                sequence if first == 0 => first = sequence,
+                _ => {}
+            }
+        }
+        first
+    }
+
     /// Gives the events, in the order of the commands; they must be released.
     pub(crate) fn give(self, give: &mut impl FnMut(EventSlice)) {
         give(self.first);
@@ -573,31 +694,33 @@ fn reduces_risk(engine: &Engine, command: &Command, replaced: &mut BTreeSet<Orde
     }
 }
 
-/// Executes commands with consecutive sequences. Gives the message of a panic.
-fn run(
+/// Executes the commands behind the first `done`, with consecutive sequences. Gives the message of a panic; the engine's
+/// sequence is then that of the command in which it happened.
+fn execute(
     engine: &mut Engine,
     event_time_ns: i64,
     commands: &[Command],
+    done: usize,
     records: &mut Vec<EventRecord>,
+    panic_on: Option<&(dyn Fn(u64, &Command) -> bool + Send + Sync)>,
 ) -> Result<(), String> {
     guarded(|| {
         let mut sequence = engine.sequence();
-        for (at, command) in commands.iter().enumerate() {
+        for (at, command) in commands.iter().enumerate().skip(done) {
             engine.prefetch(commands, at);
             sequence += 1;
             engine.apply(sequence, event_time_ns, command, &mut RecordSink::new(records, sequence, event_time_ns));
-        }
-        // Debug builds check after every command themselves.
-        let turn = sequence / CHECK_INTERVAL;
-        if turn > (sequence - commands.len() as u64) / CHECK_INTERVAL {
-            engine.check_sample(turn);
+            let executed = !matches!(command, Command::CommandFailed(_));
+            if executed && panic_on.is_some_and(|panics| panics(sequence, command)) {
+                panic!("planted by a test");
+            }
         }
     })
 }
 
 /// Runs what may panic; the panic hook has reported it by the time this returns its message.
 pub(crate) fn guarded<R>(run: impl FnOnce() -> R) -> Result<R, String> {
-    // Unwind safety: after a panic the engine is never used again.
+    // Unwind safety: after a panic the engine is dropped.
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic: Box<dyn Any + Send>| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
@@ -610,19 +733,33 @@ fn recover(
     recovery: &mut Recovery,
 ) -> Result<(Engine, Journal, DirectoryLock), NodeError> {
     let (journal_path, checkpoint_path) = (journal_directory(path), checkpoint_directory(path));
-    for directory in [path, &journal_path, &checkpoint_path] {
-        make_directory(config.disk.as_ref(), directory)?;
+    let disk = config.disk.as_ref();
+    for directory in [&journal_path, &checkpoint_path] {
+        disk.create_directory(directory).map_err(|error| JournalError::io("create", directory, error))?;
+    }
+    if let Retention::Archive(archive) = &config.journal_retention {
+        disk.create_directory(archive).map_err(|error| JournalError::io("create", archive, error))?;
+        let parent = match archive.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        disk.sync_directory(parent).map_err(|error| JournalError::io("sync the directory", parent, error))?;
     }
     let lock_path = path.join("lock");
-    let lock = config.disk.lock(&lock_path).map_err(|error| JournalError::io("lock", &lock_path, error))?;
+    let lock = disk.lock(&lock_path).map_err(|error| JournalError::io("lock", &lock_path, error))?;
     let Some(lock) = lock else {
         return Err(JournalError::Locked { path: lock_path }.into());
     };
-    checkpoint::remove_unfinished(&checkpoint_path, config.disk.as_ref())?;
+    checkpoint::remove_unfinished(&checkpoint_path, disk)?;
+    let is_empty = journal::is_empty(disk, &journal_path)?;
+    if is_empty {
+        // Nothing was ever acknowledged here. Whoever made the directories may have been killed before they were durable.
+        sync_names(disk, &journal_path)?;
+    }
 
     let limits = Limits::from(&config.engine);
-    let files = checkpoint::list(config.disk.as_ref(), &checkpoint_path)?;
-    if let (Some(newest), true) = (files.first(), journal::is_empty(config.disk.as_ref(), &journal_path)?) {
+    let files = checkpoint::list(disk, &checkpoint_path)?;
+    if let (Some(newest), true) = (files.first(), is_empty) {
         let what = format!("there is no segment, but a checkpoint at sequence {}", newest.sequence);
         return Err(JournalError::damaged(&journal_path, 0, what).into());
     }
@@ -632,7 +769,7 @@ fn recover(
             None => (Engine::new(config.engine.clone()), Position::GENESIS),
             Some(file) => {
                 let skipped = |why: String| SkippedCheckpoint { path: file.path.clone(), why };
-                let restored = checkpoint::read(config.disk.as_ref(), file).and_then(|checkpoint| {
+                let restored = checkpoint::read(disk, file).and_then(|checkpoint| {
                     Engine::restore(config.engine.clone(), &checkpoint.snapshot)
                         .map(|engine| (engine, checkpoint.position))
                         .map_err(|error| skipped(format!("byte {} of the snapshot: {}", error.offset, error.what)))
@@ -683,6 +820,13 @@ fn recover(
                 let rule = "must be the limits that the journal was begun with";
                 return Err(NodeError::Config { setting: "engine", rule });
             }
+            Err(SeekError::Journal(JournalError::Trimmed { .. })) if after.sequence > 0 => {
+                recovery.skipped_checkpoints.push(SkippedCheckpoint {
+                    path: checkpoint_path.join(format!("{:020}.checkpoint", after.sequence)),
+                    why: "the journal begins behind it".to_owned(),
+                });
+            }
+            // Among them, of a trimmed journal without a checkpoint that can be used, `Trimmed`.
             Err(SeekError::Journal(error)) => return Err(error.into()),
         }
     };
@@ -698,15 +842,15 @@ fn recover(
     Ok((engine, journal, lock))
 }
 
-/// Creates a directory and makes its name durable.
-fn make_directory(disk: &dyn Disk, directory: &Path) -> Result<(), JournalError> {
-    if disk.exists(directory).map_err(|error| JournalError::io("look at", directory, error))? {
-        return Ok(());
+/// Makes the names of a directory, and of all those above it, durable.
+fn sync_names(disk: &dyn Disk, directory: &Path) -> Result<(), JournalError> {
+    for parent in directory.ancestors().skip(1) {
+        let parent = if parent == Path::new("") { Path::new(".") } else { parent };
+        match disk.sync_directory(parent) {
+            // We have made nothing in a directory that we may not even look at.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+            synced => synced.map_err(|error| JournalError::io("sync the directory", parent, error))?,
+        }
     }
-    disk.create_directory(directory).map_err(|error| JournalError::io("create", directory, error))?;
-    let parent = match directory.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    disk.sync_directory(parent).map_err(|error| JournalError::io("sync the directory", parent, error))
+    Ok(())
 }

@@ -9,7 +9,7 @@
 //!   the ring by its bytes.
 
 use std::collections::VecDeque;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -24,6 +24,7 @@ use crate::feed::{lock, wait, wait_for, Completion, EventSlice, Events, Outbox, 
 use crate::follower::Follower;
 use crate::io::{Clock, Disk};
 use crate::node::{Answers, Node, NodeConfig, Recovery, Started, MAX_BATCHES_WAITING};
+use crate::retention::Readers;
 use crate::wire::{
     check_all_encodable, check_encodable, decode_command_records, decode_commands, CommandRecord, EventRecord,
     COMMAND_SIZE,
@@ -62,6 +63,7 @@ struct Shared {
     /// The node; `None` once it is closed.
     node: Mutex<Option<Node>>,
     outbox: Arc<Outbox>,
+    readers: Arc<Readers>,
     writer: Option<WriterHandle>,
     pool: Arc<Pool<Command>>,
     queue: Mutex<Queue>,
@@ -76,6 +78,7 @@ struct Shared {
     under_way: AtomicUsize,
     batches: AtomicU64,
     commands: AtomicU64,
+    commands_failed: Arc<AtomicU64>,
     follower: Mutex<Option<Follower>>,
     checkpoint: Mutex<()>,
     path: Option<PathBuf>,
@@ -95,6 +98,8 @@ pub struct Stats {
     pub sequence: u64,
     /// Commands executed, without those by which the node itself does what is due.
     pub commands: u64,
+    /// Commands in which the engine panicked, and which were undone.
+    pub commands_failed: u64,
     /// Batches of them executed.
     pub batches: u64,
     /// Submitted commands that wait to be executed.
@@ -123,6 +128,10 @@ pub struct Stats {
     pub checkpoint_failures: u64,
     /// Where the newest checkpoint stands; 0 if there is none.
     pub last_checkpoint_sequence: u64,
+    /// Journal segments archived or dropped.
+    pub segments_removed: u64,
+    /// How often segments or checkpoints could not be archived or removed; the next checkpoint tries again.
+    pub retention_failures: u64,
     /// Whether the journal's disk is full, so that only what reduces risk is accepted.
     pub disk_full: bool,
     /// Commands refused with `disk_full`.
@@ -334,9 +343,11 @@ impl NodeHandle {
     pub fn open(config: &NodeConfig) -> Result<(Self, Recovery), NodeError> {
         let (node, recovery) = Node::open(config)?;
         let next_due_ns = node.engine().next_due_ns();
+        let commands_failed = node.failed_commands().clone();
         let shared = Arc::new(Shared {
             turnstile: Mutex::new(()),
             outbox: node.outbox().clone(),
+            readers: node.readers().clone(),
             writer: node.writer().map(|writer| writer.handle().clone()),
             pool: node.command_pool().clone(),
             node: Mutex::new(Some(node)),
@@ -350,6 +361,7 @@ impl NodeHandle {
             under_way: AtomicUsize::new(0),
             batches: AtomicU64::new(0),
             commands: AtomicU64::new(0),
+            commands_failed,
             follower: Mutex::new(None),
             checkpoint: Mutex::new(()),
             path: config.path.clone(),
@@ -425,6 +437,7 @@ impl NodeHandle {
         let shared = self.shared();
         let mut commands = shared.pool.take();
         decode_commands(bytes, &mut commands)?;
+        check_all_encodable(&commands)?;
         if commands.len() > shared.chunk {
             return self.execute(&commands);
         }
@@ -499,6 +512,51 @@ impl NodeHandle {
         Ok(())
     }
 
+    /// The most commands that one batch may have.
+    pub fn batch_limit(&self) -> usize {
+        self.shared().chunk
+    }
+
+    /// Executes commands as one batch, at most [`Self::batch_limit`], in the caller's thread and without waiting for the
+    /// disk, and gives the first one's sequence; the others have the next ones. Their events come, like everybody's, from
+    /// [`events_since`](Self::events_since) when they are durable. `None`, and nothing was done, while the disk has enough
+    /// to write already; what [`watch`](Self::watch) raises says when to try again. The vector is empty afterwards if the
+    /// commands were taken. Commands that are refused because the disk is full have no sequence; their places are added to
+    /// `refused`, and the sequence is 0 if none is left.
+    ///
+    /// # Errors
+    /// `Wire` if one of the commands cannot be encoded, and then nothing was done; `Stopped`.
+    pub fn try_start(&self, commands: &mut Vec<Command>, refused: &mut Vec<usize>) -> Result<Option<u64>, NodeError> {
+        check_all_encodable(commands)?;
+        let shared = self.shared();
+        // One batch is being written and one waits; more would only make both wait longer.
+        if shared.writer.as_ref().is_some_and(|writer| writer.depth() > 1) {
+            return Ok(None);
+        }
+        let batch = std::mem::replace(commands, shared.pool.take());
+        Ok(Some(shared.start(batch, Answers::Given)?.first_sequence(refused)))
+    }
+
+    /// Raises an eventfd whenever there may be something new in [`events_since`](Self::events_since), and when the node
+    /// stops, for as long as the eventfd is there.
+    pub fn watch(&self, wake: &Arc<OwnedFd>) {
+        self.shared().outbox.watch(wake);
+    }
+
+    /// Lets a closure see the state between two batches at once, and says after which command that is. Nothing that the
+    /// closure learns may get out before [`sequence`](Self::sequence) has reached that command; otherwise as
+    /// [`with_engine`](Self::with_engine), which waits for that.
+    ///
+    /// # Errors
+    /// `Stopped`.
+    pub fn look<R>(&self, f: impl FnOnce(&Engine) -> R) -> Result<(R, u64), NodeError> {
+        let shared = self.shared();
+        if let Some(reason) = shared.outbox.stopped() {
+            return Err(NodeError::Stopped(reason));
+        }
+        shared.with_node(|node| (f(node.engine()), node.engine().sequence()))
+    }
+
     /// Hands one command over and returns at once. Its events come, with the token, from
     /// [`completions`](Self::completions).
     ///
@@ -565,7 +623,7 @@ impl NodeHandle {
     /// The same from the journal, by a private engine that is kept between calls and goes on where it was, if it can.
     ///
     /// # Errors
-    /// `InMemory`; `Journal` if the journal cannot be read.
+    /// `InMemory`; `Journal` if the journal cannot be read, or no longer has them (`Trimmed`).
     pub fn replay_events(&self, sequence: u64, max_bytes: usize) -> Result<Vec<EventRecord>, NodeError> {
         let shared = self.shared();
         let Some(path) = &shared.path else {
@@ -597,6 +655,12 @@ impl NodeHandle {
         let (result, sequence) = shared.with_node(|node| (f(node.engine()), node.engine().sequence()))?;
         shared.outbox.wait_released(sequence)?;
         Ok(result)
+    }
+
+    /// Says how far a reader of this name is: it will not ask for events at or before this sequence again. `None` takes
+    /// it off the list. Segments that a reader still needs, and the state before them, are not archived nor dropped.
+    pub fn set_reader(&self, name: &str, sequence: Option<u64>) {
+        self.shared().readers.set(name, sequence);
     }
 
     /// Moves the node's clock, if it is one that stands still, does what is due by then, and returns when that is
@@ -660,6 +724,7 @@ impl NodeHandle {
         let mut stats = Stats {
             sequence: shared.outbox.released(),
             commands: shared.commands.load(Ordering::Relaxed),
+            commands_failed: shared.commands_failed.load(Ordering::Relaxed),
             batches: shared.batches.load(Ordering::Relaxed),
             queue_depth: lock(&shared.queue).commands.len(),
             under_way: shared.under_way.load(Ordering::Relaxed),
@@ -678,6 +743,8 @@ impl NodeHandle {
                 counts.append_us_log2.iter().map(|count| count.load(Ordering::Relaxed)).collect();
             stats.checkpoints = counts.checkpoints.load(Ordering::Relaxed);
             stats.checkpoint_failures = counts.checkpoint_failures.load(Ordering::Relaxed);
+            stats.segments_removed = counts.segments_removed.load(Ordering::Relaxed);
+            stats.retention_failures = counts.retention_failures.load(Ordering::Relaxed);
             stats.disk_full = writer.is_full();
             stats.disk_full_refusals = counts.disk_full_refusals.load(Ordering::Relaxed);
             stats.last_checkpoint_sequence = counts.last_checkpoint_sequence.load(Ordering::Relaxed);

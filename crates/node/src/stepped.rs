@@ -1,9 +1,11 @@
 //! A node without threads: whoever has it decides what happens next, so that a simulation of it is the same every time.
 //!
 //! The stages are those of a running node, and the code is the same: [`SteppedNode::start`] gives a batch its sequences,
-//! hands it to the journal and executes it; [`SteppedNode::write`] is the journal thread's next write, which makes durable
+//! executes it and hands it to the journal; [`SteppedNode::write`] is the journal thread's next write, which makes durable
 //! and releases what waits; [`SteppedNode::make_checkpoint`] is the checkpoint thread's next piece of work. The engine may
 //! be ahead of the disk by as many batches as in a running node.
+//!
+//! A command in which the engine panics stops it: the state before cannot be waited for.
 //!
 //! Invariant: dropping it writes nothing, as if the process had been killed.
 

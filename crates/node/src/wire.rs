@@ -214,7 +214,7 @@ record!(
         trading_status: u8,
         /// AssetAdded: the asset's decimals
         scale: u8,
-        /// Rejected: the number of the reason; TradingStatusSet: 1 requested, 2 schedule, 3 price_band, 4 trigger_cascade, 5 limit_state, 6 auction_end
+        /// Rejected: the number of the reason; TradingStatusSet: 1 requested, 2 schedule, 3 price_band, 4 trigger_cascade, 5 limit_state, 6 auction_end, 7 quarantined
         reason: u16,
         /// AccountOpened, AccountGroupSet, FeesSet, KillSwitchSet, SettingChanged
         group_id: u16,
@@ -337,6 +337,7 @@ pub mod command_kind {
     pub const SET_FEE_CAP: u8 = 36;
     pub const BUST_TRADE: u8 = 37;
     pub const ADJUST_TRADE: u8 = 38;
+    pub const COMMAND_FAILED: u8 = 62;
     pub const ADMINISTER: u8 = 63;
 }
 

@@ -1,4 +1,4 @@
-//! The journal thread: it appends what the engine executes meanwhile, and says what is durable.
+//! The journal thread: it appends what the engine has executed, while the engine goes on, and says what is durable.
 //!
 //! Whatever has been handed over while one write was on its way to the disk is the next write, so the slower the disk
 //! the larger the writes: group commit without a timer. A second thread makes checkpoints, so that they delay nobody.
@@ -33,6 +33,9 @@ pub(crate) struct WriterStats {
     /// Commands refused because the disk was full.
     pub(crate) disk_full_refusals: AtomicU64,
     pub(crate) last_checkpoint_sequence: AtomicU64,
+    /// Segments archived or dropped.
+    pub(crate) segments_removed: AtomicU64,
+    pub(crate) retention_failures: AtomicU64,
 }
 
 enum Work {
@@ -235,6 +238,11 @@ impl Writer {
         };
         let writer = Self { handle: WriterHandle(shared.clone()), threads: Vec::new() };
         (writer, WriterSteps { shared, journal, checkpointer, jobs })
+    }
+
+    /// Whether it writes by itself.
+    pub(crate) fn has_threads(&self) -> bool {
+        !self.threads.is_empty()
     }
 
     pub(crate) fn handle(&self) -> &WriterHandle {

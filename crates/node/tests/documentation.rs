@@ -84,7 +84,8 @@ records; a step is a mantissa and a scale.
 | 36 | SetFeeCap | instrument_id `u32`, group_id `u16`, max_fee `i128` |
 | 37 | BustTrade | trade_id `u64`, instrument_id `u32`, buyer `u32`, seller `u32`, price `i64`, quantity `i64`, buyer_fee `i128`, seller_fee `i128` |
 | 38 | AdjustTrade | trade_id `u64`, instrument_id `u32`, buyer `u32`, seller `u32`, price `i64`, quantity `i64`, new_price `i64` |
-| 63 | Administer | length of actor `u8`, actor, length of reason `u8`, reason, an encoded command of another kind |
+| 62 | CommandFailed | an encoded command of another kind; in the journal only |
+| 63 | Administer | length of actor `u8`, actor, length of reason `u8`, reason, an encoded command of another kind, not CommandFailed |
 
 The terms of an order are a mask `u16` of what is not the default, and behind it, in this order, what the mask says:
 1 trigger_price `i64`, 2 trigger_by `u8`, 4 trail_bps `u16`, 8 display_quantity `i64`, 16 hidden (the bit is all),

@@ -17,6 +17,7 @@ mod class {
     import_exception!(beurs.errors, JournalDamaged);
     import_exception!(beurs.errors, JournalFailed);
     import_exception!(beurs.errors, JournalLocked);
+    import_exception!(beurs.errors, JournalTrimmed);
     import_exception!(beurs.errors, Lagged);
     import_exception!(beurs.errors, NodeStopped);
     import_exception!(beurs.errors, QueueFull);
@@ -47,6 +48,9 @@ impl From<Error> for PyErr {
                 NodeError::Journal(JournalError::Locked { .. }) => class::JournalLocked::new_err((error.to_string(),)),
                 NodeError::Journal(JournalError::Damaged { .. }) => {
                     class::JournalDamaged::new_err((error.to_string(),))
+                }
+                NodeError::Journal(JournalError::Trimmed { first_sequence, .. }) => {
+                    class::JournalTrimmed::new_err((error.to_string(), first_sequence))
                 }
                 NodeError::Journal(JournalError::Io { .. }) => class::JournalFailed::new_err((error.to_string(),)),
                 NodeError::Stopped(_) => class::NodeStopped::new_err((error.to_string(),)),

@@ -89,6 +89,16 @@ impl Handle {
         }
     }
 
+    pub fn set_reader(&self, name: &str, sequence: Option<u64>) -> Result<(), NodeError> {
+        match self {
+            Self::Own(node) => {
+                node.set_reader(name, sequence);
+                Ok(())
+            }
+            Self::Replica(_) => Err(NodeError::Config { setting: "readers", rule: "belong to the engine's process" }),
+        }
+    }
+
     pub fn checkpoint(&self) -> Result<u64, NodeError> {
         either!(self, node => node.checkpoint())
     }

@@ -16,7 +16,7 @@ use beurs_engine::Engine;
 use beurs_node::io::{Clock, ManualClock, SystemClock};
 use beurs_node::link::{Link, Replica, ReplicaConfig};
 use beurs_node::wire::{event_kind, EventRecord};
-use beurs_node::{Events, NodeConfig, NodeError, NodeHandle, StopReason};
+use beurs_node::{Events, NodeConfig, NodeError, NodeHandle, Retention, StopReason};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyMemoryView, PyString};
 
@@ -84,14 +84,19 @@ impl Reads for Node {
 impl Node {
     #[new]
     #[pyo3(signature = (
-        path = None, *, checkpoint_interval = 1_000_000, segment_bytes = 67_108_864, event_ring_bytes = 67_108_864,
+        path = None, *, checkpoint_interval = 1_000_000, checkpoints_kept = 3, journal_retention = "keep",
+        journal_archive_directory = None, readers = None, segment_bytes = 67_108_864, event_ring_bytes = 67_108_864,
         queue_capacity = 65_536, clock = "system"
     ))]
-    #[allow(clippy::too_many_arguments)] // They are settings, given by name.
+    #[allow(clippy::too_many_arguments)] // They are the settings.
     fn new(
         py: Python<'_>,
         path: Option<PathBuf>,
         checkpoint_interval: u64,
+        checkpoints_kept: usize,
+        journal_retention: &str,
+        journal_archive_directory: Option<PathBuf>,
+        readers: Option<Vec<String>>,
         segment_bytes: u64,
         event_ring_bytes: usize,
         queue_capacity: usize,
@@ -103,9 +108,21 @@ impl Node {
             _ => return Err(Error::Input("clock", "must be system or manual")),
         };
         let in_memory = path.is_none();
+        let journal_retention = match (journal_retention, journal_archive_directory) {
+            ("keep", _) => Retention::Keep,
+            ("drop", _) => Retention::Drop,
+            ("archive", Some(directory)) => Retention::Archive(directory),
+            ("archive", None) => {
+                return Err(Error::Input("journal_archive_directory", "journal_retention archive needs one"));
+            }
+            _ => return Err(Error::Input("journal_retention", "is keep, archive or drop")),
+        };
         let config = NodeConfig {
             path,
             checkpoint_interval,
+            checkpoints_kept,
+            journal_retention,
+            readers: readers.unwrap_or_default(),
             segment_bytes,
             event_ring_bytes,
             queue_capacity,
@@ -302,6 +319,12 @@ impl Node {
         Ok(PyBytes::new(py, EventRecord::slice_as_bytes(&events)))
     }
 
+    /// Says how far a reader of that name is, or, with None, that there is none any more.
+    #[pyo3(signature = (name, sequence))]
+    fn set_reader(&self, name: &str, sequence: Option<u64>) -> Result<(), Error> {
+        Ok(self.handle.set_reader(name, sequence)?)
+    }
+
     // The state.
 
     /// The last sequence whose events may be seen.
@@ -411,6 +434,7 @@ impl Node {
         set!(
             sequence,
             commands,
+            commands_failed,
             batches,
             queue_depth,
             under_way,
@@ -425,8 +449,11 @@ impl Node {
             checkpoints,
             checkpoint_failures,
             last_checkpoint_sequence,
+            segments_removed,
+            retention_failures,
             disk_full,
             disk_full_refusals,
+            commands_failed,
         );
         stats.set_item("recovered_sequence", self.recovery.sequence)?;
         stats.set_item("recovered_checkpoint_sequence", self.recovery.checkpoint_sequence)?;

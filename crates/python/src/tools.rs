@@ -41,7 +41,7 @@ impl Teller {
     }
 }
 
-/// Executes a journal from its start and compares the state with every checkpoint. Changes nothing.
+/// Executes a journal from its start, or from the oldest good checkpoint of a trimmed one, and compares the state with every checkpoint. Changes nothing.
 ///
 /// `progress(done, of_all)` is called now and then; what it raises ends the work.
 #[pyfunction]
@@ -58,6 +58,7 @@ pub fn verify(py: Python<'_>, path: PathBuf, progress: Option<Py<PyAny>>) -> PyR
         return Ok(report); // Only a raising `progress` ends it early.
     };
     report.set_item("matches", verified.is_good())?;
+    report.set_item("from_sequence", verified.from_sequence)?;
     report.set_item("commands", verified.commands)?;
     report.set_item("digest", verified.digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())?;
     report.set_item("running_hash", format!("{:016x}", verified.running_hash))?;

@@ -238,6 +238,20 @@ impl Image {
         named.map(|file| file.present.len() as u64).sum()
     }
 
+    /// How many sectors the last write touches, if it was not synced since; 0 if everything that was written is durable.
+    pub fn sectors_of_last_unsynced_write(&self) -> usize {
+        let writes = self.files.values().flat_map(|file| &file.unsynced);
+        writes.max_by_key(|write| write.order).map_or(0, |write| {
+            let end = write.offset + write.bytes.len();
+            end.div_ceil(SECTOR) - write.offset / SECTOR
+        })
+    }
+
+    /// Whether a power failure may undo a change of names.
+    pub fn has_unsynced_names(&self) -> bool {
+        !self.unsynced_names.is_empty()
+    }
+
     /// What is on the disk after the power went at this moment and came back.
     pub fn after_power_failure(&self, loss: Loss) -> Self {
         let mut names = self.durable_names.clone();
@@ -437,7 +451,7 @@ impl SimDisk {
         self.state().calls
     }
 
-    /// Has calls fail. A write that fails has been done in half; a sync that fails, never.
+    /// Has calls fail. Of a write that fails about half the sectors are written; a sync that fails, never.
     pub fn fail(&self, failing: Failing) {
         self.state().failing = failing;
     }
@@ -737,7 +751,8 @@ impl DiskFile for SimFile {
             Err(error) => {
                 let mut state = self.disk.state();
                 let present = state.image.files.get(&self.id).map_or(0, |file| file.present.len());
-                let half = (bytes.len() / 2).min(present.saturating_sub(at));
+                let end = (at + bytes.len() / 2) / SECTOR * SECTOR;
+                let half = end.min(present).saturating_sub(at);
                 state.image.write(self.id, &bytes[..half], at);
                 return Err(error);
             }
@@ -874,11 +889,12 @@ mod tests {
 
     #[test]
     fn a_failed_write_is_done_in_half_and_a_dead_disk_stays_dead() {
-        let (disk, file) = with_file(8);
+        let (disk, file) = with_file(4 * SECTOR as u64);
         disk.fail(Failing::From(disk.calls() + 1));
-        assert!(file.write_all_at(&[1; 8], 0).is_err());
+        assert!(file.write_all_at(&[1; 3 * SECTOR], 100).is_err());
         assert!(disk.exists(Path::new(NAME)).is_err());
-        assert_eq!(content(&disk), [1, 1, 1, 1, 0, 0, 0, 0]);
+        let left = content(&disk);
+        assert_eq!((&left[100..SECTOR], left[SECTOR], left[99]), (&[1; SECTOR - 100][..], 0, 0));
         assert!(disk.restart(Loss::NOTHING).exists(Path::new(NAME)).expect("a disk without faults"));
     }
 

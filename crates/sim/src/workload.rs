@@ -10,8 +10,8 @@ mod areas;
 mod rules;
 
 use beurs_engine::command::{
-    AddAsset, CancelOrder, Command, Deposit, InstrumentScope, ListInstrument, MassCancel, NewOrder, OpenAccount,
-    ReplaceOrder, SetAccountGroup, SetFees, SetTradingStatus, Withdraw,
+    AddAsset, CancelOrder, Command, CommandFailed, Deposit, InstrumentScope, ListInstrument, MassCancel, NewOrder,
+    OpenAccount, ReplaceOrder, SetAccountGroup, SetFees, SetTradingStatus, Withdraw,
 };
 use beurs_engine::types::{
     AccountId, Amount, AssetId, ClientOrderId, GroupId, InstrumentId, KeyId, Lots, MassCancelReason, OrderId,
@@ -279,7 +279,10 @@ impl Workload {
         let command = match self.prelude.pop() {
             Some(command) => command,
             None => loop {
-                let command = self.draw(venue);
+                let mut command = self.draw(venue);
+                if self.rules.is_some() && self.rng.chance(2) {
+                    command = Command::CommandFailed(Box::new(CommandFailed { command }));
+                }
                 if self.areas.have(&command) {
                     break command;
                 }

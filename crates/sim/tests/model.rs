@@ -6,7 +6,7 @@ use beurs_sim::naive::Naive;
 use beurs_sim::workload::{Workload, MAX_OPEN_ORDERS, MAX_OPEN_ORDERS_PER_ACCOUNT};
 
 /// How many kinds of commands there are.
-const COMMANDS: usize = 34;
+const COMMANDS: usize = 35;
 
 #[test]
 fn model_keeps_its_invariants() {

@@ -19,7 +19,7 @@ from beurs.engine import decode_events, mass_cancel
 from beurs.errors import BeursError, QueueFull
 from beurs.keys import KeyRing, Trader
 from beurs.sequencer import Sequencer
-from beurs.streams.messages import ERRORS, MESSAGE_BYTES_MAX, Refused, encode, refused
+from beurs.streams.messages import ERRORS, MESSAGE_BYTES_MAX, Refused, encode, refuse_repeated_keys, refused
 from beurs.values import MassCancelReason
 
 log = structlog.get_logger()
@@ -200,6 +200,7 @@ def _read(text: str) -> Request:
         raise refused(str(error)) from None
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise Refused("malformed_json", close_code=1007) from None
+    refuse_repeated_keys(text)
     if request.id is not None and len(request.id) > 64:
         raise Refused("invalid_value", "An id has at most 64 characters.", "id")
     return request

@@ -5,6 +5,8 @@ wait for a web framework.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +20,7 @@ from beurs.cli import output
 from beurs.cli.admin import app as admin_app
 from beurs.cli.client import Client
 from beurs.cli.options import HELP, KEY_VARIABLE, LOCAL, URL_VARIABLE, Config, DataDirectory, Json, Key, Url
+from beurs.errors import BeursError, JournalLocked
 from beurs.values import OrderType, SelfTradePrevention, Side, TimeInForce
 
 __all__ = ["app"]
@@ -32,7 +35,7 @@ app = typer.Typer(
 )
 order_app = typer.Typer(help="Enter, list, change and cancel orders.", no_args_is_help=True, context_settings=HELP)
 account_app = typer.Typer(help="See the own account.", no_args_is_help=True, context_settings=HELP)
-key_app = typer.Typer(help="Make API keys.", no_args_is_help=True, context_settings=HELP)
+key_app = typer.Typer(help="Make and register API keys.", no_args_is_help=True, context_settings=HELP)
 instrument_app = typer.Typer(help="See what can be traded.", no_args_is_help=True, context_settings=HELP)
 replay_app = typer.Typer(help="Replay a market day through the engine.", no_args_is_help=True, context_settings=HELP)
 store_app = typer.Typer(help="Look after the SQL store.", no_args_is_help=True, context_settings=HELP)
@@ -120,7 +123,8 @@ def verify(
 ) -> None:
     """Execute a journal again from its first command, and compare the state with every checkpoint.
 
-    Exits with 3 if a digest differs.
+    If segments were archived or dropped it begins at the oldest good checkpoint, as from_sequence says. Exits with 3 if
+    a digest differs.
     """
     with output.progress("verifying") as report:
         result = engine.verify(str(directory), report)
@@ -284,31 +288,69 @@ def key_create(
     staff: Annotated[
         str | None, typer.Option(metavar="NAME", help="Make a key for a member of staff instead, of this name.")
     ] = None,
+    ed25519: Annotated[
+        Path | None,
+        typer.Option(
+            "--ed25519", metavar="FILE", help="Make a key that signs, with its private half in this new file."
+        ),
+    ] = None,
     data_directory: DataDirectory = None,
     config: Config = None,
 ) -> None:
-    """Make an API key for an account or a member of staff, on the server's machine while the server is stopped.
+    """Make an API key for an account or a member of staff, on the server's machine. A running server knows it at once.
 
-    The key is printed once and cannot be shown again: only its hash is kept. Keys made before stay valid.
+    The key is printed once and cannot be shown again: only its hash is kept. Keys made before stay valid. With
+    --ed25519 it is a key for the binary door: its private half goes to the file, for its owner only, and is neither
+    kept nor printed; its public half is registered and printed.
     """
     from beurs.keys import KEY_FILE, KeyFile
+    from beurs.signing import new_pair
 
     if (account is None) == (staff is None):
         raise typer.BadParameter("name an account, or a member of staff with --staff")
     settings = _settings(config, data_directory=data_directory)
     file = KeyFile(settings.data_directory / KEY_FILE)
-    if staff is not None:
-        print(file.issue_to_staff(staff))
+    if account is None:
+        assert staff is not None
+        if ed25519 is not None:
+            raise typer.BadParameter("keys that sign are for accounts")
+        with file.locked():
+            print(file.issue_to_staff(staff))
         return
-    if not settings.has_journal:
-        _fail(f"{settings.data_directory}: there is no journal")
-    node = engine.Node(str(settings.data_directory))
-    try:
-        if account not in {known["code"] for known in node.accounts()}:
-            _fail(f"{account}: there is no such account")
-        print(file.issue(account))
-    finally:
-        node.close()
+    with _account_exists(settings, account):
+        if ed25519 is None:
+            print(file.issue(account))
+            return
+        public = new_pair(ed25519)
+        try:
+            held = file.register(account, public)
+        except BeursError:
+            ed25519.unlink()
+            raise
+    print(f"{public.hex()} key_id {held.key_id}")
+
+
+@key_app.command("add")
+def key_add(
+    account: Annotated[str, typer.Argument(help="The code of the account that the key acts for.")],
+    public: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE|TEXT", help="The public half of an Ed25519 key: hexadecimal, base64, PEM or OpenSSH."
+        ),
+    ],
+    data_directory: DataDirectory = None,
+    config: Config = None,
+) -> None:
+    """Register the public half of an Ed25519 key of an account for the binary door."""
+    from beurs.keys import KEY_FILE, KeyFile
+    from beurs.signing import read_public
+
+    half = read_public(public)
+    settings = _settings(config, data_directory=data_directory)
+    with _account_exists(settings, account):
+        held = KeyFile(settings.data_directory / KEY_FILE).register(account, half)
+    print(f"{half.hex()} key_id {held.key_id}")
 
 
 @key_app.command("list")
@@ -317,8 +359,11 @@ def key_list(data_directory: DataDirectory = None, config: Config = None, json: 
     from beurs.keys import KEY_FILE, KeyFile
 
     settings = _settings(config, data_directory=data_directory)
-    keys = [asdict(held) for held in KeyFile(settings.data_directory / KEY_FILE).read().values()]
-    output.document({"keys": keys}) if json else output.rows("keys", keys, ("account", "key_id", "staff", "demo"))
+    file = KeyFile(settings.data_directory / KEY_FILE)
+    keys = [asdict(held) for held in file.read().values()]
+    keys += [asdict(held) | {"ed25519": public.hex()} for public, held in file.public_halves().items()]
+    columns = ("account", "key_id", "staff", "demo", "ed25519")
+    output.document({"keys": keys}) if json else output.rows("keys", keys, columns)
 
 
 @instrument_app.command("list")
@@ -400,6 +445,34 @@ def _settings(config: Path | None, **flags: object) -> Any:
     for variable in (URL_VARIABLE, KEY_VARIABLE):
         os.environ.pop(variable, None)
     return Settings.load(config, **flags)
+
+
+@contextmanager
+def _account_exists(settings: Any, account: str) -> Iterator[None]:
+    """Keeps out whoever else would make keys, and fails unless there is the account. A server may run meanwhile."""
+    from beurs.keys import KEY_FILE, KeyFile
+
+    if not settings.has_journal:
+        _fail(f"{settings.data_directory}: there is no journal")
+    with KeyFile(settings.data_directory / KEY_FILE).locked():
+        if account not in _account_codes(settings):
+            _fail(f"{account}: there is no such account")
+        yield
+
+
+def _account_codes(settings: Any) -> set[str]:
+    """Those of the journal; while a server has it, those that its store tells."""
+    from beurs.store import Repository, Store
+
+    try:
+        node = engine.Node(str(settings.data_directory))
+    except JournalLocked:
+        with Store(settings.store_url) as store:
+            return Repository(store).account_codes()
+    try:
+        return {known["code"] for known in node.accounts()}
+    finally:
+        node.close()
 
 
 def _fail(reason: str) -> NoReturn:

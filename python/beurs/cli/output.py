@@ -14,6 +14,8 @@ from rich.table import Table
 __all__ = ["book", "document", "fields", "progress", "rows"]
 
 out = Console(soft_wrap=True, highlight=False)
+# Where there is no terminal, in a file or a pipe, whole lines are wanted.
+_wide = Console(soft_wrap=True, highlight=False, width=10_000)
 err = Console(stderr=True, highlight=False)
 
 _NUMBERS = (
@@ -48,7 +50,7 @@ def rows(title: str, records: Sequence[Mapping[str, Any]], columns: Sequence[str
         table.add_column(column.replace("_", " "), justify="right" if numeric else "left", no_wrap=True)
     for record in records:
         table.add_row(*(_text(record.get(column)) for column in columns))
-    out.print(table)
+    _print(table)
 
 
 def fields(record: Mapping[str, Any]) -> None:
@@ -72,7 +74,7 @@ def book(answer: Mapping[str, Any]) -> None:
             table.add_row(side, level["price"], level["quantity"], str(level["orders"]), style=style)
         if side == "ask":
             table.add_section()
-    out.print(table)
+    _print(table)
 
 
 @contextmanager
@@ -92,6 +94,10 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
             bar.update(task, completed=done, total=of_all or None)
 
         yield report
+
+
+def _print(table: Table) -> None:
+    (out if out.is_terminal else _wide).print(table)
 
 
 def _text(value: object) -> str:

@@ -1,7 +1,7 @@
 """The routes of orders under /v1/orders."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Final, Literal, ParamSpec, TypeVar
 
 import msgspec
@@ -33,6 +33,8 @@ from beurs.orders.reports import (
     order_list_report,
     stored_order,
 )
+from beurs.store.models import OPEN_STATUSES
+from beurs.store.models import Order as StoredOrder
 from beurs.web.bodies import decode, refuse_repeated_keys
 from beurs.web.edge import HotRoute
 from beurs.web.openapi import body_of, errors, json_of
@@ -177,7 +179,18 @@ async def get_list(
         found = await services.read(services.repository.order_list, trader.account_id, int(list_id))
     if found is None:
         raise Problem("unknown_order", "The account has no order list of that id.", "list_id")
-    return answer(order_list_report(*found, services.instruments))
+    listed, stored = found
+    return answer(order_list_report(listed, await services.read(_as_now, services, stored), services.instruments))
+
+
+def _as_now(services: RunningExchange, stored: Sequence[StoredOrder]) -> list[schemas.Order]:
+    """Orders of the store as they are now: the trigger price of one that trails moves without an event."""
+    orders = []
+    for row in stored:
+        trails = row.status in OPEN_STATUSES and row.terms is not None and row.terms.trail_bps
+        now = services.node.order(row.order_id) if trails else None
+        orders.append(stored_order(row, services.instruments) if now is None else open_order(now, services.instruments))
+    return orders
 
 
 def _report(services: RunningExchange, events: bytes) -> schemas.ExecutionReport:
@@ -228,7 +241,7 @@ async def list_orders(
             before=cursor,
             limit=limit + 1,
         )
-        orders = [stored_order(row, services.instruments) for row in stored]
+        orders = await services.read(_as_now, services, stored)
     more = len(orders) > limit
     return answer(schemas.OrderList(orders[:limit], orders[limit - 1].order_id if more else None))
 

@@ -1,6 +1,5 @@
 """From the node's events and rows to the JSON of orders."""
 
-from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -56,11 +55,11 @@ def _report(said: list[Any], order_id: int, instruments: Instruments) -> Executi
 def cancel_replace_report(events: bytes, instruments: Instruments) -> CancelReplaceReport:
     """What became of both halves. Raises Problem if nothing was done."""
     said: list[Any] = decode_events(events)
-    if len(said) == 1:
-        raise rejection(said[0].code)
-    refusals = [event for event in said[1:] if event.kind == "rejected"]
     first = said[0]
     refused = first.kind == "rejected"
+    if refused and (len(said) == 1 or first.code == "command_failed"):
+        raise rejection(first.code)
+    refusals = [event for event in said[1:] if event.kind == "rejected"]
     entered = next((event for event in said[1:] if event.kind == "execution" and event.exec_type == "new"), None)
     return CancelReplaceReport(
         canceled=None if refused else _report(said[:1], first.order_id, instruments),
@@ -94,14 +93,14 @@ def new_order_list_report(events: bytes, count: int, instruments: Instruments) -
     )
 
 
-def order_list_report(found: Any, orders: Sequence[Any], instruments: Instruments) -> OrderListReport:
-    """An order list as the store has it."""
+def order_list_report(found: Any, orders: list[Order], instruments: Instruments) -> OrderListReport:
+    """An order list as the store has it, and its orders."""
     return OrderListReport(
         list_id=str(found.list_id),
         symbol=instruments.by_id[found.instrument_id].symbol,
         contingency=found.contingency,
         status=found.status,
-        orders=[stored_order(order, instruments) for order in orders],
+        orders=orders,
         created_at=timestamp(found.created_time_ns),
         updated_at=timestamp(found.updated_time_ns),
     )

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from beurs.store.candles import INTERVALS, CandleValues, Ticker, ticker, ticker_start_ns
 from beurs.store.database import Store
 from beurs.store.models import (
+    EXTERNAL_ACCOUNT_ID,
     OPEN_STATUSES,
     Account,
     Asset,
@@ -100,6 +101,11 @@ class Repository:
         """One account."""
         with self._store.reading() as session:
             return session.get(Account, account_id)
+
+    def account_codes(self) -> set[str]:
+        """The codes of all accounts."""
+        with self._store.reading() as session:
+            return set(session.scalars(select(Account.code).where(Account.account_id != EXTERNAL_ACCOUNT_ID)))
 
     def fee_schedules(self, instrument_id: int | None = None) -> list[FeeSchedule]:
         """The fees that are set, on one instrument or on all."""

@@ -6,6 +6,7 @@ goes out is encoded once, however many clients get it. Ids and decimals are stri
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -23,7 +24,7 @@ MESSAGE_BYTES_MAX: Final = 4096
 ChannelName: TypeAlias = Literal["trades", "bbo", "depth", "ticker", "status"]
 
 ERRORS: Final = {
-    "malformed_json": "The message is not JSON, or not UTF-8.",
+    "malformed_json": "The message is not JSON, not UTF-8, or has a key twice.",
     "binary_not_supported": "Messages are text frames with JSON.",
     "message_too_large": f"A message has at most {MESSAGE_BYTES_MAX} bytes.",
     "missing_field": "A required field is not there.",
@@ -109,6 +110,7 @@ def read(text: str) -> Request:
         raise refused(str(error)) from None
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise Refused("malformed_json", close_code=1007) from None
+    refuse_repeated_keys(text)
     if request.id is not None and len(request.id) > 64:
         raise Refused("invalid_value", "An id has at most 64 characters.", "id")
     if isinstance(request, Ping):
@@ -120,6 +122,19 @@ def read(text: str) -> Request:
         allowed = ", ".join(map(str, DEPTHS))
         raise Refused("invalid_value", f"The depth is one of {allowed}.", "depth", request_id=request.id)
     return request
+
+
+def refuse_repeated_keys(text: str) -> None:
+    """Refuses a message in which a key stands twice. Only for one that was decoded."""
+    json.loads(text, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            raise Refused("malformed_json", "The message has a key twice.", key, close_code=1007)
+        seen.add(key)
 
 
 def refused(fault: str) -> Refused:

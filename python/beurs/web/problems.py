@@ -125,6 +125,7 @@ REJECT_STATUS: Final[dict[str, int]] = {
     "invalid_fee_tier": 422,
     "invalid_fee_cap": 422,
     "invalid_end_time": 422,
+    "command_failed": 500,
     "disk_full": 503,
 }
 

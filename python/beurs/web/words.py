@@ -33,7 +33,9 @@ ContingencyText = Literal["oco", "oto", "otoco"]
 ListStatusText = Literal["executing", "all_done"]
 CancelReplaceModeText = Literal["stop_on_failure", "allow_failure"]
 TradingStatusText = Literal["open", "post_only", "cancel_only", "halted", "auction", "pre_open", "closed"]
-StatusReasonText = Literal["requested", "schedule", "price_band", "trigger_cascade", "limit_state", "auction_end"]
+StatusReasonText = Literal[
+    "requested", "schedule", "price_band", "trigger_cascade", "limit_state", "auction_end", "quarantined"
+]
 ExecTypeText = Literal["new", "trade", "canceled", "replaced", "restated", "triggered", "expired"]
 CancelReasonText = Literal[
     "requested",

@@ -304,8 +304,11 @@ pub(super) fn stats_to_numbers(stats: &Stats) -> Vec<u64> {
         checkpoints,
         checkpoint_failures,
         last_checkpoint_sequence,
+        segments_removed,
+        retention_failures,
         disk_full,
         disk_full_refusals,
+        commands_failed,
     } = stats;
     let mut numbers = vec![
         *sequence,
@@ -323,8 +326,11 @@ pub(super) fn stats_to_numbers(stats: &Stats) -> Vec<u64> {
         *checkpoints,
         *checkpoint_failures,
         *last_checkpoint_sequence,
+        *segments_removed,
+        *retention_failures,
         u64::from(*disk_full),
         *disk_full_refusals,
+        *commands_failed,
     ];
     numbers.extend_from_slice(journal_latency_us_log2);
     numbers
@@ -350,8 +356,11 @@ pub(super) fn stats_from_numbers(numbers: &[u64]) -> io::Result<Stats> {
         checkpoints: next()?,
         checkpoint_failures: next()?,
         last_checkpoint_sequence: next()?,
+        segments_removed: next()?,
+        retention_failures: next()?,
         disk_full: next()? != 0,
         disk_full_refusals: next()?,
+        commands_failed: next()?,
         journal_latency_us_log2: Vec::new(),
     };
     stats.journal_latency_us_log2 = input.collect();

@@ -7,11 +7,11 @@
 //! long; a plain order is decoded without allocating.
 
 use beurs_engine::command::{
-    AddAsset, AdjustTrade, Administer, BustTrade, CancelAllAfter, CancelOrder, CancelReplace, Command, Deposit,
-    InstrumentScope, KillScope, KillSwitch, ListInstrument, MassCancel, NewOrder, NewOrderList, Note, OpenAccount,
-    ReplaceOrder, RiskLimits, RiskScope, SetAccountGroup, SetAccountMode, SetFeatures, SetFeeCap, SetFeePromotion,
-    SetFeeTier, SetFees, SetInstrumentGroup, SetLeadMarketMaker, SetMarkPrice, SetMatching, SetPriceBands,
-    SetRandomSeed, SetRiskLimits, SetSchedule, SetTradeGroup, SetTradingStatus, Terms, Withdraw,
+    AddAsset, AdjustTrade, Administer, BustTrade, CancelAllAfter, CancelOrder, CancelReplace, Command, CommandFailed,
+    Deposit, InstrumentScope, KillScope, KillSwitch, ListInstrument, MassCancel, NewOrder, NewOrderList, Note,
+    OpenAccount, ReplaceOrder, RiskLimits, RiskScope, SetAccountGroup, SetAccountMode, SetFeatures, SetFeeCap,
+    SetFeePromotion, SetFeeTier, SetFees, SetInstrumentGroup, SetLeadMarketMaker, SetMarkPrice, SetMatching,
+    SetPriceBands, SetRandomSeed, SetRiskLimits, SetSchedule, SetTradeGroup, SetTradingStatus, Terms, Withdraw,
 };
 use beurs_engine::types::{
     AccountId, AccountMode, Amount, AssetId, BandAction, CancelReplaceMode, Contingency, GroupId, InstrumentGroupId,
@@ -21,7 +21,8 @@ use beurs_engine::types::{
 
 use super::{command_kind, flag, must_be_zero, optional_side, value, WireError, NOT_A_VALUE};
 
-/// No encoded command is longer. The longest is an order list of three orders with all their terms, by the venue's staff.
+/// No encoded command is longer. The longest is an order list of three orders with all their terms, by the venue's staff,
+/// that has failed.
 pub const MAX_ENCODED_COMMAND: usize = 512;
 /// The most orders that an encoded list has.
 pub const MAX_LIST_ORDERS: usize = 3;
@@ -52,8 +53,8 @@ mod term {
     pub const ALL: u16 = 2047;
 }
 
-/// Whether a command can be encoded: a list has at most [`MAX_LIST_ORDERS`] orders, and staff give a command that is not
-/// itself one of theirs. What was decoded always can.
+/// Whether a command may come from outside and can be encoded: a list has at most [`MAX_LIST_ORDERS`] orders, staff give a
+/// command that is not itself one of theirs, and only the node says that one has failed.
 ///
 /// # Errors
 /// The rule that it breaks.
@@ -67,6 +68,7 @@ pub fn check_encodable(command: &Command) -> Result<(), WireError> {
             Command::Administer(_) => Err(WireError::new("command", NESTED)),
             command => check_encodable(command),
         },
+        Command::CommandFailed(_) => Err(WireError::new("kind", ONLY_THE_NODE)),
         _ => Ok(()),
     }
 }
@@ -82,6 +84,8 @@ pub fn check_all_encodable(commands: &[Command]) -> Result<(), WireError> {
 
 const TOO_MANY_ORDERS: &str = "a list has at most 3 orders";
 const NESTED: &str = "a command of the staff holds one of another kind";
+const FAILED_TWICE: &str = "a failed command is one of another kind";
+const ONLY_THE_NODE: &str = "only the exchange itself says that a command has failed";
 const NOT_DEFAULT: &str = "must not be the default where it is given";
 
 /// Writes at the start of a buffer; the buffer's size is fixed, so that the first stores need no checks.
@@ -440,10 +444,25 @@ impl Coded for Administer {
         let actor = Coded::take(r, "actor")?;
         let reason = Coded::take(r, "reason")?;
         let kind = r.u8()?;
-        if kind == command_kind::ADMINISTER {
+        if matches!(kind, command_kind::ADMINISTER | command_kind::COMMAND_FAILED) {
             return Err(WireError::new("command", NESTED));
         }
         Ok(Self { actor, reason, command: take_inner_command(r, kind)? })
+    }
+}
+
+impl Coded for CommandFailed {
+    fn put(&self, w: &mut Writer<'_>) {
+        assert!(!matches!(self.command, Command::CommandFailed(_)), "{FAILED_TWICE}");
+        put_inner_command(&self.command, w);
+    }
+
+    fn take(r: &mut Reader<'_>, _field: &'static str) -> Result<Self, WireError> {
+        let kind = r.u8()?;
+        if kind == command_kind::COMMAND_FAILED {
+            return Err(WireError::new("command", FAILED_TWICE));
+        }
+        Ok(Self { command: take_inner_command(r, kind)? })
     }
 }
 
@@ -504,6 +523,7 @@ listed! {
     SET_FEE_CAP => SetFeeCap,
     BUST_TRADE => BustTrade,
     ADJUST_TRADE => AdjustTrade,
+    COMMAND_FAILED => CommandFailed,
     ADMINISTER => Administer,
 }
 

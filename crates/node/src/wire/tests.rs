@@ -95,7 +95,7 @@ fn random_note(r: &mut Random) -> Note {
     }
 }
 
-const KINDS: u64 = 34;
+const KINDS: u64 = 35;
 
 /// Any command at all, sensible or not.
 pub(crate) fn random_command(r: &mut Random) -> Command {
@@ -270,8 +270,12 @@ fn command_of_kind(r: &mut Random, kind: u64) -> Command {
             quantity: Lots(r.next() as i64),
             new_price: PriceTicks(r.next() as i64),
         }),
+        33 => {
+            let inner = r.below(33);
+            Command::CommandFailed(Box::new(CommandFailed { command: command_of_kind(r, inner) }))
+        }
         _ => {
-            let inner = r.below(KINDS - 1);
+            let inner = r.below(33);
             Command::Administer(Box::new(Administer {
                 actor: r.text(),
                 reason: random_note(r),
@@ -431,7 +435,8 @@ fn every_command_survives_its_encoding() {
         let mut bytes = Vec::new();
         encode_command(&command, &mut bytes);
         longest = longest.max(bytes.len());
-        check_encodable(&command).expect("a command that can be encoded");
+        let from_outside = !matches!(command, Command::CommandFailed(_));
+        assert_eq!(check_encodable(&command).is_ok(), from_outside);
         assert_eq!(decode_command(&bytes), Ok((command, bytes.len())));
     }
     assert!(longest <= MAX_ENCODED_COMMAND, "{longest}");
@@ -644,13 +649,24 @@ fn the_longest_commands_fit() {
             command,
         }))
     };
-    let longest = administer(list(MAX_LIST_ORDERS));
+    let failed = |command| Command::CommandFailed(Box::new(CommandFailed { command }));
+    let longest = failed(administer(list(MAX_LIST_ORDERS)));
     let mut bytes = Vec::new();
     encode_command(&longest, &mut bytes);
     assert_eq!(decode_command(&bytes), Ok((longest, bytes.len())));
     assert_eq!(check_encodable(&list(4)).map_err(|error| error.field), Err("orders"));
     assert_eq!(check_encodable(&administer(list(4))).map_err(|error| error.field), Err("orders"));
     assert_eq!(check_encodable(&administer(administer(Command::AdvanceTime))).map_err(|e| e.field), Err("command"));
+    let only_the_node = "only the exchange itself says that a command has failed";
+    assert_eq!(check_encodable(&failed(Command::AdvanceTime)).map_err(|e| e.rule), Err(only_the_node));
+    assert_eq!(check_encodable(&administer(failed(Command::AdvanceTime))).map_err(|e| e.rule), Err(only_the_node));
+    let mut staff = Vec::new();
+    encode_command(&administer(Command::AdvanceTime), &mut staff);
+    assert_eq!(staff.pop(), Some(command_kind::ADVANCE_TIME));
+    staff.push(command_kind::COMMAND_FAILED);
+    for nested in [&[command_kind::COMMAND_FAILED, command_kind::COMMAND_FAILED, 10], staff.as_slice()] {
+        assert_eq!(decode_one_command(nested).map_err(|error| error.field), Err("command"));
+    }
 }
 
 #[test]

@@ -146,7 +146,7 @@ impl Naive {
     }
 
     pub(super) fn administer(&mut self, c: &Administer, events: &mut Vec<Event>) -> Result<(), Rejected> {
-        if matches!(c.command, Command::Administer(_)) {
+        if matches!(c.command, Command::Administer(_) | Command::CommandFailed(_)) {
             return Err(rejected(&c.command, RejectReason::NestedAdminister));
         }
         let mut told = Vec::new();

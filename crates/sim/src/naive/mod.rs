@@ -44,8 +44,8 @@ use beurs_engine::event::{
 use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{
     AccountId, AccountMode, Amount, AssetId, CancelReason, ClientOrderId, ExecType, InstrumentId, KeyId, Liquidity,
-    Lots, MassCancelReason, OrderId, OrderStatus, OrderType, PriceTicks, SelfTradePrevention, Side, Step, TimeInForce,
-    TradeId, TradingStatus,
+    Lots, MassCancelReason, OrderId, OrderStatus, OrderType, PriceTicks, SelfTradePrevention, Side, StatusReason, Step,
+    TimeInForce, TradeId, TradingStatus,
 };
 
 use conditional::Waits;
@@ -135,6 +135,7 @@ pub(crate) struct Instrument {
     pub(crate) max_quantity: i128,
     pub(crate) min_notional: i128,
     pub(crate) status: TradingStatus,
+    pub(crate) status_reason: StatusReason,
     /// 0 before the first trade.
     pub(crate) last_price: i128,
     /// 0 before it is set.
@@ -339,6 +340,7 @@ fn rejected(command: &Command, reason: RejectReason) -> Rejected {
             return Rejected { instrument_id: c.new_order.instrument_id, ..cancel_rejected(&c.cancel, reason) };
         }
         Command::Administer(c) => return self::rejected(&c.command, reason),
+        Command::CommandFailed(c) => return self::rejected(&c.command, reason),
         other => status::name_rejected(other, &mut rejected),
     }
     rejected
@@ -524,6 +526,11 @@ impl Naive {
             Command::BustTrade(c) => self.bust_trade(c, events),
             Command::AdjustTrade(c) => self.adjust_trade(c, events),
             Command::Administer(c) => return self.administer(c, events),
+            Command::CommandFailed(c) => {
+                events.push(Event::Rejected(rejected(&c.command, RejectReason::CommandFailed)));
+                self.quarantine(&c.command, events);
+                Ok(())
+            }
         };
         result.map_err(|reason| rejected(command, reason))
     }
@@ -859,6 +866,7 @@ impl Naive {
             max_quantity: max,
             min_notional: c.min_notional.0,
             status: TradingStatus::Open,
+            status_reason: StatusReason::Requested,
             last_price: 0,
             mark_price: 0,
             features: feature::ALL,

@@ -85,7 +85,9 @@ impl Naive {
             }
             Due::Schedule(id, slot) => {
                 if let Some((entry, _)) = self.instrument(id).schedule.entries[usize::from(slot)] {
-                    self.change_status(id, entry.status, StatusReason::Schedule, 0, events);
+                    if self.instrument(id).status_reason != StatusReason::Quarantined {
+                        self.change_status(id, entry.status, StatusReason::Schedule, 0, events);
+                    }
                     self.enter(id as usize - 1, entry);
                 }
             }

@@ -68,7 +68,7 @@ impl Instrument {
         out.u64(self.tick_size.mantissa).u8(self.tick_size.scale);
         out.u64(self.lot_size.mantissa).u8(self.lot_size.scale);
         out.i64(self.min_quantity as i64).i64(self.max_quantity as i64).i128(self.min_notional);
-        out.u8(self.status as u8).i64(self.last_price as i64);
+        out.u8(self.status as u8).u8(self.status_reason as u8).i64(self.last_price as i64);
         out.list(self.fees.iter(), |out, (group, (maker, taker))| {
             out.u16(*group).i32(*maker as i32).i32(*taker as i32);
         });
@@ -157,7 +157,7 @@ impl FeeRules {
 impl Naive {
     /// The canonical encoding of the state.
     pub fn snapshot(&self) -> Vec<u8> {
-        let mut out = Encoder(b"BEURSSN2".to_vec());
+        let mut out = Encoder(b"BEURSSN3".to_vec());
         out.u64(self.sequence).i64(self.event_time_ns).u64(self.last_order_id).u64(self.last_trade_id);
         out.list(self.assets.iter(), |out, asset| {
             out.text(asset.code.as_bytes()).u8(asset.scale).i128(asset.issued);

@@ -14,7 +14,7 @@ use beurs_engine::types::{
 };
 
 use super::auction::Uncrossing;
-use super::{refuse, Instrument, Naive, Order};
+use super::{refuse, rejected, Instrument, Naive, Order};
 
 /// What an instrument does now.
 #[derive(Clone, Default, Debug)]
@@ -236,6 +236,7 @@ impl Naive {
 
         let changed = self.instrument_mut(instrument);
         changed.status = status;
+        changed.status_reason = reason;
         changed.session.end_time_ns = end_time_ns;
         if status != S::Auction {
             changed.session.told = Uncrossing::default();
@@ -252,6 +253,30 @@ impl Naive {
         if status == S::Closed {
             self.end_day(instrument, events);
         }
+    }
+
+    /// A command has failed: its instrument takes cancels only, and if that was so for the same reason, or it was halted,
+    /// nothing.
+    pub(super) fn quarantine(&mut self, command: &Command, events: &mut Vec<Event>) {
+        let command = match command {
+            Command::Administer(c) => &c.command,
+            command => command,
+        };
+        let instrument = match command {
+            Command::CancelOrder(c) => self.find(c.account_id, c.order_id, &c.client_order_id).map(|o| o.instrument),
+            Command::ReplaceOrder(c) => {
+                self.find(c.account_id, c.order_id, &c.original_client_order_id).map(|o| o.instrument)
+            }
+            command => Ok(rejected(command, RejectReason::CommandFailed).instrument_id.0),
+        };
+        let Ok(id) = instrument else { return };
+        if !self.has_instrument(InstrumentId(id)) {
+            return;
+        }
+        let before = self.instrument(id);
+        let halts = before.status == TradingStatus::Halted || before.status_reason == StatusReason::Quarantined;
+        let status = if halts { TradingStatus::Halted } else { TradingStatus::CancelOnly };
+        self.become_status(id, status, StatusReason::Quarantined, 0, events);
     }
 
     /// What every accepted command ends with: what auctions would give now, and which best prices stand at a band.

@@ -91,6 +91,7 @@ impl Areas {
             | Command::SetFeeCap(_) => Self::RISK,
             Command::BustTrade(_) | Command::AdjustTrade(_) => Self::CORRECTIONS,
             Command::Administer(administer) => Self::RISK.and(Self::of_command(&administer.command)),
+            Command::CommandFailed(failed) => Self::AUCTIONS.and(Self::of_command(&failed.command)),
             _ => Self::NONE,
         }
     }
