@@ -150,6 +150,7 @@ def exchange(directory: Path) -> Iterator[tuple[str, str]]:
         "BEURS_DEMO": "true",
         "BEURS_SIMULATOR": "false",
         "BEURS_PORT": str(port),
+        "BEURS_BINARY": "off",
         "BEURS_LOG_LEVEL": "warning",
     }
     with process([sys.executable, "-m", "beurs.app"], directory / "exchange.log", environment):

@@ -486,3 +486,26 @@ class Node:
     def checkpoint(self) -> int: ...
     def close(self) -> None: ...
     def stats(self) -> dict[str, Any]: ...
+
+@final
+class Gateway:
+    """The binary door of a node: sessions of clients that log on with an Ed25519 key (docs/reference/wire.md).
+
+    Listens at `addresses`, each `host:port` or `unix:` and a path. Raises OSError, which names the address. Nobody can
+    log on before `set_keys`, which takes of each key its number, its account's id and code, its public half of 32
+    bytes, and whether it may only read.
+    """
+
+    def __new__(
+        cls,
+        node: Node,
+        addresses: list[str],
+        *,
+        requests_per_second: int = 1_000_000,
+        cancels_per_second: int = 1_000_000,
+    ) -> Gateway: ...
+    @property
+    def addresses(self) -> list[str]: ...
+    def set_keys(self, keys: list[tuple[int, int, str, bytes, bool]]) -> None: ...
+    def stats(self) -> dict[str, int]: ...
+    def stop(self) -> None: ...

@@ -31,7 +31,7 @@ from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from beurs import logs, terminal
+from beurs import binary, logs, terminal
 from beurs.accounts.endpoints import router as account_router
 from beurs.accounts.session import SessionEndpoint
 from beurs.admin.changes import router as changes_router
@@ -173,7 +173,8 @@ def key_ring(node: Node, settings: Settings) -> KeyRing:
 
 def _add_keys(ring: KeyRing, node: Node, settings: Settings) -> None:
     accounts = {row["code"]: row["account_id"] for row in node.accounts()}
-    for key_digest, held in KeyFile(settings.data_directory / KEY_FILE).read().items():
+    file = KeyFile(settings.data_directory / KEY_FILE)
+    for key_digest, held in file.read().items():
         if held.demo and not settings.demo:
             continue
         if isinstance(held, StaffKey):
@@ -182,6 +183,13 @@ def _add_keys(ring: KeyRing, node: Node, settings: Settings) -> None:
             ring.add(key_digest, Trader(accounts[held.account], held.account, held.key_id))
         else:
             log.warning("a key of an account that does not exist", account=held.account)
+    for public, signer in file.public_halves().items():
+        if signer.demo and not settings.demo:
+            continue
+        if signer.account in accounts:
+            ring.signers[public] = Trader(accounts[signer.account], signer.account, signer.key_id)
+        else:
+            log.warning("a key of an account that does not exist", account=signer.account)
 
 
 def create_app(exchange: OpenExchange) -> Edge:
@@ -423,8 +431,12 @@ def serve(settings: Settings) -> None:
     # uvicorn takes both signals while it runs and raises them again afterwards; then they have done their work.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    with bind(settings.host, settings.port) as bound, open_exchange(settings) as exchange:
-        welcome = venue.welcome(address(settings, bound), exchange.demo_keys)
+    with (
+        bind(settings.host, settings.port) as bound,
+        open_exchange(settings) as exchange,
+        binary.door(settings, exchange.node, exchange.keys) as gateway,
+    ):
+        welcome = venue.welcome(address(settings, bound), exchange.demo_keys, gateway)
         Server(server_config(exchange), exchange, welcome).run(sockets=[bound])
         if exchange.stopped is not None:
             raise exchange.stopped

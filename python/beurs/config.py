@@ -40,6 +40,14 @@ class Settings(BaseSettings):
         int,
         Field(ge=0, le=64, description="Processes that answer clients, beside the engine's; 0 for one in all."),
     ] = 0
+    binary: Annotated[
+        str,
+        Field(
+            pattern=r"^(off|unix:.+|[^,\s]+:[0-9]{1,5})$",
+            description="Where the binary door listens: `host:port` (port 0 for any free one), `unix:` and a path, "
+            "or `off`.",
+        ),
+    ] = "127.0.0.1:9000"
     database_url: Annotated[
         str | None, Field(description="SQLAlchemy URL of the store; without it SQLite in the data directory.")
     ] = None

@@ -16,7 +16,7 @@ from tests.waiting import WAIT_SECONDS_MAX
 def start(directory):
     """`beurs serve --demo` without the simulator, and its address, when it is ready."""
     command = [sys.executable, "-m", "beurs.cli", "serve", "--demo", "--no-simulator"]
-    command += ["--port", "0", "--data-directory", str(directory)]
+    command += ["--port", "0", "--binary", "127.0.0.1:0", "--data-directory", str(directory)]
     patient = os.environ | {"BEURS_STORE_WAIT_SECONDS_MAX": str(WAIT_SECONDS_MAX)}
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=patient)
     server.said = ""

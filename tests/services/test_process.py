@@ -31,6 +31,7 @@ class Process:
     def __init__(self, directory: Path, *, port: int = 0, **settings: str) -> None:
         self.directory = directory
         variables = {"BEURS_DATA_DIRECTORY": str(directory), "BEURS_DEMO": "true", "BEURS_SIMULATOR": "false"}
+        variables["BEURS_BINARY"] = "127.0.0.1:0"
         variables |= {"BEURS_STORE_WAIT_SECONDS_MAX": str(WAIT_SECONDS_MAX)}
         variables |= {"BEURS_PORT": str(port), **{f"BEURS_{name.upper()}": value for name, value in settings.items()}}
         clean = {name: value for name, value in os.environ.items() if not name.startswith("BEURS_")}

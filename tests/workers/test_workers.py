@@ -139,7 +139,12 @@ def test_workers_end_when_the_engine_is_killed_and_the_journal_has_everything(se
 
 def test_one_process_refuses_to_be_many(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BEURS_")}
-    environment |= {"BEURS_WORKERS": "2", "BEURS_PORT": "0", "BEURS_DATA_DIRECTORY": str(tmp_path)}
+    environment |= {
+        "BEURS_WORKERS": "2",
+        "BEURS_PORT": "0",
+        "BEURS_BINARY": "off",
+        "BEURS_DATA_DIRECTORY": str(tmp_path),
+    }
     told = subprocess.run(
         [sys.executable, "-m", "beurs.app"], env=environment, capture_output=True, text=True, timeout=SECONDS_MAX
     )

@@ -36,6 +36,8 @@ pub enum Error {
     Node(NodeError),
     /// Why a market day could not be replayed.
     Replay(ReplayError),
+    /// A socket cannot be opened.
+    Io(std::io::Error),
 }
 
 impl From<Error> for PyErr {
@@ -60,6 +62,7 @@ impl From<Error> for PyErr {
                 NodeError::InMemory => class::InputError::new_err(("path", "the node has no journal")),
                 NodeError::Config { setting, rule } => class::InputError::new_err((setting, rule)),
             },
+            Error::Io(error) => PyOSError::new_err((error.to_string(),)),
             Error::Replay(error) => match error {
                 ReplayError::Io { .. } => PyOSError::new_err((error.to_string(),)),
                 ReplayError::Malformed { .. } | ReplayError::RowCounts { .. } | ReplayError::Refused(_) => {

@@ -6,6 +6,7 @@
 mod convert;
 mod encode;
 mod error;
+mod gateway;
 mod handle;
 mod node;
 mod reads;
@@ -37,6 +38,8 @@ mod core_module {
         set_instrument_group, set_lead_market_maker, set_mark_price, set_matching, set_price_bands, set_random_seed,
         set_risk_limits, set_schedule, set_trade_group, set_trading_status, withdraw,
     };
+    #[pymodule_export]
+    use crate::gateway::Gateway;
     #[pymodule_export]
     use crate::node::Node;
     #[pymodule_export]

@@ -49,6 +49,14 @@ struct Recovered {
 }
 
 impl Node {
+    /// The node of this process, if it is that.
+    pub(crate) fn own(&self) -> Option<&NodeHandle> {
+        match &self.handle {
+            Handle::Own(node) => Some(node),
+            Handle::Replica(_) => None,
+        }
+    }
+
     /// Executes one command for its outcome alone: the order's id, or the reason's number negated.
     #[inline]
     fn outcome(&self, py: Python<'_>, command: Command) -> Result<i64, Error> {

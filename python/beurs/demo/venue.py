@@ -3,6 +3,7 @@ keys, and a key for a member of staff.
 
 Setting it up again changes nothing. The keys are made at random when a data directory is first used and stay the same;
 they are kept in the clear in `demo-keys.json`, which only its owner may read, because they are printed at every start.
+Keys that sign, for the binary door, are beside it: `alice.pem` and `bob.pem`.
 """
 
 import json
@@ -11,8 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from beurs.config import Settings
-from beurs.engine import Node, add_asset, decode_events, deposit, list_instrument, open_account, set_fees
+from beurs.engine import Gateway, Node, add_asset, decode_events, deposit, list_instrument, open_account, set_fees
 from beurs.keys import KEY_FILE, KeyFile, new_key, write_private
+from beurs.signing import new_pair, public_half, read_private
 
 SIMULATOR: Final = ("simulator", "simulator-taker")
 """The accounts that the market simulator trades for; the last one takes."""
@@ -105,11 +107,13 @@ def demo_keys(settings: Settings) -> dict[str, str]:
         held |= {name: new_key() for name in missing}
         write_private(path, held)
     accounts = {code: held[code] for code in _MONEY}
-    KeyFile(settings.data_directory / KEY_FILE).keep_demo_keys(accounts, {STAFF: held[STAFF]})
+    files = {code: settings.data_directory / f"{code}.pem" for code in PEOPLE}
+    signers = {code: public_half(read_private(at)) if at.exists() else new_pair(at) for code, at in files.items()}
+    KeyFile(settings.data_directory / KEY_FILE).keep_demo_keys(accounts, {STAFF: held[STAFF]}, signers)
     return held
 
 
-def welcome(url: str, keys: dict[str, str]) -> str:
+def welcome(url: str, keys: dict[str, str], gateway: Gateway | None = None) -> str:
     """What is printed when the exchange is ready."""
     lines = [
         f"beurs is open at {url}",
@@ -118,6 +122,8 @@ def welcome(url: str, keys: dict[str, str]) -> str:
         f"  API           {url}/docs",
         f"  market data   {url.replace('http', 'ws', 1)}/ws/market-data",
     ]
+    if gateway is not None:
+        lines.append(f"  binary door   {', '.join(gateway.addresses)}")
     people = {name: keys[name] for name in (*PEOPLE, STAFF) if name in keys}
     if people:
         width = max(map(len, people))

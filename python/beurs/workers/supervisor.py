@@ -14,10 +14,11 @@ from typing import Any, Final
 
 import structlog
 
-from beurs import app, logs
+from beurs import app, binary, logs
 from beurs.app import OpenExchange, bind, open_exchange, simulating
 from beurs.config import Settings
 from beurs.demo import venue
+from beurs.engine import Gateway
 from beurs.errors import BeursError
 from beurs.sequencer import Sequencer
 
@@ -125,15 +126,19 @@ def serve(settings: Settings) -> None:
         app.serve(settings)
         return
     logs.set_up(settings.log_format, settings.log_level)
-    with bind(settings.host, settings.port) as bound, open_exchange(settings) as exchange:
+    with (
+        bind(settings.host, settings.port) as bound,
+        open_exchange(settings) as exchange,
+        binary.door(settings, exchange.node, exchange.keys) as gateway,
+    ):
         bound.listen(2048)
         bound.setblocking(False)
-        asyncio.run(_run(exchange, bound))
+        asyncio.run(_run(exchange, bound, gateway))
         if exchange.stopped is not None:
             raise exchange.stopped
 
 
-async def _run(exchange: OpenExchange, bound: socket.socket) -> None:
+async def _run(exchange: OpenExchange, bound: socket.socket, gateway: Gateway | None) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -145,7 +150,8 @@ async def _run(exchange: OpenExchange, bound: socket.socket) -> None:
         await _unless(stop, asyncio.gather(*(worker.start() for worker in workers)))
         async with simulating(exchange.settings, exchange.node, sequencer):
             if not stop.is_set():
-                print(venue.welcome(app.address(exchange.settings, bound), exchange.demo_keys), flush=True)
+                url = app.address(exchange.settings, bound)
+                print(venue.welcome(url, exchange.demo_keys, gateway), flush=True)
                 keeping = [loop.create_task(worker.keep()) for worker in workers]
             while not stop.is_set() and exchange.stopped is None:
                 with contextlib.suppress(TimeoutError):
