@@ -173,7 +173,8 @@ def key_ring(node: Node, settings: Settings) -> KeyRing:
 
 def _add_keys(ring: KeyRing, node: Node, settings: Settings) -> None:
     accounts = {row["code"]: row["account_id"] for row in node.accounts()}
-    for key_digest, held in KeyFile(settings.data_directory / KEY_FILE).read().items():
+    file = KeyFile(settings.data_directory / KEY_FILE)
+    for key_digest, held in file.read().items():
         if held.demo and not settings.demo:
             continue
         if isinstance(held, StaffKey):
@@ -182,6 +183,13 @@ def _add_keys(ring: KeyRing, node: Node, settings: Settings) -> None:
             ring.add(key_digest, Trader(accounts[held.account], held.account, held.key_id))
         else:
             log.warning("a key of an account that does not exist", account=held.account)
+    for public, signer in file.public_halves().items():
+        if signer.demo and not settings.demo:
+            continue
+        if signer.account in accounts:
+            ring.signers[public] = Trader(accounts[signer.account], signer.account, signer.key_id)
+        else:
+            log.warning("a key of an account that does not exist", account=signer.account)
 
 
 def create_app(exchange: OpenExchange) -> Edge:

@@ -5,6 +5,9 @@ Only the SHA-256 of a key is kept, in a file that only the owner may read; a key
 guessed. What is presented is hashed first and hashes are compared in constant time, so that nothing tells how near a
 guess is.
 
+An account may have keys that sign, too: Ed25519, of which the venue has the public half only, see `beurs.signing`. The
+binary door takes those and no others.
+
 The keys of an account are numbered from 1, and its orders say which of them they came with: limits and the kill switch
 can name a key. A key is of an account or of a member of staff, never of both.
 """
@@ -20,14 +23,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from beurs.errors import InputError
+from beurs.signing import PUBLIC_BYTES
 
 KEY_FILE: Final = "api-keys.json"
 """The name of the key file, in the data directory."""
 KEY_PREFIX = "beurs_"
 KEY_BYTES_MAX = 128
+ED25519: Final = "ed25519:"
 KEY_ID_MAX: Final = 4095
 """Keys of one account."""
 _STAFF_NAME: Final = re.compile(r"[!-~]{1,31}", re.ASCII)
@@ -59,6 +65,8 @@ class KeyRing:
     def __init__(self, look_again: Callable[[], None] = lambda: None) -> None:
         self._look_again = look_again
         self._holders: dict[bytes, tuple[bytes, Trader | Operator]] = {}
+        self.signers: dict[bytes, Trader] = {}
+        """The accounts whose keys sign, by the public half of an Ed25519 key, 32 bytes."""
 
     def add(self, digest: bytes, holder: Trader | Operator) -> None:
         """Makes a key valid, given by its SHA-256."""
@@ -122,7 +130,7 @@ HeldKey: TypeAlias = AccountKey | StaffKey
 
 
 class KeyFile:
-    """The keys on disk: SHA-256 in hexadecimal → whose it is."""
+    """The keys on disk: SHA-256 in hexadecimal, or `ed25519:` and a public half in hexadecimal → whose it is."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -144,26 +152,24 @@ class KeyFile:
             yield
 
     def read(self) -> dict[bytes, HeldKey]:
-        """Every key's SHA-256 and whose it is.
+        """The SHA-256 of every key that is shown as it is, and whose it is."""
+        return {bytes.fromhex(name): holder for name, holder in self._read().items() if not name.startswith(ED25519)}
 
-        Files of earlier versions have the account's code only: those keys are numbered in their order.
-        """
-        try:
-            entries: dict[str, str | dict[str, str | int]] = json.loads(self.path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        held: dict[bytes, HeldKey] = {}
-        for hexadecimal, entry in entries.items():
-            held[bytes.fromhex(hexadecimal)] = _held(entry, held)
-        return held
+    def public_halves(self) -> dict[bytes, AccountKey]:
+        """The public half of every key that signs, 32 bytes, and whose it is."""
+        return {
+            bytes.fromhex(name.removeprefix(ED25519)): holder
+            for name, holder in self._read().items()
+            if name.startswith(ED25519) and isinstance(holder, AccountKey)
+        }
 
     def issue(self, account: str) -> str:
         """Makes a key for an account and returns it: this is the only time it is seen. Valid at once.
 
         Raises InputError if the account has 4,095 keys already.
         """
-        key, held = new_key(), self.read()
-        held[digest(key)] = AccountKey(account, _free_key_id(account, held))
+        key, held = new_key(), self._read()
+        held[digest(key).hex()] = AccountKey(account, _free_key_id(account, held))
         self._write(held)
         return key
 
@@ -171,29 +177,61 @@ class KeyFile:
         """Makes a key for a member of staff, in the same way. Raises InputError for what cannot be a name."""
         if _STAFF_NAME.fullmatch(name) is None:
             raise InputError("name", "must be 1 to 31 printable ASCII characters without spaces")
-        key, held = new_key(), self.read()
-        held[digest(key)] = StaffKey(name)
+        key, held = new_key(), self._read()
+        held[digest(key).hex()] = StaffKey(name)
         self._write(held)
         return key
 
-    def keep_demo_keys(self, accounts: Mapping[str, str], staff: Mapping[str, str]) -> None:
-        """Makes these the demo keys, by the code of their account or the name of their holder; there are no others."""
-        given = {digest(key) for key in (*accounts.values(), *staff.values())}
-        before = self.read()
-        held = {known: holder for known, holder in before.items() if not holder.demo or known in given}
-        for account, key in accounts.items():
-            if digest(key) not in held:
-                held[digest(key)] = AccountKey(account, _free_key_id(account, held), demo=True)
-        for name, key in staff.items():
-            held.setdefault(digest(key), StaffKey(name, demo=True))
+    def register(self, account: str, public: bytes) -> AccountKey:
+        """Makes an Ed25519 key valid for an account, by its public half (see `read_public`). From the next start.
+
+        Raises InputError if it is registered already, or the account has 4,095 keys.
+        """
+        assert len(public) == PUBLIC_BYTES
+        held, name = self._read(), ED25519 + public.hex()
+        if name in held:
+            raise InputError("public", "is registered already")
+        key = held[name] = AccountKey(account, _free_key_id(account, held))
+        self._write(held)
+        return key
+
+    def keep_demo_keys(
+        self, accounts: Mapping[str, str], staff: Mapping[str, str], public: Mapping[str, bytes] = MappingProxyType({})
+    ) -> None:
+        """Makes these the demo keys, by the code of their account or the name of their holder; there are no others.
+
+        `public` are the public halves of those that sign.
+        """
+        given = [(digest(key).hex(), account) for account, key in accounts.items()]
+        given += [(ED25519 + half.hex(), account) for account, half in public.items()]
+        staff_keys = {digest(key).hex(): StaffKey(name, demo=True) for name, key in staff.items()}
+        before = self._read()
+        names = {name for name, _ in given} | staff_keys.keys()
+        held = {name: holder for name, holder in before.items() if not holder.demo or name in names}
+        for name, account in given:
+            if name not in held:
+                held[name] = AccountKey(account, _free_key_id(account, held), demo=True)
+        for name, holder in staff_keys.items():
+            held.setdefault(name, holder)
         if held != before:
             self._write(held)
 
-    def _write(self, held: Mapping[bytes, HeldKey]) -> None:
-        write_private(self.path, {known.hex(): _entry(holder) for known, holder in held.items()})
+    def _read(self) -> dict[str, HeldKey]:
+        """Files of earlier versions have the account's code only: those keys are numbered in their order."""
+        try:
+            entries: dict[str, str | dict[str, str | int]] = json.loads(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        held: dict[str, HeldKey] = {}
+        for name, entry in entries.items():
+            held[name] = _held(entry, held)
+        return held
+
+    def _write(self, held: Mapping[str, HeldKey]) -> None:
+        write_private(self.path, {name: _entry(holder) for name, holder in held.items()})
 
 
-def _held(entry: str | dict[str, str | int], before: Mapping[bytes, HeldKey]) -> HeldKey:
+def _held(entry: str | dict[str, str | int], before: Mapping[str, HeldKey]) -> HeldKey:
     if isinstance(entry, str):
         return AccountKey(entry, _free_key_id(entry, before))
     demo = bool(entry.get("demo", False))
@@ -209,7 +247,7 @@ def _entry(holder: HeldKey) -> dict[str, str | int]:
     return {"account": holder.account, "key_id": holder.key_id, **demo}
 
 
-def _free_key_id(account: str, held: Mapping[bytes, HeldKey]) -> int:
+def _free_key_id(account: str, held: Mapping[str, HeldKey]) -> int:
     """The lowest number that no key of the account has."""
     taken = {holder.key_id for holder in held.values() if isinstance(holder, AccountKey) and holder.account == account}
     free = next(number for number in range(1, KEY_ID_MAX + 2) if number not in taken)

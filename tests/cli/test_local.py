@@ -201,6 +201,40 @@ def test_keys_of_staff_are_issued_beside_those_of_accounts(tmp_path):
         assert beurs("key", "create", *arguments, "--data-directory", tmp_path)[0] == 2
 
 
+def test_keys_that_sign_are_made_and_registered(tmp_path):
+    data, pair = tmp_path / "data", tmp_path / "alice.pem"
+    with fill_venue(Exchange(data)):
+        pass
+    code, output, errors = beurs("key", "create", "alice", "--ed25519", pair, "--data-directory", data)
+    assert (code, errors) == (0, "")
+    public, _, key_id = output.split()
+    assert (len(public), key_id) == (64, "1")
+    assert pair.stat().st_mode & 0o777 == 0o600
+    secret = pair.read_text().splitlines()[1]
+    assert secret not in output
+    assert secret not in (data / "api-keys.json").read_text()
+    assert "is there already" in failed("key", "create", "bob", "--ed25519", pair, "--data-directory", data)[1]
+    other = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"
+    (tmp_path / "public").write_text(other)
+    added = beurs("key", "add", "bob", "--public", tmp_path / "public", "--data-directory", data)
+    assert added == (0, f"{other} key_id 1\n", "")
+    for account, text, reason in (
+        ("alice", other, "public: is registered already"),
+        ("carol", "00" * 31 + "03", "public: "),
+        ("alice", pair, "public: must be an Ed25519 public key"),
+    ):
+        _, line = failed("key", "add", account, "--public", text, "--data-directory", data)
+        assert line.startswith(f"beurs: {reason}"), line
+        assert secret not in line
+    assert "no such account" in failed("key", "add", "dave", "--public", public, "--data-directory", data)[1]
+    code, output, _ = beurs("key", "list", "--json", "--data-directory", data)
+    assert code == 0
+    assert json.loads(output)["keys"] == [
+        {"account": "alice", "key_id": 1, "demo": False, "ed25519": public},
+        {"account": "bob", "key_id": 1, "demo": False, "ed25519": other},
+    ]
+
+
 def test_a_database_that_cannot_be_used_is_one_line(tmp_path):
     damaged = tmp_path / "damaged.sqlite"
     damaged.write_bytes(b"not a database" * 1000)

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::error::{NodeError, StopReason};
@@ -242,8 +242,47 @@ struct Inner {
     ring: FeedRing,
     completions: Vec<Completion>,
     stopped: Option<StopReason>,
+    /// Raised whenever something is released, and when the node stops.
+    wakers: Vec<Weak<OwnedFd>>,
     /// Who waits in [`Outbox::wait_beyond`]: those are told of every release, others of what they wait for is enough.
     watchers: usize,
+}
+
+impl Inner {
+    fn wake_all(&mut self) {
+        self.wakers.retain(|waker| {
+            waker.upgrade().is_some_and(|waker| {
+                raise(&waker);
+                true
+            })
+        });
+    }
+}
+
+/// An eventfd.
+pub(crate) fn eventfd() -> io::Result<OwnedFd> {
+    // SAFETY: a plain system call; the descriptor it returns is ours alone.
+    unsafe {
+        let descriptor = libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC);
+        if descriptor < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(OwnedFd::from_raw_fd(descriptor))
+    }
+}
+
+/// Makes an eventfd readable.
+pub(crate) fn raise(descriptor: &OwnedFd) {
+    let one = 1_u64.to_ne_bytes();
+    // SAFETY: the descriptor is open and the eight bytes are ours. It cannot fail: the counter is far from full.
+    unsafe { libc::write(descriptor.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+}
+
+/// Makes an eventfd not readable.
+pub(crate) fn lower(descriptor: &OwnedFd) {
+    let mut count = [0_u8; 8];
+    // SAFETY: the descriptor is open and the eight bytes are ours. It fails only when the counter is 0 already.
+    unsafe { libc::read(descriptor.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
 }
 
 /// See the module.
@@ -257,14 +296,7 @@ impl Outbox {
     /// An outbox of a node that has executed and made durable everything up to `sequence`.
     /// Without a journal everything counts as durable.
     pub(crate) fn new(sequence: u64, journalled: bool, ring_bytes: usize) -> io::Result<Self> {
-        // SAFETY: a plain system call; the descriptor it returns is ours alone.
-        let signal = unsafe {
-            let descriptor = libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC);
-            if descriptor < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            OwnedFd::from_raw_fd(descriptor)
-        };
+        let signal = eventfd()?;
         let ring =
             FeedRing { blocks: VecDeque::new(), bytes: 0, capacity_bytes: ring_bytes, oldest_sequence: sequence };
         let inner = Inner {
@@ -274,6 +306,7 @@ impl Outbox {
             ring,
             completions: Vec::new(),
             stopped: None,
+            wakers: Vec::new(),
             watchers: 0,
         };
         Ok(Self { inner: Mutex::new(inner), changed: Condvar::new(), signal })
@@ -284,16 +317,9 @@ impl Outbox {
         self.signal.as_raw_fd()
     }
 
-    fn raise(&self) {
-        let one = 1_u64.to_ne_bytes();
-        // SAFETY: the descriptor is open and the eight bytes are ours. It cannot fail: the counter is far from full.
-        unsafe { libc::write(self.signal.as_raw_fd(), one.as_ptr().cast(), one.len()) };
-    }
-
-    fn lower(&self) {
-        let mut count = [0_u8; 8];
-        // SAFETY: the descriptor is open and the eight bytes are ours. It fails only when the counter is 0 already.
-        unsafe { libc::read(self.signal.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+    /// Raises this eventfd whenever something is released, and when the node stops, for as long as it is there.
+    pub(crate) fn watch(&self, waker: &Arc<OwnedFd>) {
+        lock(&self.inner).wakers.push(Arc::downgrade(waker));
     }
 
     /// Takes the next executed batch. Returns whether it could leave at once.
@@ -323,6 +349,7 @@ impl Outbox {
 
     fn release(&self, inner: &mut Inner) {
         let had_completions = !inner.completions.is_empty();
+        let released = inner.released;
         while inner.pending.front().is_some_and(|pending| pending.block.last_sequence <= inner.durable) {
             let Some(Pending { block, completions }) = inner.pending.pop_front() else {
                 break;
@@ -332,7 +359,10 @@ impl Outbox {
             inner.ring.push(block);
         }
         if !had_completions && !inner.completions.is_empty() {
-            self.raise();
+            raise(&self.signal);
+        }
+        if inner.released > released {
+            inner.wake_all();
         }
     }
 
@@ -342,7 +372,8 @@ impl Outbox {
         if inner.stopped.is_none() {
             inner.stopped = Some(reason);
             inner.pending.clear();
-            self.raise();
+            raise(&self.signal);
+            inner.wake_all();
         }
         drop(inner);
         self.changed.notify_all();
@@ -407,7 +438,7 @@ impl Outbox {
             Some(reason) if completions.is_empty() => Err(NodeError::Stopped(reason.clone())),
             Some(_) => Ok(completions),
             None => {
-                self.lower();
+                lower(&self.signal);
                 Ok(completions)
             }
         }

@@ -633,6 +633,20 @@ impl Answers<'_> {
 }
 
 impl Started {
+    /// The sequence of the first command that was executed, the others having the next ones; 0 if none was. Adds the places
+    /// of those that were refused because the disk is full.
+    pub(crate) fn first_sequence(&self, refused: &mut Vec<usize>) -> u64 {
+        let mut first = 0;
+        for (at, slice) in std::iter::once(&self.first).chain(&self.others).enumerate() {
+            match slice.records().first().map_or(0, |record| record.sequence) {
+                0 => refused.push(at),
+                sequence if first == 0 => first = sequence,
+                _ => {}
+            }
+        }
+        first
+    }
+
     /// Gives the events, in the order of the commands; they must be released.
     pub(crate) fn give(self, give: &mut impl FnMut(EventSlice)) {
         give(self.first);

@@ -9,7 +9,7 @@
 //!   the ring by its bytes.
 
 use std::collections::VecDeque;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -510,6 +510,51 @@ impl NodeHandle {
             append(self.execute_records(chunk)?, out);
         }
         Ok(())
+    }
+
+    /// The most commands that one batch may have.
+    pub fn batch_limit(&self) -> usize {
+        self.shared().chunk
+    }
+
+    /// Executes commands as one batch, at most [`Self::batch_limit`], in the caller's thread and without waiting for the
+    /// disk, and gives the first one's sequence; the others have the next ones. Their events come, like everybody's, from
+    /// [`events_since`](Self::events_since) when they are durable. `None`, and nothing was done, while the disk has enough
+    /// to write already; what [`watch`](Self::watch) raises says when to try again. The vector is empty afterwards if the
+    /// commands were taken. Commands that are refused because the disk is full have no sequence; their places are added to
+    /// `refused`, and the sequence is 0 if none is left.
+    ///
+    /// # Errors
+    /// `Wire` if one of the commands cannot be encoded, and then nothing was done; `Stopped`.
+    pub fn try_start(&self, commands: &mut Vec<Command>, refused: &mut Vec<usize>) -> Result<Option<u64>, NodeError> {
+        check_all_encodable(commands)?;
+        let shared = self.shared();
+        // One batch is being written and one waits; more would only make both wait longer.
+        if shared.writer.as_ref().is_some_and(|writer| writer.depth() > 1) {
+            return Ok(None);
+        }
+        let batch = std::mem::replace(commands, shared.pool.take());
+        Ok(Some(shared.start(batch, Answers::Given)?.first_sequence(refused)))
+    }
+
+    /// Raises an eventfd whenever there may be something new in [`events_since`](Self::events_since), and when the node
+    /// stops, for as long as the eventfd is there.
+    pub fn watch(&self, wake: &Arc<OwnedFd>) {
+        self.shared().outbox.watch(wake);
+    }
+
+    /// Lets a closure see the state between two batches at once, and says after which command that is. Nothing that the
+    /// closure learns may get out before [`sequence`](Self::sequence) has reached that command; otherwise as
+    /// [`with_engine`](Self::with_engine), which waits for that.
+    ///
+    /// # Errors
+    /// `Stopped`.
+    pub fn look<R>(&self, f: impl FnOnce(&Engine) -> R) -> Result<(R, u64), NodeError> {
+        let shared = self.shared();
+        if let Some(reason) = shared.outbox.stopped() {
+            return Err(NodeError::Stopped(reason));
+        }
+        shared.with_node(|node| (f(node.engine()), node.engine().sequence()))
     }
 
     /// Hands one command over and returns at once. Its events come, with the token, from

@@ -20,7 +20,7 @@ from beurs.cli import output
 from beurs.cli.admin import app as admin_app
 from beurs.cli.client import Client
 from beurs.cli.options import HELP, KEY_VARIABLE, LOCAL, URL_VARIABLE, Config, DataDirectory, Json, Key, Url
-from beurs.errors import JournalLocked
+from beurs.errors import BeursError, JournalLocked
 from beurs.values import OrderType, SelfTradePrevention, Side, TimeInForce
 
 __all__ = ["app"]
@@ -35,7 +35,7 @@ app = typer.Typer(
 )
 order_app = typer.Typer(help="Enter, list, change and cancel orders.", no_args_is_help=True, context_settings=HELP)
 account_app = typer.Typer(help="See the own account.", no_args_is_help=True, context_settings=HELP)
-key_app = typer.Typer(help="Make API keys.", no_args_is_help=True, context_settings=HELP)
+key_app = typer.Typer(help="Make and register API keys.", no_args_is_help=True, context_settings=HELP)
 instrument_app = typer.Typer(help="See what can be traded.", no_args_is_help=True, context_settings=HELP)
 replay_app = typer.Typer(help="Replay a market day through the engine.", no_args_is_help=True, context_settings=HELP)
 store_app = typer.Typer(help="Look after the SQL store.", no_args_is_help=True, context_settings=HELP)
@@ -288,14 +288,23 @@ def key_create(
     staff: Annotated[
         str | None, typer.Option(metavar="NAME", help="Make a key for a member of staff instead, of this name.")
     ] = None,
+    ed25519: Annotated[
+        Path | None,
+        typer.Option(
+            "--ed25519", metavar="FILE", help="Make a key that signs, with its private half in this new file."
+        ),
+    ] = None,
     data_directory: DataDirectory = None,
     config: Config = None,
 ) -> None:
     """Make an API key for an account or a member of staff, on the server's machine. A running server knows it at once.
 
-    The key is printed once and cannot be shown again: only its hash is kept. Keys made before stay valid.
+    The key is printed once and cannot be shown again: only its hash is kept. Keys made before stay valid. With
+    --ed25519 it is a key for the binary door: its private half goes to the file, for its owner only, and is neither
+    kept nor printed; its public half is registered and printed.
     """
     from beurs.keys import KEY_FILE, KeyFile
+    from beurs.signing import new_pair
 
     if (account is None) == (staff is None):
         raise typer.BadParameter("name an account, or a member of staff with --staff")
@@ -303,11 +312,45 @@ def key_create(
     file = KeyFile(settings.data_directory / KEY_FILE)
     if account is None:
         assert staff is not None
+        if ed25519 is not None:
+            raise typer.BadParameter("keys that sign are for accounts")
         with file.locked():
             print(file.issue_to_staff(staff))
         return
     with _account_exists(settings, account):
-        print(file.issue(account))
+        if ed25519 is None:
+            print(file.issue(account))
+            return
+        public = new_pair(ed25519)
+        try:
+            held = file.register(account, public)
+        except BeursError:
+            ed25519.unlink()
+            raise
+    print(f"{public.hex()} key_id {held.key_id}")
+
+
+@key_app.command("add")
+def key_add(
+    account: Annotated[str, typer.Argument(help="The code of the account that the key acts for.")],
+    public: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE|TEXT", help="The public half of an Ed25519 key: hexadecimal, base64, PEM or OpenSSH."
+        ),
+    ],
+    data_directory: DataDirectory = None,
+    config: Config = None,
+) -> None:
+    """Register the public half of an Ed25519 key of an account for the binary door."""
+    from beurs.keys import KEY_FILE, KeyFile
+    from beurs.signing import read_public
+
+    half = read_public(public)
+    settings = _settings(config, data_directory=data_directory)
+    with _account_exists(settings, account):
+        held = KeyFile(settings.data_directory / KEY_FILE).register(account, half)
+    print(f"{half.hex()} key_id {held.key_id}")
 
 
 @key_app.command("list")
@@ -316,8 +359,11 @@ def key_list(data_directory: DataDirectory = None, config: Config = None, json: 
     from beurs.keys import KEY_FILE, KeyFile
 
     settings = _settings(config, data_directory=data_directory)
-    keys = [asdict(held) for held in KeyFile(settings.data_directory / KEY_FILE).read().values()]
-    output.document({"keys": keys}) if json else output.rows("keys", keys, ("account", "key_id", "staff", "demo"))
+    file = KeyFile(settings.data_directory / KEY_FILE)
+    keys = [asdict(held) for held in file.read().values()]
+    keys += [asdict(held) | {"ed25519": public.hex()} for public, held in file.public_halves().items()]
+    columns = ("account", "key_id", "staff", "demo", "ed25519")
+    output.document({"keys": keys}) if json else output.rows("keys", keys, columns)
 
 
 @instrument_app.command("list")

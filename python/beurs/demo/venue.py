@@ -3,6 +3,7 @@ keys, and a key for a member of staff.
 
 Setting it up again changes nothing. The keys are made at random when a data directory is first used and stay the same;
 they are kept in the clear in `demo-keys.json`, which only its owner may read, because they are printed at every start.
+Keys that sign, for the binary door, are beside it: `alice.pem` and `bob.pem`.
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import Final
 from beurs.config import Settings
 from beurs.engine import Node, add_asset, decode_events, deposit, list_instrument, open_account, set_fees
 from beurs.keys import KEY_FILE, KeyFile, new_key, write_private
+from beurs.signing import new_pair, public_half, read_private
 
 SIMULATOR: Final = ("simulator", "simulator-taker")
 """The accounts that the market simulator trades for; the last one takes."""
@@ -105,7 +107,9 @@ def demo_keys(settings: Settings) -> dict[str, str]:
         held |= {name: new_key() for name in missing}
         write_private(path, held)
     accounts = {code: held[code] for code in _MONEY}
-    KeyFile(settings.data_directory / KEY_FILE).keep_demo_keys(accounts, {STAFF: held[STAFF]})
+    files = {code: settings.data_directory / f"{code}.pem" for code in PEOPLE}
+    signers = {code: public_half(read_private(at)) if at.exists() else new_pair(at) for code, at in files.items()}
+    KeyFile(settings.data_directory / KEY_FILE).keep_demo_keys(accounts, {STAFF: held[STAFF]}, signers)
     return held
 
 
