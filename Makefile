@@ -65,6 +65,9 @@ test-long: build ## Run the tests that take minutes, too
 	BEURS_TEST_LONG=1 BEURS_KILLS=1000 BEURS_COMMANDS=20000000 cargo test --workspace --locked --release -- --include-ignored
 	BEURS_TEST_LONG=1 $(BIN)/pytest --timeout 3600 $(ARGS)
 
+fuzz: ## Give mutated bytes to whatever reads bytes, for a minute (ARGS="--target journal --seconds 3600")
+	cargo run --release --locked --quiet -p beurs-sim --bin beurs-fuzz -- $(ARGS)
+
 bench: build ## Measure speed and memory
 	@scripts/bench $(BIN) $(ARGS)
 
@@ -95,4 +98,4 @@ $(BUILD): $(SETUP) pyproject.toml $(wildcard README.md) $(RUST_SOURCES)
 	@PIP_QUIET=1 $(BIN)/maturin develop --release --locked --quiet
 	@touch $@
 
-.PHONY: run serve setup build lint lint-fast format test test-python test-long bench docs lock clean help
+.PHONY: run serve setup build lint lint-fast format test test-python test-long fuzz bench docs lock clean help

@@ -3,5 +3,6 @@
 
 pub mod differential;
 pub mod disk;
+pub mod fuzz;
 pub mod naive;
 pub mod workload;
