@@ -85,7 +85,9 @@ def test_an_order_goes_through_the_door(node: Node, tmp_path: Path, kind: str) -
         assert template == ACCEPTED
         account_id, key_id = struct.unpack_from("<IH", fields, 16)
         assert key_id == 7
-        order = struct.pack("<QI7BHqqQq5q36s", 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 100, 50, 0, 0, 0, 0, 0, 0, 0, b"mine")
+        order = struct.pack(
+            "<QI7BHqqQq5q36s", 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1_000_000, 100, 0, 0, 0, 0, 0, 0, 0, b"mine"
+        )
         connection.send(NEW_ORDER, order)
         template, fields = connection.receive()
         assert template == ORDER_ACCEPTED
