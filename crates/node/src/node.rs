@@ -172,6 +172,7 @@ pub(crate) fn checkpoint_directory(path: &Path) -> PathBuf {
 /// The synchronous core of a node, for one thread. [`crate::NodeHandle`] shares one among many.
 pub struct Node {
     engine: Engine,
+    disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
     checkpoint_interval: u64,
     batch_limit: usize,
@@ -253,6 +254,7 @@ impl Node {
         };
         let node = Self {
             engine,
+            disk: config.disk.clone(),
             clock: config.clock.clone(),
             checkpoint_interval: config.checkpoint_interval,
             batch_limit: config.batch_limit(),
