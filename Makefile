@@ -74,6 +74,9 @@ sim: ## Simulate the whole exchange from one seed: make sim SEED=7, SEEDS=1000 f
 sim-long: ## Simulate 10,000 seeds
 	cargo run --quiet --profile test --locked -p beurs-sim --bin simulator -- --seed $(SEED) --seeds 10000 --threads 2 $(ARGS)
 
+fuzz: ## Give mutated bytes to whatever reads bytes, for a minute (ARGS="--target journal --seconds 3600")
+	cargo run --release --locked --quiet -p beurs-sim --bin beurs-fuzz -- $(ARGS)
+
 bench: build ## Measure speed and memory
 	@scripts/bench $(BIN) $(ARGS)
 
@@ -104,4 +107,4 @@ $(BUILD): $(SETUP) pyproject.toml $(wildcard README.md) $(RUST_SOURCES)
 	@PIP_QUIET=1 $(BIN)/maturin develop --release --locked --quiet
 	@touch $@
 
-.PHONY: run serve setup build lint lint-fast format test test-python test-long sim sim-long bench docs lock clean help
+.PHONY: run serve setup build lint lint-fast format test test-python test-long sim sim-long fuzz bench docs lock clean help

@@ -85,13 +85,15 @@ def test_an_order_goes_through_the_door(node: Node, tmp_path: Path, kind: str) -
         assert template == ACCEPTED
         account_id, key_id = struct.unpack_from("<IH", fields, 16)
         assert key_id == 7
-        order = struct.pack("<QI7BHqqQq5q36s", 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 100, 50, 0, 0, 0, 0, 0, 0, 0, b"mine")
+        order = struct.pack(
+            "<QI7BHqqQq5q36s", 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1_000_000, 100, 0, 0, 0, 0, 0, 0, 0, b"mine"
+        )
         connection.send(NEW_ORDER, order)
         template, fields = connection.receive()
         assert template == ORDER_ACCEPTED
         assert fields.rstrip(b"\0").endswith(b"mine")
-        assert gateway.stats()["sessions"] == 1
-        assert gateway.stats()["requests"] == 1
+        stats = gateway.stats()
+        assert (stats["sessions"], stats["requests"], stats["reports"]) == (1, 1, 1)
     event = decode_events(node.events_since(before, 1 << 20))[0]
     assert (event.account_id, event.key_id, event.client_order_id) == (account_id, 7, "mine")
     # The door is closed, and its address is free again.

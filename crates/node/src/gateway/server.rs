@@ -305,6 +305,8 @@ impl Loop {
             self.accept(now_ns);
             self.read(now_ns);
             more = self.hub.step(now_ns);
+            // Before anybody is told what they count, and again when connections are closed.
+            *lock(&self.shared.stats) = self.hub.stats();
             self.hub.take_changed(&mut changed);
             for id in changed.drain(..) {
                 self.write(id, now_ns);
