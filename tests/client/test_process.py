@@ -184,7 +184,7 @@ class Killer(threading.Thread):
         self.chance = random.Random(seed)
 
     def run(self) -> None:
-        while not self.stopping.wait(self.chance.uniform(0.2, 1.2)):
+        while not self.stopping.wait(self.chance.uniform(0.3, 2.0)):
             self.server.kill()
             self.server.start()
             self.kills += 1
