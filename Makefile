@@ -15,6 +15,9 @@ SETUP := $(VENV)/.stamp-setup
 BUILD := $(VENV)/.stamp-build
 # Arguments for pytest, and for `beurs serve`: make test ARGS="-k book", make serve ARGS="--port 9000".
 ARGS ?=
+# For make sim: the first seed, and how many.
+SEED ?= 1
+SEEDS ?= 1
 # The compiled module and tests leave no files in the home directory or elsewhere.
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -65,6 +68,15 @@ test-long: build ## Run the tests that take minutes, too
 	BEURS_TEST_LONG=1 BEURS_KILLS=1000 BEURS_COMMANDS=20000000 cargo test --workspace --locked --release -- --include-ignored
 	BEURS_TEST_LONG=1 $(BIN)/pytest --timeout 3600 $(ARGS)
 
+sim: ## Simulate the whole exchange from one seed: make sim SEED=7, SEEDS=1000 for as many from there on
+	cargo run --quiet --profile test --locked -p beurs-sim --bin simulator -- --seed $(SEED) --seeds $(SEEDS) $(ARGS)
+
+sim-long: ## Simulate 10,000 seeds
+	cargo run --quiet --profile test --locked -p beurs-sim --bin simulator -- --seed $(SEED) --seeds 10000 --threads 2 $(ARGS)
+
+fuzz: ## Give mutated bytes to whatever reads bytes, for a minute (ARGS="--target journal --seconds 3600")
+	cargo run --release --locked --quiet -p beurs-sim --bin beurs-fuzz -- $(ARGS)
+
 bench: build ## Measure speed and memory
 	@scripts/bench $(BIN) $(ARGS)
 
@@ -95,4 +107,4 @@ $(BUILD): $(SETUP) pyproject.toml $(wildcard README.md) $(RUST_SOURCES)
 	@PIP_QUIET=1 $(BIN)/maturin develop --release --locked --quiet
 	@touch $@
 
-.PHONY: run serve setup build lint lint-fast format test test-python test-long bench docs lock clean help
+.PHONY: run serve setup build lint lint-fast format test test-python test-long sim sim-long fuzz bench docs lock clean help

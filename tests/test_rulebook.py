@@ -374,3 +374,19 @@ def test_a_failed_command_is_refused_whatever_it_was(ex, monkeypatch):
         with pytest.raises(Rejected) as refused:
             give()
         assert refused.value.code == "command_failed"
+
+
+def test_staff_moves_money_and_cancels_with_who_and_why(ex):
+    carol = ex.staff("carol", "asked by phone")
+    before = ex.sequence
+    assert carol.deposit("alice", "USD", "10").total == ex.balance("alice", "USD").total
+    assert carol.withdraw("alice", "USD", "10").total == ex.balance("alice", "USD").total
+    first, *others = (ex.submit("alice", "BTC-USD", "buy", "0.1", price="100").order_id for _ in range(3))
+    assert carol.cancel(None, first).cancel_reason == "requested"
+    assert [report.order_id for report in carol.mass_cancel("alice", reason="disconnected")] == others
+    with pytest.raises(OrderRejected):
+        carol.cancel("alice", first)
+    with pytest.raises(Rejected):
+        carol.withdraw("alice", "USD", "1000000000000")
+    told = [event for event in ex.events(before) if isinstance(event, reports.Administered)]
+    assert [(event.actor, event.note) for event in told] == [("carol", "asked by phone")] * 4

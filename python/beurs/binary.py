@@ -5,14 +5,18 @@ keys that sign. docs/reference/wire.md is its specification.
 """
 
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from beurs.config import Settings
 from beurs.engine import Gateway, Node
 from beurs.keys import KeyRing
 
 OFF = "off"
+LOOK_SECONDS: Final = 1.0
+"""How often the door looks for new keys."""
 
 
 def check(settings: Settings) -> None:
@@ -40,11 +44,27 @@ def door(settings: Settings, node: Node, keys: KeyRing) -> Iterator[Gateway | No
         yield None
         return
     gateway = Gateway(node, [settings.binary])
+    stopping = threading.Event()
+    watch = threading.Thread(target=_watch, args=(gateway, keys, stopping), name="beurs-door-keys", daemon=True)
     try:
         admit(gateway, keys)
+        watch.start()
         yield gateway
     finally:
+        stopping.set()
+        if watch.ident is not None:
+            watch.join()
         gateway.stop()
+
+
+def _watch(gateway: Gateway, keys: KeyRing, stopping: threading.Event) -> None:
+    """Admits keys that are made while the door is open: whoever logs on only shows the key's name."""
+    admitted = dict(keys.signers)
+    while not stopping.wait(LOOK_SECONDS):
+        keys.look_again()
+        if keys.signers != admitted:
+            admitted = dict(keys.signers)
+            admit(gateway, keys)
 
 
 def admit(gateway: Gateway, keys: KeyRing) -> None:

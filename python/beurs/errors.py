@@ -16,7 +16,13 @@
         │   ├── JournalDamaged            it is damaged before its end; the file and the offset are named
         │   ├── JournalTrimmed            what was asked for was archived or dropped
         │   └── JournalFailed             the disk refused a write or a sync
-        └── ServerError                   an answer of a running server that says no
+        ├── ServerError                   an answer of a running server that says no
+        └── ClientError                   `beurs.client`: the binary door, or the way to it
+            ├── ConnectionLost            there is no connection any more; what was not answered may have happened
+            ├── SessionRefused            the venue does not let the client in, or has thrown it out, for good
+            ├── RequestRefused            a request did not become a command; nothing happened
+            │   └── Throttled             ... because it came too fast
+            └── ProtocolError             a message is none of the protocol's
 
 The compiled module raises these classes too. What is not in the tree (TypeError, MemoryError, ...) is a mistake in the
 calling program or of the machine.
@@ -26,7 +32,9 @@ from __future__ import annotations
 
 __all__ = [
     "BeursError",
+    "ClientError",
     "CommandInvalid",
+    "ConnectionLost",
     "DecimalError",
     "InputError",
     "JournalDamaged",
@@ -38,9 +46,13 @@ __all__ = [
     "NodeStopped",
     "NotFound",
     "OrderRejected",
+    "ProtocolError",
     "QueueFull",
     "Rejected",
+    "RequestRefused",
     "ServerError",
+    "SessionRefused",
+    "Throttled",
 ]
 
 
@@ -210,3 +222,64 @@ class ServerError(BeursError):
     def __str__(self) -> str:
         where = f" [{self.field}]" if self.field else ""
         return f"{self.code}{where}: {self.message} (HTTP {self.status})"
+
+
+class ClientError(BeursError):
+    """The binary door said no, or could not be reached."""
+
+
+class ConnectionLost(ClientError):
+    """There is no connection, and none could be made in time, or none was to be made.
+
+    A request that ends with this error may have been executed or not: what becomes of it, the reports say.
+    """
+
+
+class SessionRefused(ClientError):
+    """The venue does not let the client in, or has ended its session for good. Trying again would not help.
+
+    Attributes:
+        code: `authentication_failed`, `key_revoked`, `resume_lost`, ...: a SessionReason of docs/reference/wire.md.
+    """
+
+    def __init__(self, code: str, rule: str) -> None:
+        super().__init__(code, rule)
+        self.code = code
+        self.rule = rule
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.rule}"
+
+
+class RequestRefused(ClientError):
+    """A request did not become a command. Nothing happened.
+
+    Attributes:
+        code: `invalid_value`, `busy`, `journal_full`, ...: a RequestReason of docs/reference/wire.md.
+        field: The field of the message that is at fault, or "".
+    """
+
+    def __init__(self, code: str, field: str = "") -> None:
+        super().__init__(code, field)
+        self.code = code
+        self.field = field
+
+    def __str__(self) -> str:
+        return f"{self.code} [{self.field}]" if self.field else self.code
+
+
+class Throttled(RequestRefused):
+    """A request came faster than its key may send. Nothing happened.
+
+    Attributes:
+        retry_after_ns: After which time it would be taken.
+    """
+
+    def __init__(self, retry_after_ns: int) -> None:
+        super().__init__("throttled")
+        self.args = (retry_after_ns,)
+        self.retry_after_ns = retry_after_ns
+
+
+class ProtocolError(ClientError):
+    """A message that the protocol does not have, or not now."""

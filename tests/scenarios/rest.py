@@ -42,6 +42,9 @@ class Request:
 
 def request(kind: str, command: Object, order_id: int | None, settled: Callable[[int], Object | None]) -> Request:
     """What to ask for. `settled` gives the figures that a trade is settled with now. Raises Unsaid, Unsayable."""
+    unknown = command.keys() - _SAID.get(kind, command.keys())
+    if unknown:
+        raise Unsaid(f"it has no {' and no '.join(sorted(unknown))}")
     of_account = _ACCOUNTS.get(kind)
     if of_account is not None and command["account"] is not None:
         return of_account(command, order_id)
@@ -142,6 +145,20 @@ _ACCOUNTS: Final[dict[str, Callable[[Object, int | None], Request]]] = {
     "mass_cancel": _mass_cancel,
     "cancel_all_after": _cancel_all_after,
 }
+
+
+_ID: Final = {"account", "order_id", "client_order_id"}
+_SAID: Final[dict[str, set[str]]] = {
+    "new_order_list": {"account", "contingency", "orders"},
+    "cancel_replace": {*_ID, "mode", "new_order"},
+    "cancel_order": _ID,
+    "replace_order": {
+        *_ID, "original_client_order_id", "price", "quantity", "trigger_price", "display_quantity",
+    },
+    "mass_cancel": {"account", "symbol", "side"},
+    "cancel_all_after": {"account", "timeout_ns"},
+}  # fmt: skip
+"""The fields that are said, of commands of which a request is made field by field. Others the server would refuse."""
 
 
 # Staff.

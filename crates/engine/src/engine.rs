@@ -272,7 +272,7 @@ impl Instrument {
     }
 
     /// What a resting order holds.
-    #[inline]
+    #[inline(always)] // A part of the way of nearly every command.
     pub(crate) fn hold(&self, side: Side, price: i64, leaves: i64, fees: FeeSchedule, carry: u32) -> i128 {
         // Both are computed, because which one it will be cannot be predicted.
         let cost = worst_cost(self.known_notional(price, leaves), fees, carry);

@@ -134,7 +134,7 @@ impl FeeTable {
     }
 
     /// The schedule of an order, with what it may still pay.
-    #[inline]
+    #[inline(always)] // One look at the cap for most orders.
     pub fn of(&self, order: &Order) -> FeeSchedule {
         let schedule = self.schedules[usize::from(order.fees)];
         if schedule.most == UNCAPPED {

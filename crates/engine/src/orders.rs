@@ -332,7 +332,11 @@ impl Engine {
             self.check_may_cancel(command.account_id)?;
         }
         // After this point the cancel must succeed.
-        self.cancel_open(slot, CancelReason::Requested, events);
+        if self.arena.orders.get(slot).flags.special() {
+            self.cancel_special(slot, CancelReason::Requested, events);
+        } else {
+            self.cancel_plain(at, slot, CancelReason::Requested, events);
+        }
         self.after_execution(at, events);
         Ok(())
     }
@@ -607,9 +611,14 @@ impl Engine {
             return self.cancel_special(slot, reason, events);
         }
         let at = self.arena.level_of(slot).instrument();
-        let listing = &self.listings[at];
-        let report = self.ledger.cancel_maker(&self.arena, &listing.instrument, &self.fees, slot, reason, 0);
-        events.emit(Event::Execution(report));
+        self.cancel_plain(at, slot, reason, events);
+    }
+
+    /// Cancels a plain order, which is in the book of the instrument at `at`.
+    #[inline(always)] // Of two callers one is rare.
+    fn cancel_plain<S: EventSink>(&mut self, at: usize, slot: u32, reason: CancelReason, events: &mut S) {
+        let instrument = &self.listings[at].instrument;
+        events.emit(Event::Execution(self.ledger.cancel_maker(&self.arena, instrument, &self.fees, slot, reason, 0)));
         self.books[at].unlink(&mut self.arena, slot);
         self.ledger.retire(&mut self.arena, &mut self.remembered, slot);
     }

@@ -321,7 +321,7 @@ impl OrderPool {
     }
 
     /// The extra of an order that may be plain.
-    #[inline]
+    #[inline(always)] // One look at the flags for plain orders.
     pub fn some_extra(&self, slot: u32) -> Option<&Extra> {
         if self.orders[slot as usize].flags.special() {
             Some(self.extra(slot))

@@ -646,6 +646,9 @@ impl Reader<'_> {
         let (filled, leaves) = (self.i64()?, self.i64()?);
         let mut schedule = self.schedule()?;
         let fee_carry = self.u32()?;
+        if fee_carry >= 1_000_000 {
+            return self.fail("what was paid too much in fees is below a unit");
+        }
         if self.flag()? {
             let (cap, paid) = (self.i128()?, self.i128()?);
             if !(1..=MAX_NOTIONAL).contains(&cap) || !(-MAX_NOTIONAL..=cap).contains(&paid) {
@@ -668,14 +671,31 @@ impl Reader<'_> {
         if order_id == 0 || engine.arena.orders.find(order_id).is_some() {
             return self.fail("an order_id is 0 or occurs twice");
         }
-        if leaves < 1 || filled < 0 {
+        if !(1..=MAX_TICKS_OR_LOTS).contains(&leaves) || !(0..=MAX_TICKS_OR_LOTS).contains(&filled) {
             return self.fail("a quantity is out of range");
+        }
+        if !(0..=MAX_TICKS_OR_LOTS).contains(&price.0) || post_only > 1 {
+            return self.fail("a price or a truth value is out of range");
         }
         let key_id = KeyId(self.u16()?);
         if key_id.0 > KeyId::MAX {
             return self.fail("there is no such key");
         }
         let extra = if self.flag()? { Some(self.extra(at, side)?) } else { None };
+        let (limit, shown) = match &extra {
+            Some(extra) if extra.terms.display_quantity.0 != 0 => (extra.limit, extra.peak),
+            Some(extra) => (extra.limit, 0),
+            None => (0, 0),
+        };
+        if !(0..=leaves).contains(&shown) {
+            return self.fail("an iceberg shows more than it has");
+        }
+        // So that what it holds can be computed, fees included.
+        let units = i128::from(engine.listings[at].instrument.tick_lot_units);
+        let notional = (i128::from(price.0.max(limit)) * i128::from(leaves)).checked_mul(units);
+        if notional.is_none_or(|notional| notional > i128::MAX >> 24) {
+            return self.fail("a notional is out of range");
+        }
         let flags = Flags::new(mode, post_only != 0, time_in_force);
         let mut order = Order::new(order_id, account - 1, leaves, number, flags);
         order.filled = filled;

@@ -172,6 +172,7 @@ pub(crate) fn checkpoint_directory(path: &Path) -> PathBuf {
 /// The synchronous core of a node, for one thread. [`crate::NodeHandle`] shares one among many.
 pub struct Node {
     engine: Engine,
+    disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
     checkpoint_interval: u64,
     batch_limit: usize,
@@ -179,7 +180,6 @@ pub struct Node {
     /// The state was made again: a checkpoint of it makes the next time faster.
     checkpoint_wanted: bool,
     failed_commands: Arc<AtomicU64>,
-    disk: Arc<dyn Disk>,
     path: Option<PathBuf>,
     engine_config: EngineConfig,
     panic_on: Option<PanicOn>,
@@ -254,13 +254,13 @@ impl Node {
         };
         let node = Self {
             engine,
+            disk: config.disk.clone(),
             clock: config.clock.clone(),
             checkpoint_interval: config.checkpoint_interval,
             batch_limit: config.batch_limit(),
             last_checkpoint_sequence,
             checkpoint_wanted: false,
             failed_commands: Arc::default(),
-            disk: config.disk.clone(),
             path: config.path.clone(),
             engine_config: config.engine.clone(),
             panic_on: config.panic_on.clone(),
@@ -468,7 +468,7 @@ impl Node {
         let first_sequence = self.engine.sequence() + 1;
         let mut done = 0;
         while let Err(message) =
-            execute(&mut self.engine, event_time_ns, commands, done, records, self.panic_on.as_deref())
+            execute(&mut self.engine, event_time_ns, commands, done, records, self.panic_on.as_ref())
         {
             let sequence = self.engine.sequence();
             done = (sequence - first_sequence) as usize;
@@ -702,7 +702,7 @@ fn execute(
     commands: &[Command],
     done: usize,
     records: &mut Vec<EventRecord>,
-    panic_on: Option<&(dyn Fn(u64, &Command) -> bool + Send + Sync)>,
+    panic_on: Option<&PanicOn>,
 ) -> Result<(), String> {
     guarded(|| {
         let mut sequence = engine.sequence();

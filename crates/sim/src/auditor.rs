@@ -12,7 +12,7 @@
 
 mod market;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 use beurs_engine::command::{Command, MassCancel};
@@ -79,8 +79,10 @@ pub struct Auditor {
     market: Market,
     /// All that was released.
     entries: Vec<Entry>,
-    /// Handed to the node, and not released yet.
-    handed: BTreeMap<u64, Command>,
+    /// Handed to the node, in that order, each with its token, and not answered yet.
+    handed: VecDeque<(u64, Command)>,
+    /// Answered, so that its sequence is known, and not released yet.
+    answered: BTreeMap<u64, Command>,
     /// Promises that were looked at, for the report.
     looked_at: u64,
 }
@@ -112,20 +114,31 @@ impl Auditor {
         self.looked_at
     }
 
-    /// The node has taken a command, and will execute it with this sequence.
+    /// The node has taken a command.
+    pub fn handed(&mut self, token: u64, command: &Command) {
+        self.handed.push_back((token, command.clone()));
+    }
+
+    /// What has a sequence that is not released; what nobody has handed over is the node's own.
+    pub fn command(&self, sequence: u64) -> Command {
+        self.answered.get(&sequence).cloned().unwrap_or(Command::AdvanceTime)
+    }
+
+    /// The node has answered what it was handed with a token: with a sequence, or 0 if it has refused it itself.
     ///
     /// # Errors
-    /// The sequence was given before.
-    pub fn handed(&mut self, sequence: u64, command: &Command) -> Result<(), Finding> {
-        if sequence <= self.released_sequence() || self.handed.insert(sequence, command.clone()).is_some() {
+    /// It is not the next one that was handed over, or the sequence has another one.
+    pub fn completed(&mut self, token: u64, sequence: u64) -> Result<(), Finding> {
+        let Some((_, command)) = self.handed.pop_front().filter(|(next, _)| *next == token) else {
+            return Err(Finding::new("answers", format!("{token} is not the next one to be answered")));
+        };
+        if sequence == 0 {
+            return Ok(());
+        }
+        if sequence <= self.released_sequence() || self.answered.insert(sequence, command.clone()).is_some() {
             return Err(Finding::new("dense sequences", format!("{sequence} was given before, now to {command:?}")));
         }
         Ok(())
-    }
-
-    /// What was handed over with a sequence that is not released; what nobody has handed over is the node's own.
-    pub fn command(&self, sequence: u64) -> Command {
-        self.handed.get(&sequence).cloned().unwrap_or(Command::AdvanceTime)
     }
 
     /// What the node has taken is to be found in the journal after a crash, up to wherever it got.
@@ -134,7 +147,7 @@ impl Auditor {
     /// The first promise that was broken.
     pub fn released(&mut self, sequence: u64, event_time_ns: i64, events: Vec<Event>) -> Result<(), Finding> {
         let command = self.command(sequence);
-        self.handed.remove(&sequence);
+        self.answered.remove(&sequence);
         self.take(Entry { sequence, event_time_ns, command, events })
     }
 
@@ -342,11 +355,18 @@ impl Auditor {
     }
 
     /// The node is up again after a crash. `journal` is what it holds, with the events of a replay from the first command,
-    /// `replayed` what that replay shows in the end, `shown` what the node shows.
+    /// `replayed` what that replay shows in the end, `shown` what the node shows. `may_refuse`: it
+    /// may have refused some of what it was handed.
     ///
     /// # Errors
     /// Something that was acknowledged is lost or changed, something was added, or the states differ.
-    pub fn recovered(&mut self, journal: Vec<Entry>, replayed: &Shown, shown: &Shown) -> Result<(), Finding> {
+    pub fn recovered(
+        &mut self,
+        journal: Vec<Entry>,
+        replayed: &Shown,
+        shown: &Shown,
+        may_refuse: bool,
+    ) -> Result<(), Finding> {
         let released = self.entries.len();
         if journal.len() < released {
             let what = format!("{released} commands were acknowledged, the journal has {}", journal.len());
@@ -359,15 +379,22 @@ impl Auditor {
             }
         }
         for entry in journal.into_iter().skip(released) {
-            let expected = self.handed.remove(&entry.sequence).unwrap_or(Command::AdvanceTime);
-            if entry.command != expected {
-                let what = format!("{} is {:?}, {expected:?} was handed over", entry.sequence, entry.command);
-                return Err(Finding::new("nothing is added", what));
+            // `AdvanceTime` is the node's own.
+            while entry.command != Command::AdvanceTime {
+                let next = self.handed.pop_front().map(|(_, command)| command);
+                if next.as_ref() == Some(&entry.command) {
+                    break;
+                }
+                if next.is_none() || !may_refuse {
+                    let what = format!("{} is {:?}, {next:?} was handed over", entry.sequence, entry.command);
+                    return Err(Finding::new("nothing is added", what));
+                }
             }
             self.take(entry)?;
         }
         // What is not in the journal now never will be.
         self.handed.clear();
+        self.answered.clear();
         if replayed != shown {
             let what = format!("\n  the node shows {shown:?}\n  a replay gives {replayed:?}");
             return Err(Finding::new("recovery is replay", what));

@@ -13,6 +13,7 @@ use beurs_engine::command::{
     SetPriceBands, SetTradingStatus, Terms, Withdraw,
 };
 use beurs_engine::event::Event;
+use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{
     AccountId, Amount, AssetId, BandAction, CancelReplaceMode, ClientOrderId, Contingency, ExecType, GroupId,
     InstrumentId, KeyId, Lots, MassCancelReason, MatchingAlgorithm, OrderId, OrderStatus, OrderType, Peg, PriceTicks,
@@ -392,6 +393,9 @@ impl Client {
                 self.known.retain(|_, order| order.order_id != report.order_id);
                 self.known.insert(report.client_order_id, known);
             }
+        }
+        if matches!(events, [Event::Rejected(rejected)] if rejected.reason == RejectReason::DiskFull) {
+            return None; // It will ask again.
         }
         let waiting = self.under_way.remove(&number)?;
         self.answered += 1;

@@ -64,6 +64,7 @@ pub(crate) struct Machine {
     /// What has left the node up to here.
     released_sequence: u64,
     capacity_bytes: Option<u64>,
+    was_full: bool,
     power_fails: bool,
     flip: Option<Flip>,
     /// From now on nothing goes wrong any more.
@@ -79,6 +80,7 @@ impl Machine {
             node: None,
             released_sequence: 0,
             capacity_bytes: None,
+            was_full: false,
             power_fails: false,
             flip: None,
             healed: false,
@@ -103,11 +105,15 @@ impl Machine {
         self.engine().is_some_and(|engine| engine.sequence() == self.released_sequence)
     }
 
-    /// Executes a batch, after what is due; an empty one does just that. Returns the sequence of its first command.
-    pub(crate) fn start(&mut self, commands: &[(u64, Command)]) -> Result<u64, String> {
+    /// Executes a batch, after what is due; an empty one does just that. Returns whether it was taken: not if it is to
+    /// come again later.
+    pub(crate) fn start(&mut self, commands: &[(u64, Command)]) -> Result<bool, String> {
         let Some(node) = &mut self.node else { return Err("the node is down".into()) };
-        let last = node.start(commands).map_err(|error| error.to_string())?;
-        Ok(last + 1 - commands.len() as u64)
+        match node.start(commands) {
+            Ok(_) => Ok(true),
+            Err(NodeError::QueueFull { .. }) => Ok(false),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     /// The journal's next write.
@@ -161,6 +167,11 @@ impl Machine {
     /// The same without the digest, which is costly.
     pub(crate) fn shown_without_digest(&self) -> Option<Shown> {
         self.engine().map(shown)
+    }
+
+    /// Whether the disk was full at some time since the node was opened.
+    pub(crate) fn was_full(&self) -> bool {
+        self.was_full
     }
 
     /// Whether the disk has given the node a reason to stop.
@@ -220,6 +231,7 @@ impl Machine {
         let room = rng.below(2 * self.settings.segment_bytes);
         self.capacity_bytes = if self.capacity_bytes.is_some() { None } else { Some(self.disk.used_bytes() + room) };
         self.disk.set_capacity_bytes(self.capacity_bytes);
+        self.was_full = true;
     }
 
     /// While the node is down, a bit changes on the disk: anywhere but in the last write, of which the rulebook says
@@ -276,7 +288,9 @@ impl Machine {
     /// # Errors
     /// It does not open although the disk is as it should be.
     pub(crate) fn restart(&mut self, tampering: &Tampering, rng: &mut Rng) -> Result<Restarted, Finding> {
-        if !self.healed && rng.chance(self.settings.opening_faults) {
+        // The venue is made in peace.
+        let fresh = self.disk.files().is_empty();
+        if !self.healed && !fresh && rng.chance(self.settings.opening_faults) {
             self.power_fails = rng.chance(500);
             let call = 1 + rng.below(60);
             self.disk.fail(if self.power_fails { Failing::From(call) } else { Failing::Call(call) });
@@ -295,6 +309,7 @@ impl Machine {
             Ok((node, _)) => {
                 self.released_sequence = node.sequence();
                 self.node = Some(node);
+                self.was_full = self.capacity_bytes.is_some();
                 self.flip = None;
                 Ok(Restarted::Up)
             }

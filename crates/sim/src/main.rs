@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
 
 use beurs_sim::differential::{run, Coverage};
+use beurs_sim::options::{parse, Value};
 use beurs_sim::workload::Areas;
 
 struct Options {
@@ -27,23 +28,18 @@ const USAGE: &str = "usage: beurs-sim [--seed N] [--commands N] [--per-seed N] [
 fn options() -> Result<Options, String> {
     let mut options =
         Options { seed: 1, commands: 1_000_000, per_seed: 10_000, threads: 1, failures: 1, areas: Areas::ALL };
-    let mut arguments = std::env::args().skip(1);
-    while let Some(name) = arguments.next() {
-        if name == "--areas" {
-            let names = arguments.next().unwrap_or_default();
-            options.areas = Areas::parse(&names).ok_or_else(|| format!("unknown areas {names}"))?;
-            continue;
-        }
-        let field = match name.as_str() {
-            "--seed" => &mut options.seed,
-            "--commands" => &mut options.commands,
-            "--per-seed" => &mut options.per_seed,
-            "--threads" => &mut options.threads,
-            "--failures" => &mut options.failures,
-            _ => return Err(format!("unknown argument {name}")),
-        };
-        let value = arguments.next().ok_or_else(|| format!("{name} needs a number"))?;
-        *field = value.replace('_', "").parse().map_err(|_| format!("{name} needs a number, not {value}"))?;
+    let mut areas = String::new();
+    let mut known = [
+        ("--seed", Value::Number(&mut options.seed)),
+        ("--commands", Value::Number(&mut options.commands)),
+        ("--per-seed", Value::Number(&mut options.per_seed)),
+        ("--threads", Value::Number(&mut options.threads)),
+        ("--failures", Value::Number(&mut options.failures)),
+        ("--areas", Value::Text(&mut areas)),
+    ];
+    parse(std::env::args().skip(1), &mut known)?;
+    if !areas.is_empty() {
+        options.areas = Areas::parse(&areas).ok_or_else(|| format!("unknown areas {areas}"))?;
     }
     if options.per_seed == 0 || !(1..=256).contains(&options.threads) {
         return Err("--per-seed is at least 1, --threads from 1 to 256".into());

@@ -174,8 +174,8 @@ impl Plan {
             requests: if options.requests > 0 { options.requests } else { requests },
             mix: Mix::draw(rng),
             weather: Weather::draw(rng),
-            // A write must fit into a segment.
-            batch: rng.pick(&[1, 3, 16, 64]).min((segment_bytes as usize - SEGMENT_HEADER) / MAX_RECORD),
+            // A write must fit into a segment, with what is due before it.
+            batch: rng.pick(&[1, 3, 16, 64]).min((segment_bytes as usize - SEGMENT_HEADER) / MAX_RECORD - 1),
             turn_ns: rng.pick(&[20, 100, 500]) * US,
             write_ns: rng.pick(&[30, 150, 2000]) * US,
             settings: Settings {
@@ -292,9 +292,11 @@ struct Simulation {
     inbox: VecDeque<(Origin, Command)>,
     /// Requests that have come before.
     seen: BTreeMap<(usize, u64), u64>,
-    /// Who gets the answer to what was handed to the node, by token, and the sequence that it got.
-    origins: BTreeMap<u64, (Origin, u64)>,
+    /// Who gets the answer to what was handed to the node, by token.
+    origins: BTreeMap<u64, Origin>,
     tokens: u64,
+    /// Whether the disk was full before the node went down.
+    was_full: bool,
     auditor: Auditor,
     tampering: Tampering,
     asked: u64,
@@ -339,6 +341,7 @@ impl Simulation {
             seen: BTreeMap::new(),
             origins: BTreeMap::new(),
             tokens: 0,
+            was_full: false,
             auditor: Auditor::default(),
             tampering,
             asked: 0,
@@ -439,6 +442,7 @@ impl Simulation {
             self.node_turn()?;
             self.disk_turn()?;
         }
+        assert!(self.machine.is_quiet(), "nothing goes wrong while the venue is made");
         if let Some(entry) = self.auditor.entries().iter().find(|entry| matches!(entry.events[0], Event::Rejected(_))) {
             return Err(Finding::new("the venue", format!("it cannot be made: {entry:?}")));
         }
@@ -565,10 +569,16 @@ impl Simulation {
             }
         }
         match self.machine.start(&batch) {
-            Ok(first_sequence) => {
-                for ((sequence, (token, _)), (origin, command)) in (first_sequence..).zip(batch).zip(asked) {
-                    self.auditor.handed(sequence, &command)?;
-                    self.origins.insert(token, (origin, sequence));
+            Ok(true) => {
+                for ((token, _), (origin, command)) in batch.into_iter().zip(asked) {
+                    self.auditor.handed(token, &command);
+                    self.origins.insert(token, origin);
+                }
+                Ok(())
+            }
+            Ok(false) => {
+                for request in asked.into_iter().rev() {
+                    self.inbox.push_front(request);
                 }
                 Ok(())
             }
@@ -598,6 +608,13 @@ impl Simulation {
     }
 
     fn release(&mut self, records: &[EventRecord], completed: Vec<Completed>) -> Result<(), Finding> {
+        for Completed { token, records } in &completed {
+            let sequence = records.first().map_or(0, |record| record.sequence);
+            if sequence == 0 && !self.machine.was_full() {
+                return Err(Finding::new("no reason to refuse", format!("{records:?}")));
+            }
+            self.auditor.completed(*token, sequence)?;
+        }
         let mut released: Vec<Entry> = Vec::new();
         for record in records {
             self.trace.update(record.as_bytes());
@@ -619,13 +636,15 @@ impl Simulation {
         }
         let mut answers = Vec::new();
         for Completed { token, records } in completed {
-            let Some((origin, sequence)) = self.origins.remove(&token) else {
-                return Err(Finding::new("answers", format!("nobody has given token {token}")));
-            };
-            let Some((client, number)) = origin else { continue };
+            let Some(Some((client, number))) = self.origins.remove(&token) else { continue };
+            let sequence = records.first().map_or(0, |record| record.sequence);
+            if sequence == 0 {
+                self.count("refused, the disk is full");
+            }
             let events: Vec<Event> = records.iter().map(decode).collect::<Result<_, _>>()?;
             // An answer is a copy of what has left: where that was changed, so is this.
-            let events = if self.tampering.changes_events() { self.auditor.events(sequence) } else { events };
+            let events =
+                if sequence > 0 && self.tampering.changes_events() { self.auditor.events(sequence) } else { events };
             answers.push(Answer { client, number, sequence, events: events.into() });
         }
         if answers.len() > 1 && self.tampering.exchanges_answers() {
@@ -661,6 +680,7 @@ impl Simulation {
     }
 
     fn went_down(&mut self) {
+        self.was_full |= self.machine.was_full();
         self.inbox.clear();
         self.origins.clear();
         let down = self.rng.between(MS / 10, 20 * MS);
@@ -745,7 +765,8 @@ impl Simulation {
         }
         if let Some(shows) = self.machine.shown() {
             let replayed = Shown { digest: replayed.digest(), ..shown(&replayed) };
-            self.auditor.recovered(journal, &replayed, &shows)?;
+            self.auditor.recovered(journal, &replayed, &shows, self.was_full)?;
+            self.was_full = false;
         }
         Ok(())
     }

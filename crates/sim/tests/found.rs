@@ -6,7 +6,7 @@ use std::sync::Arc;
 use beurs_node::engine::command::{AddAsset, Command};
 use beurs_node::engine::types::ShortText;
 use beurs_node::{JournalError, NodeConfig, NodeError, SteppedNode};
-use beurs_sim::disk::{Loss, SimDisk};
+use beurs_sim::disk::{Failing, Loss, SimDisk};
 
 fn config(disk: &SimDisk) -> NodeConfig {
     NodeConfig { segment_bytes: 4096, disk: Arc::new(disk.clone()), ..NodeConfig::at("/data") }
@@ -50,4 +50,23 @@ fn a_changed_byte_behind_the_last_record_of_a_segment_before_the_checkpoint_is_f
     let (node, recovery) = SteppedNode::open(&config(&disk)).expect("a good journal");
     assert_eq!((recovery.sequence, recovery.commands_replayed), (number, 0));
     assert_eq!(node.engine().assets().count() as u64, number);
+}
+
+/// Found as seed 3: after a sync that failed, the system shows what it has not written. A process that was started again
+/// took that for durable, and the next power cut lost what it had shown.
+#[test]
+fn what_is_shown_after_a_failed_sync_survives_the_next_power_cut() {
+    let disk = SimDisk::new();
+    let (mut node, _) = SteppedNode::open(&config(&disk)).expect("a new node");
+    node.start(&[(1, asset(1))]).expect("a running node");
+    disk.fail(Failing::Call(disk.calls() + 2)); // The write is done, its sync is not.
+    node.write();
+    assert!(node.stop_reason().is_some() && node.sequence() == 0);
+    drop(node);
+    let disk = disk.restart_process();
+    let (node, recovery) = SteppedNode::open(&config(&disk)).expect("a good journal");
+    assert_eq!(recovery.sequence, 1, "the system still has it");
+    drop(node);
+    let (_, recovery) = SteppedNode::open(&config(&disk.restart(Loss::UNSYNCED))).expect("a good journal");
+    assert_eq!(recovery.sequence, 1);
 }

@@ -76,6 +76,7 @@ fn every_promise_is_kept() {
             "kill",
             "power cut",
             "power cut in an operation",
+            "refused, the disk is full",
             "refused, too much is under way",
             "restarts",
             "stopped by the disk",
