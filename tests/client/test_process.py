@@ -255,6 +255,7 @@ def resend_under_kills(tmp_path: Path, count: int, window: int, kills_min: int) 
     assert killer.kills >= kills_min
 
 
+@pytest.mark.timeout(1_200)
 def test_killed_again_and_again_every_resend_has_one_effect(tmp_path: Path) -> None:
     resend_under_kills(tmp_path, 10_000, 500, 2)
 
