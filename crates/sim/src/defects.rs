@@ -55,7 +55,7 @@ pub enum Defect {
     ResumeLosesReport,
     /// A session that resumes gets a report twice.
     ResumeRepeatsReport,
-    /// Sessions are told what is written and not synced.
+    /// Sessions are told what was executed and is not durable.
     SessionAheadOfDisk,
     /// The end of a session does not cancel what it should.
     ForgottenDisconnect,
@@ -229,12 +229,9 @@ impl Tampering {
     /// The disk that the node gets.
     pub(crate) fn disk(&self, disk: Arc<dyn Disk>) -> Arc<dyn Disk> {
         match self.defect {
-            Some(
-                defect @ (Defect::AckBeforeSync
-                | Defect::SyncErrorIgnored
-                | Defect::DirectorySyncIgnored
-                | Defect::SessionAheadOfDisk),
-            ) => Arc::new(LyingDisk { disk, defect }),
+            Some(defect @ (Defect::AckBeforeSync | Defect::SyncErrorIgnored | Defect::DirectorySyncIgnored)) => {
+                Arc::new(LyingDisk { disk, defect })
+            }
             _ => disk,
         }
     }
@@ -323,7 +320,7 @@ impl Disk for LyingDisk {
 impl LyingFile {
     fn sync(&self, sync: impl FnOnce(&dyn DiskFile) -> io::Result<()>) -> io::Result<()> {
         match self.defect {
-            Defect::AckBeforeSync | Defect::SessionAheadOfDisk => Ok(()),
+            Defect::AckBeforeSync => Ok(()),
             Defect::SyncErrorIgnored => {
                 let _ = sync(self.file.as_ref()); // That is the mistake.
                 Ok(())

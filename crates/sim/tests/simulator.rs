@@ -131,7 +131,7 @@ fn rules(defect: Defect) -> &'static [&'static str] {
         Defect::WrongAnswer => &["answers"],
         Defect::NeverAnswered => &["everything is answered"],
         Defect::ResumeLosesReport | Defect::ResumeRepeatsReport => &["every report once"],
-        Defect::SessionAheadOfDisk => &["durable first", "nothing acknowledged is lost", "it opens again"],
+        Defect::SessionAheadOfDisk => &["durable first"],
         Defect::ForgottenDisconnect => &["cancel on disconnect"],
     }
 }

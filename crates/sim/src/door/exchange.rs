@@ -7,8 +7,10 @@ use beurs_engine::types::{InstrumentId, MassCancelReason};
 use beurs_engine::Engine;
 use beurs_node::gateway::{Exchange, Gone, Position, ReplayJob, Replayed};
 use beurs_node::sbe::reports::accounts;
-use beurs_node::wire::{EventRecord, EVENT_SIZE};
+use beurs_node::wire::{EventRecord, RecordSink, EVENT_SIZE};
 use beurs_node::{NodeError, SteppedNode};
+
+use crate::machine::config;
 
 /// About so many events are in one answer about the past, so that there are several.
 const REPLAY_EVENTS: usize = 20;
@@ -24,8 +26,17 @@ pub(super) struct Lent {
     pub(super) refused: u64,
     pub(super) jobs: VecDeque<ReplayJob>,
     pub(super) answers: VecDeque<Replayed>,
-    /// A mistake to make.
+    /// A mistake to make: ends of sessions cancel nothing.
     pub(super) forgets_disconnect: bool,
+    /// Another: what was executed and not released is told. The events of the last batch.
+    pub(super) ahead: Option<Vec<EventRecord>>,
+}
+
+/// An engine of its own in the same state.
+fn copy(engine: &Engine) -> Engine {
+    let mut snapshot = Vec::new();
+    engine.snapshot(&mut snapshot);
+    Engine::restore(config(), &snapshot).expect("a snapshot that was just made")
 }
 
 impl Lent {
@@ -66,10 +77,22 @@ impl Exchange for Lent {
             }
         }
         let batch = commands.clone();
+        let before = self.ahead.is_some().then(|| copy(node.engine()));
         let Some(first) = node.try_start(commands, refused).map_err(|_| Gone::Stopped)? else { return Ok(None) };
         self.refused += refused.len() as u64;
+        let taken_count = batch.len() - refused.len();
         let taken = batch.into_iter().enumerate().filter(|(at, _)| !refused.contains(at));
         self.started.extend((first..).zip(taken.map(|(_, command)| command)));
+        if let (Some(ahead), Some(mut engine)) = (&mut self.ahead, before) {
+            ahead.clear();
+            // Unless something was due before it, or refused.
+            if first == engine.sequence() + 1 && refused.is_empty() {
+                let time_ns = node.engine().event_time_ns();
+                for (sequence, command) in &self.started[self.started.len() - taken_count..] {
+                    engine.apply(*sequence, time_ns, command, &mut RecordSink::new(ahead, *sequence, time_ns));
+                }
+            }
+        }
         Ok(Some(first))
     }
 
@@ -92,8 +115,14 @@ impl Exchange for Lent {
         if events.is_empty() && node.stop_reason().is_some() {
             return Err(Gone::Stopped);
         }
+        let mut last = sequence;
         for slice in events.slices() {
+            last = slice.records().last().map_or(last, |record| record.sequence);
             give(slice.records());
+        }
+        match &self.ahead {
+            Some(ahead) if ahead.first().is_some_and(|record| record.sequence == last + 1) => give(ahead),
+            _ => {}
         }
         Ok(())
     }

@@ -383,11 +383,6 @@ impl Door {
         if self.hub.is_some() && world.machine.is_up() {
             self.bring_up(world);
             self.work(world)?;
-            if world.tampering.is(Defect::SessionAheadOfDisk) {
-                // A stop is seen by the disk's next turn.
-                let _ = world.machine.write();
-                self.work(world)?;
-            }
             self.take_output(world)?;
             self.check_disconnects(world)?;
         }
@@ -409,6 +404,7 @@ impl Door {
             jobs: VecDeque::new(),
             answers: VecDeque::new(),
             forgets_disconnect: world.tampering.is(Defect::ForgottenDisconnect),
+            ahead: world.tampering.is(Defect::SessionAheadOfDisk).then(Vec::new),
         };
         let fill = move |bytes: &mut [u8]| bytes.iter_mut().for_each(|byte| *byte = entropy.bits() as u8);
         let mut hub = Hub::new(config, lent, self.keys.clone(), fill);
