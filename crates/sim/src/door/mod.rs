@@ -10,6 +10,7 @@
 //! * A session that asked for it cancels the orders of its account by its end.
 
 mod exchange;
+pub(crate) mod hostile;
 mod requests;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -643,6 +644,13 @@ fn account(client: usize) -> AccountId {
     AccountId(2 + client as u32)
 }
 
+/// Signs a logon, and the challenge with it.
+fn sign(logon: &mut Logon, key: &SigningKey, challenge: &Challenge) {
+    let nonce = challenge.nonce;
+    let signed = [LOGON_CONTEXT.as_slice(), &nonce, &logon.as_bytes()[..LOGON_SIGNED]].concat();
+    logon.signature = key.sign(&signed).to_bytes();
+}
+
 /// What leaves of a frame, when mistakes are made.
 fn tampered(frame: &Frame<'_>, mut bytes: Vec<u8>, line: &mut Line, tampering: &mut Tampering) -> Vec<u8> {
     if !REPORTS.contains(&frame.template_id) {
@@ -772,9 +780,7 @@ impl Reader<'_> {
             options,
             ..Logon::ZERO
         };
-        let nonce = challenge.nonce;
-        let signed = [LOGON_CONTEXT.as_slice(), &nonce, &logon.as_bytes()[..LOGON_SIGNED]].concat();
-        logon.signature = speaker.key.sign(&signed).to_bytes();
+        sign(&mut logon, &speaker.key, challenge);
         speaker.session.resumed = resume;
         put(self.replies, &logon);
     }
