@@ -29,6 +29,7 @@ __all__ = [
     "EVENT_SIZE",
     "VERSION",
     "Event",
+    "Gateway",
     "Node",
     "add_asset",
     "adjust_trade",

@@ -431,6 +431,7 @@ def serve(settings: Settings) -> None:
     # uvicorn takes both signals while it runs and raises them again afterwards; then they have done their work.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
+    binary.check(settings)
     with (
         bind(settings.host, settings.port) as bound,
         open_exchange(settings) as exchange,

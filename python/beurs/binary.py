@@ -4,6 +4,7 @@ The door itself is in the compiled module, with a thread of its own; here it is 
 keys that sign. docs/reference/wire.md is its specification.
 """
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,21 @@ from beurs.keys import KeyRing
 OFF = "off"
 LOOK_SECONDS: Final = 1.0
 """How often the door looks for new keys."""
+
+
+def check(settings: Settings) -> None:
+    """Looks whether the door can be opened, before anything else is. Raises OSError, which names the address."""
+    if settings.binary == OFF or settings.binary.startswith("unix:"):
+        return
+    host, port = settings.binary.rsplit(":", 1)
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+        with socket.socket(found[0][0], socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(found[0][4])
+    except (OSError, OverflowError) as error:
+        said = error.strerror if isinstance(error, OSError) else "there is no such port"
+        raise OSError(f"{settings.binary}: {said}") from None
 
 
 @contextmanager

@@ -255,7 +255,7 @@ class RequestRefused(ClientError):
     """A request did not become a command. Nothing happened.
 
     Attributes:
-        code: `invalid_value`, `busy`, `journal_full`, ...: a RequestReason of docs/reference/wire.md.
+        code: `invalid_value`, `busy`, `disk_full`, ...: a RequestReason of docs/reference/wire.md.
         field: The field of the message that is at fault, or "".
     """
 

@@ -63,7 +63,7 @@ class OverBinary(Door):
         if found is None:
             key = Ed25519PrivateKey.generate()
             self._gate.add_key(public_half(key), account, key_id)
-            found = Client(self._gate.address, key, keep_reports=100_000)
+            found = Client(self._gate.address, key, keep_reports=100_000, heartbeat_interval_ms=60_000)
             found.open()
             self._clients[account, key_id] = found
             self._since[account, key_id] = self.ex.sequence

@@ -8,7 +8,6 @@ use crate::positions::Positions;
 use crate::remembered::List;
 use crate::types::{AccountCode, Side};
 use crate::volumes::Volumes;
-use std::hint::select_unpredictable;
 
 /// One account's money in one asset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -140,11 +139,10 @@ impl Ledger {
     pub fn settle(&mut self, part: Settlement) {
         let account = &mut self.accounts[part.account];
         // Which side it is cannot be predicted, so both are worked out.
-        let buys = part.side == Side::Buy;
-        let spent = select_unpredictable(buys, part.notional + part.fee, part.base_amount);
-        let gained = select_unpredictable(buys, part.base_amount, part.notional - part.fee);
-        let from = select_unpredictable(buys, part.quote, part.base);
-        let to = select_unpredictable(buys, part.base, part.quote);
+        let spent = [part.notional + part.fee, part.base_amount][part.side.index()];
+        let gained = [part.base_amount, part.notional - part.fee][part.side.index()];
+        let from = [part.quote, part.base][part.side.index()];
+        let to = [part.base, part.quote][part.side.index()];
         let balance = account.balance_mut(from);
         balance.total -= spent;
         balance.held -= part.release;

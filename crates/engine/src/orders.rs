@@ -770,7 +770,7 @@ pub(crate) fn check_form<const PLAIN: bool>(command: &NewOrder) -> Result<(), Re
         TimeInForce::Gtd | TimeInForce::Day => !market,
     };
     // Every time in force fits a plain limit order, so that nothing need branch on it.
-    if !(PLAIN && !market) && !fits() {
+    if (!PLAIN || market) && !fits() {
         return Err(RejectReason::InvalidTimeInForce);
     }
     if command.post_only && !(has_limit::<PLAIN>(kind) && rests::<PLAIN>(kind, command.time_in_force)) {

@@ -17,14 +17,13 @@ Invariants:
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from struct import Struct
 from typing import Any, Final
-
-import structlog
 
 from beurs.client import messages
 from beurs.client.books import LocalBook
@@ -45,7 +44,7 @@ from beurs.values import CancelReason
 
 __all__ = ["Core", "Options", "Position", "Request"]
 
-log = structlog.get_logger()
+log = logging.getLogger("beurs.client")
 
 Position = tuple[int, int]
 """Where a report is: the sequence of its command, and its index among the events of that."""
@@ -435,7 +434,7 @@ class Core:
             self.fatal = refused
         else:
             self.refusal = refused
-            log.warning("the door has ended the session", reason=reason.value)
+            log.warning("the door has ended the session: %s", reason.value)
 
     def _Heartbeat(self, m: Any) -> None:  # noqa: N802
         if self.ready and not self._stalled:
@@ -454,7 +453,7 @@ class Core:
     def _report(self, m: Any, *, known: bool = False) -> None:
         position = (m.sequence, m.index)
         if self.position is not None and position <= self.position:
-            log.warning("a report came twice", sequence=m.sequence, index=m.index)
+            log.warning("the report %d, %d came twice", m.sequence, m.index)
             return
         try:
             report = self.definitions.report(m)
@@ -576,7 +575,7 @@ def _request(message: Any, end: Callable[[list[Any], BeursError | None], None]) 
 def _nothing(_events: list[Any], error: BeursError | None) -> None:
     """The end of a subscription that was made again."""
     if error is not None and not isinstance(error, ConnectionLost):
-        log.warning("a subscription could not be made again", reason=str(error))
+        log.warning("a subscription could not be made again: %s", error)
 
 
 def _names(message: Any) -> list[tuple[str, str | int]]:

@@ -43,7 +43,7 @@ class RequestReason(WireEnum):
     TOO_MANY_SUBSCRIPTIONS = "too_many_subscriptions", 7
     NOT_SUBSCRIBED = "not_subscribed", 8
     QUERY_UNDER_WAY = "query_under_way", 9
-    JOURNAL_FULL = "journal_full", 10
+    DISK_FULL = "disk_full", 10
 
 
 class SessionReason(WireEnum):

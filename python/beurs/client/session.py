@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
-
-import structlog
 
 from beurs import arguments, engine
 from beurs.catalogue import Instrument
@@ -44,7 +43,7 @@ from beurs.values import (
 
 __all__ = ["Session", "Stream"]
 
-log = structlog.get_logger()
+log = logging.getLogger("beurs.client")
 T = TypeVar("T")
 _Kind = TypeVar("_Kind")
 
@@ -554,7 +553,7 @@ class Session:
                     raise self._core.refusal
                 if link.was_ready:
                     lost_at, pause = self._loop.time(), _PAUSE_SECONDS[0]
-                    log.info("the connection was lost", reason=why)
+                    log.info("the connection was lost: %s", why)
                 if self._core.names_only:
                     continue
             if self._loop.time() - lost_at >= self._reconnect_seconds_max:

@@ -126,6 +126,7 @@ def serve(settings: Settings) -> None:
         app.serve(settings)
         return
     logs.set_up(settings.log_format, settings.log_level)
+    binary.check(settings)
     with (
         bind(settings.host, settings.port) as bound,
         open_exchange(settings) as exchange,

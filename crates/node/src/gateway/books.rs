@@ -260,7 +260,7 @@ mod tests {
             let prices: Vec<i64> = (1..9)
                 .filter(|_| {
                     numbers /= 2;
-                    numbers % 2 == 0
+                    numbers & 1 == 0
                 })
                 .collect();
             let ordered: Vec<i64> = if side == Side::Buy { prices.into_iter().rev().collect() } else { prices };

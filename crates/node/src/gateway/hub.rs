@@ -883,8 +883,7 @@ impl<K: KeyDirectory> Core<K> {
     /// Takes whole frames, as many as may be taken now. Gives how many bytes they are.
     fn parse(&mut self, id: ConnectionId, bytes: &[u8], now_ns: i64) -> usize {
         let mut at = 0;
-        loop {
-            let Some(connection) = self.get_mut(id).filter(|connection| !connection.is_ended()) else { break };
+        while let Some(connection) = self.get_mut(id).filter(|connection| !connection.is_ended()) {
             match next_frame(&bytes[at..]) {
                 Ok(None) => break,
                 Err(reason) => {

@@ -55,6 +55,9 @@ pub(super) struct Order {
     peak: i64,
     pegged: bool,
     auction_only: bool,
+    /// An iceberg of which self-trade prevention has taken something: whether it then shows its next peak in its place or
+    /// at the back is not among the promises.
+    place_unknown: bool,
     in_list: bool,
     expire_time_ns: i64,
     /// When it came to its place, in reports counted since the beginning.
@@ -306,6 +309,7 @@ impl Market {
         if !same_place {
             (order.place, order.placed_by) = (self.reports, self.sequence);
         }
+        order.place_unknown |= report.exec_type == ExecType::Restated && before.peak > 0;
         if report.exec_type == ExecType::Triggered && !before.waits {
             return fail("triggers", "it did not wait");
         }
@@ -386,6 +390,7 @@ impl Market {
             peak: 0,
             pegged: false,
             auction_only: false,
+            place_unknown: false,
             in_list: false,
             expire_time_ns: 0,
             place: self.reports,
@@ -511,7 +516,8 @@ impl Market {
                 let what = format!("order {id} traded at {price}, order {other_id} waited at {}", other.price);
                 return Err(Finding::new("price priority", what));
             }
-            let known = listing.by_time && !other.pegged && !maker.pegged && other.price == price;
+            let vague = |order: &Order| order.pegged || order.place_unknown;
+            let known = listing.by_time && !vague(other) && !vague(maker) && other.price == price;
             if known && (other.hidden, other.place) < (maker.hidden, maker.place) {
                 let what = format!("order {id} traded at {price} before order {other_id}, which was there first");
                 return Err(Finding::new("time priority", what));
