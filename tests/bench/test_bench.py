@@ -20,14 +20,14 @@ def stream():
     return make(2_000, seed=7)
 
 
-def run_bench(*arguments):
+def run_bench(*arguments, **environment):
     return subprocess.run(
         [sys.executable, "-m", "beurs.cli", "bench", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
         timeout=240,
-        env={"PATH": "/usr/bin:/bin", "COLUMNS": "200", "NO_COLOR": "1"},
+        env={"PATH": "/usr/bin:/bin", "COLUMNS": "200", "NO_COLOR": "1", **environment},
     )
 
 
@@ -96,7 +96,8 @@ def test_a_command_becomes_the_step_of_its_order(stream):
 def measured(tmp_path_factory):
     """Everything, once: where it was written, and what was printed."""
     directory = tmp_path_factory.mktemp("bench")
-    done = run_bench("--quick", "--scale", "0.005", "--output", directory, "--json")
+    fonts = str(tmp_path_factory.mktemp("matplotlib"))  # Nothing goes to the home directory.
+    done = run_bench("--quick", "--scale", "0.005", "--output", directory, "--json", MPLCONFIGDIR=fonts)
     assert done.returncode == 0, done.stderr
     return directory, json.loads(done.stdout)
 
