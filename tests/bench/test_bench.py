@@ -97,7 +97,7 @@ def measured(tmp_path_factory):
     """Everything, once: where it was written, and what was printed."""
     directory = tmp_path_factory.mktemp("bench")
     fonts = str(tmp_path_factory.mktemp("matplotlib"))  # Nothing goes to the home directory.
-    done = run_bench("--quick", "--scale", "0.005", "--output", directory, "--json", MPLCONFIGDIR=fonts)
+    done = run_bench("--rounds", 1, "--scale", "0.002", "--output", directory, "--json", MPLCONFIGDIR=fonts)
     assert done.returncode == 0, done.stderr
     return directory, json.loads(done.stdout)
 
@@ -153,6 +153,12 @@ def test_a_scale_that_makes_no_sense_is_refused(scale, tmp_path):
     with pytest.raises(InputError) as refused:
         runner.run(["memory"], tmp_path, scale=scale)
     assert refused.value.field == "scale"
+
+
+def test_rounds_that_make_no_sense_are_refused(tmp_path):
+    with pytest.raises(InputError) as refused:
+        runner.run(["memory"], tmp_path, rounds=0)
+    assert refused.value.field == "rounds"
 
 
 def test_peers_that_are_missing_or_fail_are_skipped_with_a_reason(tmp_path, monkeypatch):

@@ -1,13 +1,12 @@
-"""Bytes of memory per open order, measured in a process of its own: python -m beurs.bench.footprint ORDERS.
+"""Bytes of memory per open order: the resident set after entering orders less that before, over their number.
 
-The resident set after entering the orders less that before, over their number. Linux only: it reads /proc.
+To be measured in a process of its own, which has freed nothing before. Linux only: it reads /proc.
 """
 
 from __future__ import annotations
 
 import gc
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +52,3 @@ def measure(count: int) -> float:
 
 def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-if __name__ == "__main__":
-    print(measure(int(sys.argv[1])))

@@ -220,8 +220,8 @@ def _restart(setting: Setting) -> dict[str, float]:
 
 
 def _footprint(setting: Setting) -> dict[str, float]:
-    command = [sys.executable, "-m", "beurs.bench.footprint", str(setting.open_orders)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    program = f"from beurs.bench.footprint import measure; print(measure({setting.open_orders}))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise RuntimeError((done.stderr.strip().splitlines() or ["it ended without a word"])[-1])
     return {"size": float(done.stdout)}

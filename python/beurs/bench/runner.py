@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from beurs import arguments
 from beurs.bench import machine
 from beurs.bench.measurements import MEASUREMENTS, Measurement, Setting, memory_rate
 from beurs.bench.peers import PEERS, Peer, PeerMissing
@@ -27,6 +28,7 @@ def run(
     directory: Path,
     *,
     quick: bool = False,
+    rounds: int | None = None,
     scale: float = 1.0,
     progress: Callable[[int, int], None] = lambda done, of_all: None,
 ) -> dict[str, Any]:
@@ -36,17 +38,18 @@ def run(
         names: Of `NAMES`.
         directory: Journals go to a temporary directory in it.
         quick: Fewer commands, three rounds instead of five, 100,000 open orders instead of 1,000,000.
+        rounds: How many of each, 1 to 1,000, if not three or five.
         scale: All sizes are multiplied with it.
         progress: Called with how many rounds are done, and of how many.
 
-    Raises InputError for a name that is none and for a scale that is not above 0 and at most 1. What goes wrong within
-    one measurement or peer ends that one, with a reason.
+    Raises InputError for a name that is none, and for rounds or a scale out of their range. What goes wrong within one
+    measurement or peer ends that one, with a reason.
     """
     measurements, peers = _chosen(names)
     if not 0 < scale <= 1:
         raise InputError("scale", "must be above 0 and at most 1")
+    rounds = arguments.integer("rounds", (3 if quick else 5) if rounds is None else rounds, 1, 1_000)
     load_before, began = machine.load(), datetime.now(UTC)
-    rounds = 3 if quick else 5
     stream = make(max(200, int((100_000 if quick else 500_000) * scale)), _SEED)
     rows = [_Row(measurement) for measurement in measurements]
     peer_rows = [_PeerRow(peer) for peer in peers]

@@ -147,6 +147,7 @@ def bench(
     directory: Annotated[
         Path, typer.Option("--output", help="Where results.json and bench.svg go; its disk is what is measured.")
     ] = Path("beurs-bench"),
+    rounds: Annotated[int | None, typer.Option(help="Rounds of each; 5 if not given, 3 with --quick.")] = None,
     scale: Annotated[float, typer.Option(help="Multiplies all sizes, above 0 to 1.", hidden=True)] = 1.0,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
@@ -160,7 +161,7 @@ def bench(
 
     directory.mkdir(parents=True, exist_ok=True)
     with output.progress("measuring") as report:
-        results = measure(names or [], directory, quick=quick, scale=scale, progress=report)
+        results = measure(names or [], directory, quick=quick, rounds=rounds, scale=scale, progress=report)
     (directory / "results.json").write_text(dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     drawn = draw(results, directory / "bench.svg")
     if json:
