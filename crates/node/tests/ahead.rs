@@ -124,12 +124,12 @@ fn nothing_leaves_while_the_disk_holds_a_sync_back_and_the_engine_runs_ahead_wit
     let commands = workload(7, 100_000);
     std::thread::scope(|scope| {
         let caller = scope.spawn(|| node.execute(&commands).expect("a running node").len());
-        let reader = scope.spawn(|| node.with_engine(|engine| engine.sequence()).expect("a running node"));
         // Whatever fails here, the threads must be able to end.
         let _open = OpenAtTheEnd(gate.clone());
         // The first write, of however many batches came before it began, is held up; the engine executes as many batches
         // of 4,096 as one caller may have under way.
         wait_until(|| node.stats().commands >= 9 * 4_096);
+        let reader = scope.spawn(|| node.with_engine(|engine| engine.sequence()).expect("a running node"));
         for token in 0..10 {
             node.submit(token, commands[1_000].clone()).expect("room in the queue");
         }
