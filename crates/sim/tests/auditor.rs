@@ -1,7 +1,7 @@
 //! The auditor's rules about who trades first, each with a report that breaks it: an engine says what is right, and the
 //! report is changed.
 
-use beurs_engine::command::{AddAsset, Command, Deposit, ListInstrument, NewOrder, OpenAccount};
+use beurs_engine::command::{AddAsset, Command, Deposit, ListInstrument, NewOrder, OpenAccount, ReplaceOrder, Terms};
 use beurs_engine::event::{Event, ExecutionReport};
 use beurs_engine::types::{
     AccountId, Amount, AssetId, ClientOrderId, ExecType, GroupId, InstrumentId, KeyId, Lots, OrderId, OrderType,
@@ -9,6 +9,7 @@ use beurs_engine::types::{
 };
 use beurs_engine::{Engine, EngineConfig};
 use beurs_sim::auditor::{Auditor, Finding, Listing};
+use beurs_sim::naive::Naive;
 
 fn text<const N: usize>(text: &str) -> ShortText<N> {
     ShortText::new(text.as_bytes()).expect("a short text")
@@ -34,6 +35,14 @@ fn order(account: u32, side: Side, price: i64, quantity: i64) -> Command {
 
 /// Sells at 100, at 100 and at 101, and then a buy of one lot at 101 whose reports are changed.
 fn audit(change: impl Fn(&mut ExecutionReport)) -> Result<(), Finding> {
+    let mut orders =
+        [(2, 100), (3, 100), (4, 101)].map(|(account, price)| order(account, Side::Sell, price, 1)).to_vec();
+    orders.push(order(5, Side::Buy, 101, 1));
+    audit_of(orders, change)
+}
+
+/// The reports of the last of these commands are changed.
+fn audit_of(orders: Vec<Command>, change: impl Fn(&mut ExecutionReport)) -> Result<(), Finding> {
     let one = Step { mantissa: 1, scale: 0 };
     let mut commands = vec![
         Command::AddAsset(AddAsset { code: text("UNIT"), scale: 0 }),
@@ -57,19 +66,22 @@ fn audit(change: impl Fn(&mut ExecutionReport)) -> Result<(), Finding> {
             commands.push(Command::Deposit(Deposit { account_id, asset_id, amount: Amount(1_000_000) }));
         }
     }
-    commands.extend([(2, 100), (3, 100), (4, 101)].map(|(account, price)| order(account, Side::Sell, price, 1)));
-    let last = commands.len();
-    commands.push(order(5, Side::Buy, 101, 1));
+    commands.extend(orders);
+    let last = commands.len() - 1;
 
     let mut auditor = Auditor::default();
     let listing =
         Listing { base: AssetId(1), quote: AssetId(2), lot_units: 1, tick_lot_units: 100, by_time: true, bands: None };
     auditor.list(InstrumentId(1), listing);
     let mut engine = Engine::new(EngineConfig::default());
+    let mut naive = Naive::new(100, 100);
     for (at, command) in commands.iter().enumerate() {
         let mut events = Vec::new();
         let sequence = at as u64 + 1;
         assert!(engine.apply(sequence, 1_000, command, &mut events), "{command:?}: {events:?}");
+        let mut expected = Vec::new();
+        naive.apply(sequence, 1_000, command, &mut expected);
+        assert_eq!(events, expected, "the model agrees");
         for event in &mut events {
             if let (Event::Execution(report), true) = (event, at == last) {
                 change(report);
@@ -112,6 +124,38 @@ fn a_later_order_at_the_same_price_does_not_trade_first() {
 #[test]
 fn an_order_at_a_worse_price_does_not_trade_first() {
     assert_eq!(audit(|report| maker(report, 3, 4, 101)).expect_err("it was worse").rule, "price priority");
+}
+
+/// Found as seed 6817, a false alarm: an order that slides was replaced at another price, slid to where it had been, and
+/// was at the back there, which the auditor did not know.
+#[test]
+fn an_order_that_slides_back_to_its_price_is_behind_the_others_there() {
+    let Command::NewOrder(mut slides) = order(2, Side::Sell, 98, 1) else { unreachable!("it is an order") };
+    slides.post_only = true;
+    slides.terms = Some(Box::new(Terms { slide: true, ..Terms::NONE }));
+    let replace = Command::ReplaceOrder(ReplaceOrder {
+        account_id: AccountId(2),
+        order_id: OrderId(2),
+        original_client_order_id: ClientOrderId::EMPTY,
+        client_order_id: ClientOrderId::EMPTY,
+        price: PriceTicks(97),
+        quantity: Lots(0),
+        trigger_price: PriceTicks(0),
+        display_quantity: Lots(0),
+    });
+    let orders = vec![
+        order(5, Side::Buy, 99, 1),
+        Command::NewOrder(slides),
+        order(3, Side::Sell, 100, 1),
+        replace,
+        order(4, Side::Buy, 100, 1),
+    ];
+    let third_was_first = |report: &mut ExecutionReport| {
+        if report.exec_type == ExecType::Trade && report.side == Side::Buy {
+            assert_eq!((report.last_price, report.counter_order_id), (PriceTicks(100), OrderId(3)));
+        }
+    };
+    assert_eq!(audit_of(orders, third_was_first), Ok(()));
 }
 
 #[test]

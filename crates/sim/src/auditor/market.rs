@@ -55,8 +55,11 @@ pub(super) struct Order {
     peak: i64,
     pegged: bool,
     auction_only: bool,
+    /// It is told at the price it got, not at the one that was asked for.
+    slides: bool,
     /// An iceberg of which self-trade prevention has taken something: whether it then shows its next peak in its place or
-    /// at the back is not among the promises.
+    /// at the back is not among the promises. Or one that slides and was replaced: at another price that was asked for it
+    /// goes to the back, and that price is not told.
     place_unknown: bool,
     in_list: bool,
     expire_time_ns: i64,
@@ -310,6 +313,7 @@ impl Market {
             (order.place, order.placed_by) = (self.reports, self.sequence);
         }
         order.place_unknown |= report.exec_type == ExecType::Restated && before.peak > 0;
+        order.place_unknown |= report.exec_type == ExecType::Replaced && same_place && before.slides;
         if report.exec_type == ExecType::Triggered && !before.waits {
             return fail("triggers", "it did not wait");
         }
@@ -390,6 +394,7 @@ impl Market {
             peak: 0,
             pegged: false,
             auction_only: false,
+            slides: false,
             place_unknown: false,
             in_list: false,
             expire_time_ns: 0,
@@ -417,6 +422,7 @@ impl Market {
         order.hidden = told.terms.hidden;
         order.peak = told.terms.display_quantity.0;
         order.pegged = told.terms.peg != beurs_engine::types::Peg::None;
+        order.slides = told.terms.slide;
         order.auction_only = told.terms.auction_only;
         order.in_list = told.list_id.0 != 0;
         order.expire_time_ns = told.terms.expire_time_ns;
