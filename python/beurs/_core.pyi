@@ -14,6 +14,7 @@ from typing_extensions import Buffer
 from beurs.rows import (
     AccountRow,
     AssetRow,
+    BalancesRow,
     InstrumentRow,
     KillSwitchRow,
     OrderRow,
@@ -35,6 +36,7 @@ __all__ = [
     "adjust_trade",
     "administer",
     "advance_time",
+    "balances_at",
     "bust_trade",
     "cancel_all_after",
     "cancel_order",
@@ -238,6 +240,7 @@ def set_schedule(
 def set_trade_group(account_id: int, trade_group_id: int) -> bytes: ...
 def decode_events(events: bytes) -> list[Event]: ...
 def verify(path: str | PathLike[str], progress: Callable[[int, int], Any] | None = None) -> dict[str, Any]: ...
+def balances_at(path: str | PathLike[str], sequence: int) -> BalancesRow: ...
 def replay_lobster(
     messages_path: str | PathLike[str],
     orderbook_path: str | PathLike[str],

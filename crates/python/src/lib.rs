@@ -43,7 +43,7 @@ mod core_module {
     #[pymodule_export]
     use crate::node::Node;
     #[pymodule_export]
-    use crate::tools::{replay_lobster, replay_stream, verify};
+    use crate::tools::{balances_at, replay_lobster, replay_stream, verify};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
