@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from beurs import Exchange, engine
-from beurs.errors import JournalError
+from beurs.errors import JournalError, JournalTrimmed
 from beurs.liabilities.anchors import AnchorFailed, FileAnchor, OpenTimestampsAnchor
 from beurs.liabilities.archive import ROOT_FILE, Archive, LiabilitiesMissing
 from beurs.liabilities.daily import due_after
@@ -32,6 +32,7 @@ from beurs.liabilities.tree import (
 )
 from tests.conftest import fill_venue
 from tests.venues import Venue
+from tests.waiting import until
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "verify_liabilities.py"
 DAY = 86_400 * 10**9
@@ -412,8 +413,8 @@ def test_made_again_it_is_the_same_and_another_key_gives_another_tree(proved, tm
     before = {path.name: path.read_bytes() for path in proved.folder.iterdir()}
     assert proved.archive.make(read_root(proved.root).sequence) == proved.folder
     assert {path.name: path.read_bytes() for path in proved.folder.iterdir()} == before
-    assert sorted(before) == ["0.tree", "1.tree", "2.tree", ROOT_FILE]
-    for path in (*proved.folder.glob("*.tree"), proved.archive.path / "audit-key.json"):
+    assert sorted(before) == ["0.tree", "1.tree", "2.tree", "key", ROOT_FILE]
+    for path in (*proved.folder.glob("*.tree"), proved.folder / "key", proved.archive.path / "audit-key.json"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     key = (proved.archive.path / "audit-key.json").read_bytes()
     assert json.loads(key)["key"].encode() not in b"".join([*before.values(), *proved.proofs.values()])
@@ -425,7 +426,8 @@ def test_made_again_it_is_the_same_and_another_key_gives_another_tree(proved, tm
     folder = other.make(read_root(proved.root).sequence)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     (other.path / "audit-key.json").write_text(json.dumps({"key": "11" * 32}))
-    assert json.loads(other.proof(folder, "account-3"))["entries"] == []  # its leaves cannot be found with it
+    with pytest.raises(LiabilitiesInvalid, match="another audit key"):
+        other.proof(folder, "account-3")  # with it no leaf would be found, as if nothing were owed
     for content in ("{}", "nonsense", '{"key": "11"}'):
         (other.path / "audit-key.json").write_text(content)
         with pytest.raises(LiabilitiesInvalid, match="not an audit key"):
@@ -468,6 +470,41 @@ def test_any_sequence_of_the_past_can_be_proved(tmp_path):
         archive.make(max(owed) + 1)
     with pytest.raises(LiabilitiesMissing, match="of sequence 3"):
         archive.folder(3)
+
+
+def test_a_checkpoint_that_cannot_be_used_is_passed_over(tmp_path):
+    with fill_venue(Exchange(tmp_path, checkpoint_interval=4)) as ex:
+        digest, sequence = ex.digest(), ex.sequence
+    checkpoints = sorted((tmp_path / "checkpoint").iterdir())
+    for path in checkpoints:
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 1
+        path.write_bytes(data)
+        state = engine.balances_at(str(tmp_path), sequence)
+        assert (state["sequence"], state["digest"]) == (sequence, digest)
+    assert checkpoints
+
+
+def test_a_trimmed_journal_leads_to_what_is_behind_its_oldest_checkpoint(tmp_path):
+    def node():
+        return engine.Node(
+            str(tmp_path), checkpoint_interval=0, checkpoints_kept=1, journal_retention="drop", segment_bytes=65_536
+        )
+
+    one = node()
+    venue = Venue(one, 3)
+    venue.open()
+    for _ in range(4):
+        venue.trade(1500)
+        one.checkpoint()
+    venue.trade(10)
+    until(lambda: one.stats()["segments_removed"] > 0)
+    digest, sequence = one.digest(), one.sequence
+    state = engine.balances_at(str(tmp_path), sequence)
+    assert (state["sequence"], state["digest"]) == (sequence, digest)
+    with pytest.raises(JournalTrimmed):
+        engine.balances_at(str(tmp_path), 3)
+    one.close()
 
 
 def test_what_a_killed_process_left_is_no_proof(tmp_path):

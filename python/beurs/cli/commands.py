@@ -20,14 +20,13 @@ from beurs.cli import output
 from beurs.cli.admin import app as admin_app
 from beurs.cli.client import Client
 from beurs.cli.liabilities import app as liabilities_app
-from beurs.cli.local import account_codes, fail, load_settings
+from beurs.cli.local import DIFFERS, account_codes, fail, load_settings
 from beurs.cli.options import HELP, LOCAL, Config, DataDirectory, Json, Key, Url
 from beurs.errors import BeursError
 from beurs.values import OrderType, SelfTradePrevention, Side, TimeInForce
 
 __all__ = ["app"]
 
-DIFFERS = 3
 app = typer.Typer(
     name="beurs",
     help="An exchange: it takes orders, holds the money, matches, settles, and can prove what it did.",

@@ -7,12 +7,11 @@ from urllib.parse import quote
 import typer
 
 from beurs.cli import output
-from beurs.cli.local import account_codes, fail, last_sequence, load_settings
+from beurs.cli.local import DIFFERS, account_codes, fail, last_sequence, load_settings
 from beurs.cli.options import HELP, Config, DataDirectory, Json
 
 __all__ = ["app"]
 
-DIFFERS = 3
 app = typer.Typer(help="Prove what the venue owes its customers.", no_args_is_help=True, context_settings=HELP)
 
 Sequence = Annotated[int | None, typer.Option(min=1, help="After which command; without it the last one.")]
@@ -45,7 +44,7 @@ def make(
     folder = Archive(settings.data_directory, anchors).make(last if sequence is None else sequence)
     data = (folder / ROOT_FILE).read_bytes()
     if json:
-        print(data.decode("ascii"))
+        print(data.decode("ascii"), end="")  # as it is: a line end is not of its canonical form
         return
     root = read_root(data)
     output.fields({"folder": str(folder), "sequence": root.sequence, "time": root.time, "state": root.state_digest})
@@ -100,7 +99,7 @@ def verify(
 ) -> None:
     """Check proofs against a root document. Exits with 3 if something does not hold.
 
-    Trusts nobody, but it is the venue's program: scripts/verify_liabilities.py does the same in one file to read.
+    It is the venue's own program: scripts/verify_liabilities.py does the same in one file that can be read.
     """
     from beurs.liabilities.anchors import FileAnchor
     from beurs.liabilities.documents import check, check_all, read_root

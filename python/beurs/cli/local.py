@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import typer
 
@@ -12,9 +12,11 @@ from beurs.cli import output
 from beurs.cli.options import KEY_VARIABLE, URL_VARIABLE
 from beurs.errors import JournalLocked
 
-__all__ = ["account_codes", "fail", "last_sequence", "load_settings"]
+__all__ = ["DIFFERS", "account_codes", "fail", "last_sequence", "load_settings"]
 
 T = TypeVar("T")
+DIFFERS: Final = 3
+"""The exit code of a command that compared something which differs."""
 
 
 def load_settings(config: Path | None, **flags: object) -> Any:

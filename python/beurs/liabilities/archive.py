@@ -5,6 +5,7 @@
     liabilities/DATE-SEQUENCE/
         root.json                       the root document, public
         0.tree, 1.tree, ...             the trees, in the order of its assets; for the owner only
+        key                             a hash of the audit key with which they were made; for the owner only
 
 What is made depends on the journal, the sequence and the audit key and on nothing else: made again it is the same, byte
 for byte. A folder is there whole or not at all.
@@ -13,6 +14,7 @@ for byte. A folder is there whole or not at all.
 from __future__ import annotations
 
 import fcntl
+import hmac
 import json
 import os
 import secrets
@@ -58,6 +60,7 @@ ROOT_FILE: Final = "root.json"
 ANCHOR_LOG: Final = "anchors.log"
 _KEY_FILE: Final = "audit-key.json"
 _KEY_BYTES: Final = 32
+_KEY_CHECK: Final = "key"
 
 
 class LiabilitiesMissing(BeursError):
@@ -117,7 +120,11 @@ class Archive:
         """
         root_data = (folder / ROOT_FILE).read_bytes()
         root = read_root(root_data)
-        nonce = nonce_of(self._key(), root.sequence, account)
+        key = self._key()
+        # With another key no leaf would be found, and the proof would say that nothing is owed.
+        if (folder / _KEY_CHECK).read_bytes() != _key_check(key):
+            raise LiabilitiesInvalid(f"{folder}: was made with another audit key than {self.path / _KEY_FILE}")
+        nonce = nonce_of(key, root.sequence, account)
         entries = []
         for number, asset in enumerate(root.assets):
             with TreeFile(folder / f"{number}.tree") as tree:
@@ -136,6 +143,8 @@ class Archive:
         shutil.rmtree(aside, ignore_errors=True)  # what a killed process left
         aside.mkdir(mode=0o755)
         key = self._key(make=True)
+        with _private(aside / _KEY_CHECK) as file:
+            file.write(_key_check(key))
         totals = []
         for number, asset in enumerate(sorted(state["assets"], key=lambda row: row["code"])):
             venue, leaves = _leaves(state, asset, key)
@@ -204,6 +213,10 @@ def _leaves(state: BalancesRow, asset: AssetRow, key: bytes) -> tuple[int, list[
         leaves.append((pseudonym, leaf(asset["code"], pseudonym, nonce, total)))
     leaves.sort()
     return venue, leaves
+
+
+def _key_check(key: bytes) -> bytes:
+    return hmac.digest(key, b"beurs liabilities 1 key", "sha256")
 
 
 def _sequence_of(folder: Path) -> int:
