@@ -59,8 +59,7 @@ impl SteppedNode {
         if commands.len() > self.batch_limit {
             return Err(NodeError::QueueFull { capacity: self.batch_limit });
         }
-        let known = |writer: &Writer| writer.handle().room_is_known(self.node.engine().sequence(), commands.len() + 1);
-        if self.batches_waiting() > MAX_BATCHES_WAITING || !self.node.writer().is_some_and(known) {
+        if !self.takes(commands.len()) {
             return Err(NodeError::QueueFull { capacity: MAX_BATCHES_WAITING });
         }
         if commands.is_empty() {
@@ -71,6 +70,36 @@ impl SteppedNode {
             self.node.start(batch, Answers::Completed(&tokens))?;
         }
         Ok(self.node.engine().sequence())
+    }
+
+    /// As [`crate::NodeHandle::try_start`], with `None` whenever [`Self::start`] says `QueueFull`.
+    ///
+    /// # Errors
+    /// `Wire` if one of the commands cannot be encoded, and then nothing was done; `Stopped`.
+    pub fn try_start(
+        &mut self,
+        commands: &mut Vec<Command>,
+        refused: &mut Vec<usize>,
+    ) -> Result<Option<u64>, NodeError> {
+        for command in commands.iter() {
+            check_encodable(command)?;
+        }
+        if commands.len() > self.batch_limit || !self.takes(commands.len()) {
+            return Ok(None);
+        }
+        let started = self.node.start(std::mem::take(commands), Answers::Given)?;
+        Ok(Some(started.first_sequence(refused)))
+    }
+
+    /// Whether a batch of so many commands, and what is due before it, can be started now.
+    fn takes(&self, commands: usize) -> bool {
+        let known = |writer: &Writer| writer.handle().room_is_known(self.node.engine().sequence(), commands + 1);
+        self.batches_waiting() <= MAX_BATCHES_WAITING && self.node.writer().is_some_and(known)
+    }
+
+    /// The most commands that one batch may have.
+    pub fn batch_limit(&self) -> usize {
+        self.batch_limit
     }
 
     /// Batches, and checkpoints that were asked for, that wait for [`Self::write`].

@@ -283,7 +283,7 @@ fn nobody_but_the_node_says_that_a_command_failed() {
         Err(NodeError::Wire(error)) => error.field == "kind",
         _ => false,
     };
-    assert!(refused(handle.execute(&[failed.clone()]).map(drop)));
+    assert!(refused(handle.execute(std::slice::from_ref(&failed)).map(drop)));
     assert!(refused(handle.execute_encoded(&bytes).map(drop)));
     assert!(refused(handle.submit(1, failed)));
     assert!(refused(handle.submit_encoded(1, &bytes)));

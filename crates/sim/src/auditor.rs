@@ -19,7 +19,8 @@ use beurs_engine::command::{Command, MassCancel};
 use beurs_engine::event::{Event, Rejected};
 use beurs_engine::reject::RejectReason;
 use beurs_engine::types::{
-    AccountId, AssetId, CancelReason, ClientOrderId, ExecType, InstrumentId, OrderId, OrderType, TradingStatus,
+    AccountId, AssetId, CancelReason, ClientOrderId, ExecType, InstrumentId, MassCancelReason, OrderId, OrderType,
+    TradingStatus,
 };
 
 pub use market::Listing;
@@ -310,7 +311,11 @@ impl Auditor {
         let Some(done) = count else {
             return Err(Finding::new("answers", format!("a mass cancel says how many: {:?}", events.last())));
         };
-        let of_it = |event: &&Event| matches!(event, Event::Execution(report) if report.cancel_reason == CancelReason::MassCancel);
+        let reason = match cancel.reason {
+            MassCancelReason::Requested => CancelReason::MassCancel,
+            MassCancelReason::Disconnected => CancelReason::Disconnected,
+        };
+        let of_it = |event: &&Event| matches!(event, Event::Execution(report) if report.cancel_reason == reason);
         let count = events.iter().filter(of_it).count();
         if count != done.count as usize {
             return Err(Finding::new("answers", format!("{count} orders were canceled, not {}", done.count)));

@@ -51,11 +51,19 @@ pub enum Defect {
     WrongAnswer,
     /// A request is dropped, and never answered.
     NeverAnswered,
+    /// A session that resumes misses a report.
+    ResumeLosesReport,
+    /// A session that resumes gets a report twice.
+    ResumeRepeatsReport,
+    /// Sessions are told what was executed and is not durable.
+    SessionAheadOfDisk,
+    /// The end of a session does not cancel what it should.
+    ForgottenDisconnect,
 }
 
 impl Defect {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 22] = [
         Self::AckBeforeSync,
         Self::SyncErrorIgnored,
         Self::DirectorySyncIgnored,
@@ -74,7 +82,19 @@ impl Defect {
         Self::TimeGoesBack,
         Self::WrongAnswer,
         Self::NeverAnswered,
+        Self::ResumeLosesReport,
+        Self::ResumeRepeatsReport,
+        Self::SessionAheadOfDisk,
+        Self::ForgottenDisconnect,
     ];
+
+    /// Whether it is one of the binary door's: sessions are then a part of the simulation, and with other mistakes not.
+    pub fn is_of_the_door(self) -> bool {
+        matches!(
+            self,
+            Self::ResumeLosesReport | Self::ResumeRepeatsReport | Self::SessionAheadOfDisk | Self::ForgottenDisconnect
+        )
+    }
 }
 
 /// Makes the mistakes.
@@ -91,12 +111,12 @@ impl Tampering {
         Self { defect, ..Self::default() }
     }
 
-    fn is(&self, defect: Defect) -> bool {
+    pub(crate) fn is(&self, defect: Defect) -> bool {
         self.defect == Some(defect)
     }
 
     /// Every tenth chance.
-    fn now(&mut self) -> bool {
+    pub(crate) fn now(&mut self) -> bool {
         self.passed += 1;
         self.passed % 10 == 0
     }

@@ -1,5 +1,5 @@
 //! Fuzzing of everything that reads bytes from outside: encoded commands, COMMAND and EVENT records, journal segments,
-//! checkpoints. It builds on the stable compiler and needs nothing installed.
+//! checkpoints, and what clients send to the binary door. It builds on the stable compiler and needs nothing installed.
 //!
 //! Inputs are mutations of good ones. There is no coverage to follow; what is followed instead is the answer: an input
 //! that gets an answer of a new kind (another field, another rule, another outcome) joins those that are mutated. Half the
@@ -27,6 +27,7 @@ use beurs_node::{JournalError, NodeConfig, NodeError, SteppedNode};
 use sha2::{Digest, Sha256};
 
 use crate::disk::SimDisk;
+use crate::door::hostile::{self, Hostile};
 use crate::naive::Naive;
 use crate::workload::{Rng, Workload, MAX_OPEN_ORDERS, MAX_OPEN_ORDERS_PER_ACCOUNT};
 
@@ -41,11 +42,13 @@ pub enum Target {
     Journal,
     /// A checkpoint and the snapshot in it.
     Checkpoint,
+    /// What a client sends to the binary door, behind a good logon or instead of one.
+    Door,
 }
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Wire, Self::Records, Self::Journal, Self::Checkpoint];
+    pub const ALL: [Self; 5] = [Self::Wire, Self::Records, Self::Journal, Self::Checkpoint, Self::Door];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -54,6 +57,7 @@ impl Target {
             Self::Records => "records",
             Self::Journal => "journal",
             Self::Checkpoint => "checkpoint",
+            Self::Door => "door",
         }
     }
 
@@ -106,6 +110,8 @@ struct Venue {
     /// The digest before the first and after every record.
     digests: Vec<[u8; 32]>,
     engine: Engine,
+    /// Made when it is needed, and anew when it has grown.
+    door: Option<Hostile>,
 }
 
 fn engine_config() -> EngineConfig {
@@ -177,6 +183,7 @@ impl Venue {
             records,
             digests,
             engine,
+            door: None,
         }
     }
 
@@ -206,7 +213,22 @@ impl Venue {
                 vec![whole[..end.next_multiple_of(512) + 512].to_vec(), whole[..SEGMENT_HEADER].to_vec()]
             }
             Target::Checkpoint => vec![content(&self.checkpoint.path)],
+            Target::Door => hostile::inputs(&self.commands),
         }
+    }
+
+    fn door(&mut self, bytes: &[u8]) -> Answer {
+        const MOST_COMMANDS: u64 = 3_000;
+        if self.door.as_mut().is_some_and(|door| door.commands() > MOST_COMMANDS) {
+            self.door = None;
+        }
+        let disk = &self.disk;
+        let door = self.door.get_or_insert_with(|| {
+            let disk = SimDisk::with_image(disk.image());
+            let (node, _) = SteppedNode::open(&node_config(&disk, &Arc::default())).expect("a good journal");
+            Hostile::new(node, 1)
+        });
+        answer(door.check(bytes))
     }
 
     fn wire(&mut self, bytes: &[u8]) -> Answer {
@@ -399,6 +421,7 @@ impl Fuzzer {
             Target::Records => Venue::records(input),
             Target::Journal => venue.journal(input, index),
             Target::Checkpoint => venue.checkpoint(input),
+            Target::Door => venue.door(input),
         }));
         checked.map_err(|panic| {
             let message = panic
@@ -422,6 +445,7 @@ impl Fuzzer {
             match self.target {
                 Target::Journal => repair_segment(&mut input),
                 Target::Checkpoint => repair_checkpoint(&mut input),
+                Target::Door => hostile::repair(&mut input),
                 Target::Wire | Target::Records => {}
             }
         }

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod defects;
 pub mod differential;
 pub mod disk;
+mod door;
 pub mod fuzz;
 mod machine;
 pub mod naive;

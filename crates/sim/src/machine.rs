@@ -95,6 +95,16 @@ impl Machine {
         self.node.as_ref().map(SteppedNode::engine)
     }
 
+    /// Gives the node to somebody who uses it now; until it is given back the machine is as if it was down.
+    pub(crate) fn lend(&mut self) -> Option<SteppedNode> {
+        self.node.take()
+    }
+
+    /// Takes back what was lent.
+    pub(crate) fn give_back(&mut self, node: Option<SteppedNode>) {
+        self.node = node;
+    }
+
     /// Whether the node takes another batch.
     pub(crate) fn has_room(&self) -> bool {
         self.node.as_ref().is_some_and(|node| node.batches_waiting() <= MOST_WAITING)

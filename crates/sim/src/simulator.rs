@@ -20,6 +20,7 @@ use crate::auditor::{Auditor, Entry, Finding, Shown};
 use crate::clients::{self, Client, Mix, Request};
 use crate::clock::SimClock;
 use crate::defects::{Defect, Tampering};
+use crate::door::{Door, DoorPlan, World};
 use crate::machine::{config, shown, Completed, Machine, Restarted, Settings};
 use crate::naive::Naive;
 use crate::network::{Network, Weather};
@@ -221,6 +222,8 @@ enum Step {
     NodeTurn,
     /// The disk has finished a write.
     DiskTurn,
+    /// What is on its way to and from sessions arrives, and the gateway works.
+    DoorTurn,
     /// Something goes wrong.
     Fault,
     /// The machine is up again.
@@ -287,6 +290,7 @@ struct Simulation {
     planned: u64,
     last_steps: VecDeque<(u64, i64, Step)>,
     network: Network,
+    door: Door,
     clients: Vec<Client>,
     machine: Machine,
     inbox: VecDeque<(Origin, Command)>,
@@ -325,9 +329,13 @@ impl Simulation {
         let clock = SimClock::new(START_NS);
         let tampering = Tampering::new(options.defect);
         let machine = Machine::new(plan.settings, clock.clone());
+        // Of numbers of its own, so that the rest of a seed is the same without it.
+        let mut door_rng = Rng::new(seed ^ 0x444f_4f52_5345_4544);
+        let door = Door::new(DoorPlan::draw(&mut door_rng, plan.clients, options.defect), door_rng);
         Self {
             clients: (0..plan.clients).map(|index| Client::new(index, rng.bits())).collect(),
             network: Network::new(rng.bits(), plan.weather, plan.clients),
+            door,
             plan,
             rng,
             clock,
@@ -373,7 +381,8 @@ impl Simulation {
         let last_commands = last
             .iter()
             .map(|Entry { sequence, command, events, .. }| format!("{sequence} {command:?}:{}", Short(events)));
-        let (plan, last_commands) = (format!("{:?}", self.plan), last_commands.collect());
+        let plan = format!("{:?}, {:?}", self.plan, self.door.plan());
+        let last_commands = last_commands.collect();
         Failure { seed, step: self.steps, finding, plan, last_steps, last_commands }
     }
 
@@ -411,6 +420,9 @@ impl Simulation {
         }
         self.plan_step(self.now_ns, Step::NodeTurn);
         self.plan_step(self.now_ns, Step::DiskTurn);
+        if let Some(pause_ns) = self.door.pause_ns() {
+            self.plan_step(self.now_ns + pause_ns, Step::DoorTurn);
+        }
         self.plan_step(self.now_ns + MS, Step::Staff);
         if self.plan.fault_ns > 0 {
             self.plan_step(self.now_ns + self.plan.fault_ns, Step::Fault);
@@ -451,11 +463,11 @@ impl Simulation {
 
     fn step(&mut self, step: Step) -> Result<(), Finding> {
         match step {
-            Step::Act(client) => self.act(client),
+            Step::Act(client) => self.act(client)?,
             Step::AskAgain(client) => {
                 for request in self.clients[client].ask_again(&self.plan.mix, self.now_ns) {
                     self.count("asked again");
-                    self.send(request);
+                    self.send(request)?;
                 }
                 self.plan_step(self.now_ns + self.plan.mix.patience_ns() / 2, Step::AskAgain(client));
             }
@@ -482,6 +494,12 @@ impl Simulation {
                 let pause = self.rng.between(self.plan.write_ns / 2, self.plan.write_ns);
                 self.plan_step(self.now_ns + pause, Step::DiskTurn);
             }
+            Step::DoorTurn => {
+                self.door_turn()?;
+                if let Some(pause_ns) = self.door.pause_ns() {
+                    self.plan_step(self.now_ns + pause_ns, Step::DoorTurn);
+                }
+            }
             Step::Fault => {
                 if self.ending_since_ns.is_none() {
                     self.fault()?;
@@ -495,27 +513,30 @@ impl Simulation {
         Ok(())
     }
 
-    fn act(&mut self, client: usize) {
+    fn act(&mut self, client: usize) -> Result<(), Finding> {
         if self.ending_since_ns.is_some() {
-            return;
+            return Ok(());
         }
         if self.now_ns > START_NS + FAULTS_NS {
-            return self.begin_end();
+            self.begin_end();
+            return Ok(());
         }
         if let Some(request) = self.clients[client].act(&self.plan.mix, self.now_ns) {
             self.asked += 1;
-            self.send(request);
+            self.send(request)?;
             if self.asked >= self.plan.requests {
                 self.begin_end();
             }
         }
         let pause = self.plan.mix.pause_ns(&mut self.rng);
         self.plan_step(self.now_ns + pause, Step::Act(client));
+        Ok(())
     }
 
     fn begin_end(&mut self) {
         self.ending_since_ns = Some(self.now_ns);
         self.network.heal();
+        self.door.heal();
         self.machine.heal();
         for client in &mut self.clients {
             client.calm_down();
@@ -523,10 +544,29 @@ impl Simulation {
         self.clock.jump(0);
     }
 
-    fn send(&mut self, request: Request) {
+    fn send(&mut self, request: Request) -> Result<(), Finding> {
+        if self.door.speaks(request.client) {
+            return self.door.send(&request, self.now_ns);
+        }
         for at_ns in self.network.arrivals(request.client, self.now_ns) {
             self.plan_step(at_ns, Step::Arrive(request.clone()));
         }
+        Ok(())
+    }
+
+    fn door_turn(&mut self) -> Result<(), Finding> {
+        let mut world = World {
+            now_ns: self.now_ns,
+            batch: self.plan.batch,
+            machine: &mut self.machine,
+            auditor: &mut self.auditor,
+            clients: &mut self.clients,
+            tampering: &mut self.tampering,
+            tokens: &mut self.tokens,
+            counts: &mut self.counts,
+            trace: &mut self.trace,
+        };
+        self.door.turn(&mut world)
     }
 
     fn arrive(&mut self, request: Request) {
@@ -609,11 +649,17 @@ impl Simulation {
 
     fn release(&mut self, records: &[EventRecord], completed: Vec<Completed>) -> Result<(), Finding> {
         for Completed { token, records } in &completed {
+            for (token, sequence) in self.door.take_started(*token, 0) {
+                self.auditor.completed(token, sequence)?;
+            }
             let sequence = records.first().map_or(0, |record| record.sequence);
             if sequence == 0 && !self.machine.was_full() {
                 return Err(Finding::new("no reason to refuse", format!("{records:?}")));
             }
             self.auditor.completed(*token, sequence)?;
+        }
+        for (token, sequence) in self.door.take_started(0, records.last().map_or(0, |record| record.sequence)) {
+            self.auditor.completed(token, sequence)?;
         }
         let mut released: Vec<Entry> = Vec::new();
         for record in records {
@@ -683,6 +729,7 @@ impl Simulation {
         self.was_full |= self.machine.was_full();
         self.inbox.clear();
         self.origins.clear();
+        self.door.node_died();
         let down = self.rng.between(MS / 10, 20 * MS);
         self.plan_step(self.now_ns + down, Step::Restart);
     }
@@ -695,6 +742,7 @@ impl Simulation {
                 let client = self.rng.below(self.plan.clients as u64) as usize;
                 let until_ns = self.now_ns + self.rng.between(MS, 30 * MS);
                 self.network.cut(client, until_ns);
+                self.door.cut(client, self.now_ns, until_ns);
                 self.note("cut");
             }
             Fault::ClockJump => {
@@ -768,16 +816,23 @@ impl Simulation {
             self.auditor.recovered(journal, &replayed, &shows, self.was_full)?;
             self.was_full = false;
         }
+        self.door.node_recovered(&self.auditor);
         Ok(())
     }
 
     fn is_over(&self) -> Result<bool, Finding> {
         let Some(since_ns) = self.ending_since_ns else { return Ok(false) };
         let waiting: usize = self.clients.iter().map(Client::under_way).sum();
-        if waiting == 0 && self.machine.is_up() && self.inbox.is_empty() && self.machine.is_quiet() {
-            return Ok(true);
+        let answered = waiting == 0 && self.machine.is_up() && self.inbox.is_empty() && self.machine.is_quiet();
+        let late = self.now_ns > since_ns + DRAIN_NS;
+        if answered {
+            match self.door.unsettled(&self.auditor) {
+                None => return Ok(true),
+                Some(why) if late => return Err(Finding::new("every report is told", why)),
+                Some(_) => return Ok(false),
+            }
         }
-        if self.now_ns > since_ns + DRAIN_NS {
+        if late {
             let what = format!("{waiting} requests wait for their answers, the node is up: {}", self.machine.is_up());
             return Err(Finding::new("everything is answered", what));
         }

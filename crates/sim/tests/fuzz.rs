@@ -33,3 +33,8 @@ fn no_segment_breaks_a_rule() {
 fn no_checkpoint_breaks_a_rule() {
     run(Target::Checkpoint, 10_000, 20);
 }
+
+#[test]
+fn no_client_of_the_binary_door_breaks_a_rule() {
+    run(Target::Door, 15_000, 300);
+}

@@ -69,16 +69,27 @@ fn every_promise_is_kept() {
             "clock jump",
             "close",
             "cut",
+            "canceled on disconnect",
+            "answered in a session",
+            "client does not read",
+            "connection cut",
             "damage found",
             "disk error",
             "disk full or not any more",
             "fault while opening",
             "kill",
+            "logon tried again",
             "power cut",
             "power cut in an operation",
+            "refused by the door",
             "refused, the disk is full",
             "refused, too much is under way",
+            "replay from the journal",
+            "reports to sessions",
             "restarts",
+            "resumed",
+            "sessions",
+            "slow consumer",
             "stopped by the disk",
         ] {
             assert!(counts.get(what).is_some_and(|&count| count >= 5), "{what}: {:?}", counts.get(what));
@@ -119,6 +130,9 @@ fn rules(defect: Defect) -> &'static [&'static str] {
         Defect::TimeGoesBack => &["event times"],
         Defect::WrongAnswer => &["answers"],
         Defect::NeverAnswered => &["everything is answered"],
+        Defect::ResumeLosesReport | Defect::ResumeRepeatsReport => &["every report once"],
+        Defect::SessionAheadOfDisk => &["durable first"],
+        Defect::ForgottenDisconnect => &["cancel on disconnect"],
     }
 }
 

@@ -113,11 +113,14 @@ pub struct Hub<E, K> {
     refused: Vec<usize>,
 }
 
+/// Fills bytes that nobody can guess.
+type Entropy = Box<dyn FnMut(&mut [u8]) + Send>;
+
 /// Everything but the exchange, so that both can be used at one time.
 struct Core<K> {
     config: GatewayConfig,
     keys: K,
-    entropy: Box<dyn FnMut(&mut [u8]) + Send>,
+    entropy: Entropy,
     /// Nanoseconds since 1970 UTC, for what clients are told.
     wall_ns: i64,
     connections: Vec<Option<Box<Connection>>>,

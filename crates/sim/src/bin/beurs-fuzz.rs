@@ -1,6 +1,6 @@
 //! `beurs-fuzz`: gives mutated bytes to everything that reads bytes from outside, for as long as you like.
 //!
-//! `beurs-fuzz [--target wire|records|journal|checkpoint|all] [--seconds N] [--seed N] [--input FILE]`. An input that
+//! `beurs-fuzz [--target wire|records|journal|checkpoint|door|all] [--seconds N] [--seed N] [--input FILE]`. An input that
 //! breaks a rule is written to a file, which `--input` tries again, and the program ends with status 1.
 
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use beurs_sim::fuzz::{Failure, Fuzzer, Target};
 
-const USAGE: &str = "usage: beurs-fuzz [--target wire|records|journal|checkpoint|all] [--seconds N] [--seed N] \
+const USAGE: &str = "usage: beurs-fuzz [--target wire|records|journal|checkpoint|door|all] [--seconds N] [--seed N] \
                      [--input FILE]";
 
 struct Options {
