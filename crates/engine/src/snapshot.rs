@@ -671,7 +671,7 @@ impl Reader<'_> {
         if order_id == 0 || engine.arena.orders.find(order_id).is_some() {
             return self.fail("an order_id is 0 or occurs twice");
         }
-        if !(1..=MAX_TICKS_OR_LOTS).contains(&leaves) || !(0..=MAX_TICKS_OR_LOTS).contains(&filled) {
+        if leaves < 1 || !(0..=MAX_TICKS_OR_LOTS).contains(&filled) {
             return self.fail("a quantity is out of range");
         }
         if !(0..=MAX_TICKS_OR_LOTS).contains(&price.0) || post_only > 1 {
@@ -682,6 +682,11 @@ impl Reader<'_> {
             return self.fail("there is no such key");
         }
         let extra = if self.flag()? { Some(self.extra(at, side)?) } else { None };
+        // A conditional order by quote quantity has no quantity of its own until it triggers.
+        let by_quote = extra.as_ref().is_some_and(|extra| extra.quote_quantity != 0);
+        if !by_quote && leaves > MAX_TICKS_OR_LOTS {
+            return self.fail("a quantity is out of range");
+        }
         let (limit, shown) = match &extra {
             Some(extra) if extra.terms.display_quantity.0 != 0 => (extra.limit, extra.peak),
             Some(extra) => (extra.limit, 0),
@@ -690,10 +695,10 @@ impl Reader<'_> {
         if !(0..=leaves).contains(&shown) {
             return self.fail("an iceberg shows more than it has");
         }
-        // So that what it holds can be computed, fees included.
+        // So that what a buy holds can be computed, fees included. A sell holds base: its notional has no bound.
         let units = i128::from(engine.listings[at].instrument.tick_lot_units);
         let notional = (i128::from(price.0.max(limit)) * i128::from(leaves)).checked_mul(units);
-        if notional.is_none_or(|notional| notional > i128::MAX >> 24) {
+        if side == Side::Buy && !by_quote && notional.is_none_or(|notional| notional > i128::MAX >> 24) {
             return self.fail("a notional is out of range");
         }
         let flags = Flags::new(mode, post_only != 0, time_in_force);

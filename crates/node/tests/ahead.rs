@@ -35,6 +35,15 @@ impl Gate {
     }
 }
 
+/// Opens the gate for good when it goes.
+struct OpenAtTheEnd(Arc<Gate>);
+
+impl Drop for OpenAtTheEnd {
+    fn drop(&mut self) {
+        self.0.allow(u64::MAX);
+    }
+}
+
 /// A disk whose `fdatasync` waits at a gate.
 struct SlowDisk(Arc<Gate>);
 
@@ -115,21 +124,22 @@ fn nothing_leaves_while_the_disk_holds_a_sync_back_and_the_engine_runs_ahead_wit
     let commands = workload(7, 100_000);
     std::thread::scope(|scope| {
         let caller = scope.spawn(|| node.execute(&commands).expect("a running node").len());
+        // Whatever fails here, the threads must be able to end.
+        let _open = OpenAtTheEnd(gate.clone());
+        // The first write, of however many batches came before it began, is held up; the engine executes as many batches
+        // of 4,096 as one caller may have under way.
+        wait_until(|| node.stats().commands >= 9 * 4_096);
         let reader = scope.spawn(|| node.with_engine(|engine| engine.sequence()).expect("a running node"));
-        // The first write is held up; the engine executes as many batches more as may wait: of 4,096, eight and those
-        // that were under way when the eighth came.
-        wait_until(|| node.stats().journal_depth >= 8);
         for token in 0..10 {
             node.submit(token, commands[1_000].clone()).expect("room in the queue");
         }
         for _ in 0..1_000 {
             let stats = node.stats();
-            assert!((8..=11).contains(&stats.journal_depth), "{stats:?}");
+            assert!(stats.journal_depth <= 11, "{stats:?}");
             assert!(stats.commands <= 12 * 4_096, "{stats:?}");
             assert_eq!((stats.sequence, stats.journal_writes), (0, 0));
             std::thread::yield_now();
         }
-        assert!(node.stats().commands >= 8 * 4_096, "the engine runs ahead");
         assert!(!caller.is_finished() && !reader.is_finished());
         assert!(node.completions().expect("a running node").is_empty());
         assert!(node.events_since(0, 1 << 20).expect("not lagged").is_empty());

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 from urllib.parse import quote
@@ -135,6 +136,45 @@ def verify(
     output.document(result) if json else output.fields(result)
     if not result["matches"]:
         raise typer.Exit(DIFFERS)
+
+
+@app.command()
+def bench(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="What to measure; everything if none is given.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Smaller sizes and fewer rounds.")] = False,
+    directory: Annotated[
+        Path, typer.Option("--output", help="Where results.json and bench.svg go; its disk is what is measured.")
+    ] = Path("beurs-bench"),
+    rounds: Annotated[int | None, typer.Option(help="Rounds of each; 5 if not given, 3 with --quick.")] = None,
+    scale: Annotated[float, typer.Option(help="Multiplies all sizes, above 0 to 1.", hidden=True)] = 1.0,
+    json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+) -> None:
+    """Measure this machine: the engine, the journal, the doors, and other order books on the same order stream.
+
+    Writes results.json and the chart bench.svg. The chart needs `pip install "beurs[bench]"`, the other order books
+    `pip install "beurs[peers]"`; without them the rest is measured all the same.
+    """
+    from beurs.bench import draw
+    from beurs.bench import run as measure
+
+    directory.mkdir(parents=True, exist_ok=True)
+    with output.progress("measuring") as report:
+        results = measure(names or [], directory, quick=quick, rounds=rounds, scale=scale, progress=report)
+    (directory / "results.json").write_text(dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    drawn = draw(results, directory / "bench.svg")
+    if json:
+        output.document(results)
+    else:
+        _show_bench(results)
+        output.out.print(f"written: {directory / 'results.json'}", markup=False)
+        if drawn:
+            output.out.print(f"written: {directory / 'bench.svg'}", markup=False)
+    if not drawn:
+        output.err.print('no chart: it needs matplotlib, pip install "beurs[bench]"', markup=False)
+    if any("failed" in row for row in results["measurements"]):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -500,6 +540,50 @@ def _show_report(answer: dict[str, Any], json: bool) -> None:
 
 def _show_balances(answer: dict[str, Any]) -> None:
     output.rows("balances", answer["balances"], ("asset", "total", "held", "available"))
+
+
+def _show_bench(results: dict[str, Any]) -> None:
+    output.fields(results["machine"])
+    for when in ("before", "after"):
+        output.fields({f"load_{when}": " ".join(map(str, results[f"load_{when}"]))})
+    measured = [
+        {
+            "measurement": row["name"],
+            "figure": figure["figure"],
+            **{name: _figure(figure[name]) for name in ("median", "least", "greatest")},
+            "unit": figure["unit"],
+            "what": row["what"],
+        }
+        for row in results["measurements"]
+        for figure in row.get("figures", [])
+    ]
+    columns = ("median", "least", "greatest", "unit")
+    if measured:
+        output.rows(f"{results['rounds']} rounds", measured, ("measurement", "figure", *columns, "what"))
+    peers = [
+        {
+            "peer": f"{row['name']} {row['version']}",
+            **{name: _figure(row[name]) for name in ("median", "least", "greatest")},
+            "unit": row["unit"],
+            "of beurs": f"{row['ratio']['median']:.4f}",
+            "same trades": row["same_trades"],
+        }
+        for row in results["peers"]
+        if "median" in row
+    ]
+    if peers:
+        output.rows("other order books, the same stream", peers, ("peer", *columns, "of beurs", "same trades"))
+    for row in results["measurements"]:
+        if "failed" in row:
+            output.err.print(f"{row['name']}: {row['failed']}", markup=False)
+    for row in results["peers"]:
+        if "skipped" in row:
+            output.out.print(f"{row['name']}: {row['skipped']}", markup=False)
+
+
+def _figure(value: float) -> str:
+    """Three digits at least."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _show_replay(result: dict[str, Any], json: bool) -> None:

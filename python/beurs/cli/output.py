@@ -31,6 +31,10 @@ _NUMBERS = (
     "filled",
     "leaves",
     "profit",
+    "median",
+    "least",
+    "greatest",
+    "of beurs",
 )
 
 
