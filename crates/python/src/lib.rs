@@ -4,6 +4,7 @@
 //! error becomes an exception in [`error`]. `python/beurs/_core.pyi` describes all of it, and a test compares the two.
 
 mod convert;
+mod decode;
 mod encode;
 mod error;
 mod gateway;
@@ -30,6 +31,8 @@ mod core_module {
 
     #[pymodule_export]
     use crate::convert::Event;
+    #[pymodule_export]
+    use crate::decode::decode_setting;
     #[pymodule_export]
     use crate::encode::{
         add_asset, adjust_trade, administer, advance_time, bust_trade, cancel_all_after, cancel_order, cancel_replace,
