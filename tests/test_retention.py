@@ -85,3 +85,28 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:
         Exchange(tmp_path, checkpoints_kept=0)
     with pytest.raises(SettingsInvalid, match="journal_retention"):
         Settings.load(journal_retention="burn")
+
+
+def test_commands_are_read_from_the_segments_that_there_are(tmp_path: Path) -> None:
+    with fill_venue(Exchange(tmp_path, checkpoints_kept=2, journal_retention="drop", event_ring_bytes=0)) as ex:
+        groups = {}
+        for group in range(1, 41):
+            ex.set_account_group("alice", group)
+            groups[ex.sequence] = group
+            for _ in range(30):
+                ex.cancel("alice", ex.submit("alice", "BTC-USD", "buy", "0.0001", price="10000").order_id)
+            if group % 10 == 0:
+                ex.checkpoint()
+        assert ex.node.stats()["segments_removed"] > 0
+        with pytest.raises(JournalTrimmed) as trimmed:
+            ex.events()
+        found = dict(zip(groups, ex.node.commands_at(list(groups)), strict=True))
+        (alice,) = [row["account_id"] for row in ex.node.accounts() if row["code"] == "alice"]
+        for sequence, command in found.items():
+            if sequence >= trimmed.value.first:
+                assert command == engine.set_account_group(alice, groups[sequence])
+            assert ex.node.commands_at([sequence]) == [command]
+        assert None in found.values()
+        assert ex.node.commands_at([0, ex.sequence + 1]) == [None, None]
+    with fill_venue(Exchange()) as ex:
+        assert ex.node.commands_at([1, 2]) == [None, None]  # it is not kept

@@ -6,7 +6,7 @@ import pytest
 from beurs import Feature, OrderRejected, engine, records, reports
 from beurs.administration import Administration
 from beurs.catalogue import Catalogue
-from beurs.errors import InputError, Rejected
+from beurs.errors import CommandInvalid, InputError, Rejected
 from beurs.orders.reports import cancel_replace_report
 from beurs.records import EventKind
 from beurs.reports import Translator
@@ -130,6 +130,36 @@ def test_staff_commands_are_those_that_are_meant(ex, ask, meant):
     assert asked.command == meant()
     # Every one of them can be given by staff with a reason, which makes it longer by both texts and their lengths.
     assert len(engine.administer("carol", "A reason", asked.command)) == len(asked.command) + 16
+
+
+@pytest.mark.parametrize(
+    "meant",
+    [
+        *(meant for _, meant in SETTINGS),
+        lambda: engine.add_asset("BTC", 8),
+        lambda: engine.list_instrument("BTC-USD", 1, 2, 3, 4, 5, 6, 7, 8, 10**30),
+        lambda: engine.open_account("alice", 3),
+        lambda: engine.deposit(2, 1, 10**30),
+        lambda: engine.withdraw(2, 1, 7),
+        lambda: engine.cancel_order(0, 7, "mine"),
+        lambda: engine.mass_cancel(2, 1, 2, 1),
+        lambda: engine.mass_cancel(0, 0, 0),
+        lambda: engine.set_account_group(2, 9),
+        lambda: engine.set_fees(1, 2, -3, 4),
+    ],
+)
+def test_a_command_of_staff_is_read_back_as_what_makes_it(meant):
+    for command in (meant(), engine.administer("carol", "A reason", meant())):
+        name, arguments = engine.decode_setting(command)
+        assert getattr(engine, name)(**arguments) == meant()
+
+
+def test_what_is_not_of_staff_is_not_read_back():
+    assert engine.decode_setting(engine.advance_time()) is None
+    assert engine.decode_setting(engine.cancel_all_after(2, 7)) is None
+    for wrong in (b"", b"nonsense", engine.advance_time() * 2):
+        with pytest.raises(CommandInvalid):
+            engine.decode_setting(wrong)
 
 
 ORDERS = [

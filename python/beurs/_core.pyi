@@ -14,6 +14,7 @@ from typing_extensions import Buffer
 from beurs.rows import (
     AccountRow,
     AssetRow,
+    BalancesRow,
     InstrumentRow,
     KillSwitchRow,
     OrderRow,
@@ -35,11 +36,13 @@ __all__ = [
     "adjust_trade",
     "administer",
     "advance_time",
+    "balances_at",
     "bust_trade",
     "cancel_all_after",
     "cancel_order",
     "cancel_replace",
     "decode_events",
+    "decode_setting",
     "deposit",
     "enums",
     "format_amount",
@@ -237,7 +240,9 @@ def set_schedule(
 ) -> bytes: ...
 def set_trade_group(account_id: int, trade_group_id: int) -> bytes: ...
 def decode_events(events: bytes) -> list[Event]: ...
+def decode_setting(command: bytes) -> tuple[str, dict[str, Any]] | None: ...
 def verify(path: str | PathLike[str], progress: Callable[[int, int], Any] | None = None) -> dict[str, Any]: ...
+def balances_at(path: str | PathLike[str], sequence: int) -> BalancesRow: ...
 def replay_lobster(
     messages_path: str | PathLike[str],
     orderbook_path: str | PathLike[str],
@@ -463,6 +468,7 @@ class Node:
     def events_since(self, sequence: int, max_bytes: int) -> bytes: ...
     def set_reader(self, name: str, sequence: int | None) -> None: ...
     def replay_events(self, sequence: int, max_bytes: int) -> bytes: ...
+    def commands_at(self, sequences: list[int]) -> list[bytes | None]: ...
     @property
     def sequence(self) -> int: ...
     @property

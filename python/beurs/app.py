@@ -47,6 +47,8 @@ from beurs.engine import VERSION, Node
 from beurs.errors import BeursError
 from beurs.instruments.endpoints import router as instruments_router
 from beurs.keys import KEY_FILE, KeyFile, KeyRing, Operator, StaffKey, Trader
+from beurs.liabilities.daily import proving
+from beurs.liabilities.endpoints import router as liabilities_router
 from beurs.market_data.endpoints import router as market_data_router
 from beurs.metrics import Metrics
 from beurs.orders.door import ORDER_PATH, ORDERS_PATH, OrderDoor
@@ -71,6 +73,7 @@ ROUTERS: Final = (
     instruments_router,
     market_data_router,
     account_router,
+    liabilities_router,
     changes_router,
     views_router,
     clock_router,
@@ -263,7 +266,7 @@ async def _running(exchange: OpenExchange) -> AsyncIterator[RunningExchange]:
     _measure(running)
     await feed.start()
     try:
-        async with simulating(settings, node, sequencer):
+        async with simulating(settings, node, sequencer), proving(settings, node):
             yield running
     finally:
         if not await sequencer.drain(settings.shutdown_seconds_max):

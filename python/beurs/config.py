@@ -94,6 +94,17 @@ class Settings(BaseSettings):
     store_wait_seconds_max: Annotated[
         float, Field(gt=0, le=60, description="How long a read waits for the store to catch up; then 503.")
     ] = 2.0
+    liabilities_time: Annotated[
+        str | None,
+        Field(
+            pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+            description="When the proof of liabilities is made every day, UTC, as in `00:05`; without it, never.",
+        ),
+    ] = None
+    liabilities_opentimestamps: Annotated[
+        bool,
+        Field(description="Have the `ots` program stamp every root too; it needs that program and a network."),
+    ] = False
     shutdown_seconds_max: Annotated[
         float, Field(gt=0, le=600, description="How long open requests may take at shutdown.")
     ] = 10.0

@@ -676,6 +676,9 @@ class Exchange(Counter):
     def staff(self, actor: str, reason: str) -> Staff:
         """The commands of the venue's staff, each with who gives it and why in the journal and among the events.
 
+        What is done with them is among the changes that a server lists (`GET /v1/admin/changes`). What is done with the
+        exchange's own methods of the same names, for which nobody gives a reason, is not.
+
         Args:
             actor: Who: at most 31 printable ASCII characters without spaces.
             reason: Why: 1 to 64 printable ASCII characters.

@@ -5,6 +5,7 @@ from typing import TypedDict
 __all__ = [
     "AccountRow",
     "AssetRow",
+    "BalancesRow",
     "BandsRow",
     "InstrumentRow",
     "KillSwitchRow",
@@ -25,6 +26,20 @@ class AssetRow(TypedDict):
     code: str
     scale: int
     issued: int
+
+
+class BalancesRow(TypedDict):
+    """The money of all accounts after one command. `digest` is the state's, `running_hash` the journal's, hexadecimal.
+
+    `balances` has those that are not empty: the account's code, whether it is the venue's own, asset_id, total.
+    """
+
+    sequence: int
+    event_time_ns: int
+    digest: str
+    running_hash: str
+    assets: list[AssetRow]
+    balances: list[tuple[str, bool, int, int]]
 
 
 class InstrumentRow(TypedDict):

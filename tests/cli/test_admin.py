@@ -116,7 +116,7 @@ def test_what_was_changed_is_shown_and_listed(venue):
         assert word in shown
     ran(venue[0], "admin", "account-group", "bob", "0", "--reason", "as it was")
     listed = ran(venue[0], "admin", "changes", "--limit", "2")
-    for word in ("as it was", "ticket 7", "account_group_set bob 1", "next cursor: "):
+    for word in ("as it was", "ticket 7", "account_group_set bob 1", "account=bob group_id=1", "next cursor: "):
         assert word in listed
     page = json.loads(ran(venue[0], "admin", "changes", "--limit", "1", "--json"))
     rest = json.loads(ran(venue[0], "admin", "changes", "--cursor", page["next_cursor"], "--json"))

@@ -46,7 +46,8 @@ def test_the_version():
 def test_every_command_has_help():
     code, output, _ = beurs("--help")
     assert code == 0
-    for command in ("serve", "replay", "verify", "book", "order", "account", "instrument", "store", "version"):
+    on_files = ("serve", "replay", "verify", "store", "liabilities")
+    for command in (*on_files, "book", "order", "account", "instrument", "version"):
         assert command in output
         code, help_text, _ = beurs(command, "--help")
         assert code == 0

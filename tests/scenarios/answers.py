@@ -166,15 +166,18 @@ def check_cancel_all_after(answer: Object, events: list[Event]) -> None:
     assert answer == said
 
 
-def check_change(answer: Object, events: list[Event]) -> None:
-    """What staff has changed."""
+def check_change(answer: Object, asked: Object, events: list[Event]) -> None:
+    """What staff has changed, and that it is what was asked for; null is what was not."""
     noted = events[0]
     assert isinstance(noted, Administered)
+    given = {name: value for name, value in asked.items() if name != "reason"}
+    assert {name: answer["value"][name] for name in given} == given
     assert answer == {
         "sequence": noted.sequence,
         "timestamp": time(noted.event_time_ns),
         "actor": noted.actor,
         "reason": noted.note,
+        "value": answer["value"],
         "events": [_fact(event) for event in events[1:] if not isinstance(event, _OF_ORDERS)],
     }
 

@@ -287,7 +287,8 @@ class OverHttp(Door):
         """Holds an answer against the events of its command."""
         assert {event.sequence for event in events} == {self._ex.sequence}, "one command was executed"
         if request.operator is not None:
-            answers.check_change(answer, events)
+            assert request.body is not None
+            answers.check_change(answer, request.body, events)
             return
         match kind:
             case "new_order" | "cancel_order" | "replace_order":

@@ -183,6 +183,20 @@ VALID: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         [{"event": "mass_canceled", "account": "alice", "symbol": "ETH-USD", "side": "buy", "count": 0}],
     ),
 }
+# What a change tells of what it was asked for in other words: decimals and times as they are always written, and null
+# for what was not given.
+TOLD_OTHERWISE: dict[str, dict[str, Any]] = {
+    "/deposits": {"amount": "12.5"},
+    "/trading-status": {"end_time": "2100-01-01T00:00:00.500000000Z", "instrument_group_id": None, "all": None},
+    "/schedule": {"time_of_day": "09:30:00.500000000"},
+    "/mark-price": {"price": "100.5"},
+    "/risk-limits": {"group_id": None, "max_position": None, "max_exposure": None},
+    "/kill-switches": {"all": None, "symbol": None, "group_id": None},
+    "/fee-promotions": {"from_time": "2100-01-01T00:00:00.000000000Z", "until_time": "2100-02-01T00:00:00.000000000Z"},
+    "/mass-cancel": {"all": None},
+}
+# What cannot be done twice, moves money twice, or has no value.
+ONCE = ("/assets", "/instruments", "/accounts", "/deposits", "/withdrawals", "/random-seed")
 # These need a trade, see below.
 CORRECTIONS = {"/trade-busts": {"trade_id": "1"}, "/trade-adjustments": {"trade_id": "1", "new_price": "1"}}
 BODIES = {path: body for path, (body, _) in VALID.items()} | CORRECTIONS
@@ -302,6 +316,25 @@ def test_every_change_is_done_and_told(running: Running, staff: httpx.Client, pa
     assert report["sequence"] == running.exchange.node.sequence
     newest = staff.get(f"{PREFIX}/changes", params={"limit": 1}).json()["changes"]
     assert newest == [report]
+    # Who knows the random seed knows when auctions end.
+    assert report["value"] == (None if path == "/random-seed" else body | TOLD_OTHERWISE.get(path, {}))
+
+
+@pytest.mark.parametrize("path", [path for path in VALID if path not in ONCE])
+def test_a_value_that_is_asked_for_again_is_the_same_change(staff: httpx.Client, path: str) -> None:
+    value = change(staff, path, **VALID[path][0]).json()["value"]
+    again = change(staff, path, **{name: given for name, given in value.items() if given is not None})
+    assert (again.status_code, again.json()["value"]) == (200, value)
+
+
+def test_what_is_done_to_all_says_so(staff: httpx.Client) -> None:
+    for path, body, nulls in (
+        ("/trading-status", {"status": "open"}, ("symbol", "instrument_group_id", "end_time")),
+        ("/kill-switches", {"engaged": False}, ("symbol", "group_id", "account", "key_id")),
+        ("/mass-cancel", {}, ("symbol", "account", "side")),
+    ):
+        value = change(staff, path, all=True, **body).json()["value"]
+        assert value == body | {"all": True} | dict.fromkeys(nulls), path
 
 
 def test_what_is_listed_can_be_traded_at_once(running: Running, staff: httpx.Client, alice: httpx.Client) -> None:
@@ -375,6 +408,11 @@ def test_a_trade_is_corrected_by_its_id_alone(staff: httpx.Client, alice: httpx.
         assert answer.status_code == 200, answer.text
         assert answer.json()["events"][-1] == facts | {"price": price, "new_price": new_price, "quantity": "1"}
         assert {event["event"] for event in answer.json()["events"][:-1]} == {"posted"}
+        # All that is known of the trade, the fees of one that is busted among it.
+        fees = {"buyer_fee": "0.05", "seller_fee": "0.01"} if new_price is None else {"new_price": new_price}
+        assert answer.json()["value"] == {
+            name: facts[name] for name in ("trade_id", "symbol", "buyer", "seller")
+        } | fees | {"price": price, "quantity": "1"}
     assert (usd(alice), usd(bob)) == before
     again = change(staff, "/trade-busts", trade_id=trade_id)
     assert (again.status_code, again.json()["error"]["code"]) == (409, "duplicate_trade_correction")
@@ -518,6 +556,26 @@ def test_changes_come_in_pages_the_newest_first(staff: httpx.Client) -> None:
     assert staff.get(f"{PREFIX}/changes", params={"actor": "staff", "limit": 1}).json()["changes"] == told[2:]
     for wrong in ({"limit": "0"}, {"limit": "1001"}, {"cursor": "x"}, {"sort": "up"}):
         assert staff.get(f"{PREFIX}/changes", params=wrong).status_code == 422
+
+
+def test_the_set_up_of_the_demo_is_among_the_changes(staff: httpx.Client) -> None:
+    changes = staff.get(f"{PREFIX}/changes", params={"actor": "demo", "limit": 1000}).json()["changes"]
+    assert {change["reason"] for change in changes} == {"demo set-up"}
+    assert [change["value"] for change in changes if change["value"].get("symbol") == "BTC-USD"] == [
+        {"symbol": "BTC-USD", "group_id": 0, "maker_ppm": 100, "taker_ppm": 500},
+        {
+            "symbol": "BTC-USD",
+            "base": "BTC",
+            "quote": "USD",
+            "tick_size": "0.01",
+            "lot_size": "0.00001",
+            "min_quantity": "0.00001",
+            "max_quantity": "1000",
+            "min_notional": "1",
+        },
+    ]
+    assert changes[-1]["value"] == {"code": "BTC", "scale": 8}
+    assert changes[0]["value"] == {"account": "simulator-taker", "asset": "USD", "amount": "5000000"}
 
 
 def test_staff_moves_a_manual_clock(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from beurs import records
+from beurs import engine, records
 from beurs.engine import EVENT_SIZE, Node, new_order
 from beurs.store import INTERVALS, Projector, Repository, Store, StoreAhead, catch_up, check, rebuild
 from beurs.store.models import Base
@@ -35,7 +35,7 @@ def test_the_migrations_make_the_models(new_store: NewStore) -> None:
     store = new_store()
     with store.writing() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
-    assert store.revision() == "0003"
+    assert store.revision() == "0004"
     store.migrate()
     store.drop()
     assert store.revision() is None
@@ -382,6 +382,27 @@ def test_a_killed_projector_goes_on(tmp_path: Path, seed: int) -> None:
         catch_up(node, straight)
         assert tables(store) == tables(straight)
     node.close()
+
+
+def test_a_change_is_kept_with_its_command(venue: Venue, tmp_path: Path) -> None:
+    seed, group, fees = engine.set_random_seed(77), engine.set_account_group(2, 9), engine.set_fees(1, 2, -3, 4)
+    with Store.at(tmp_path / "store.sqlite") as store, Store.at(tmp_path / "anew.sqlite") as anew:
+        for each in (store, anew):
+            each.migrate()
+        venue.node.execute(engine.administer("carol", "seed", seed) + engine.administer("carol", "group", group))
+        venue.trade(200)
+        catch_up(venue.node, store)
+        venue.node.execute(fees + engine.administer("dave", "fees", fees))
+        for each in (store, anew):
+            catch_up(venue.node, each)
+        told = [(row.actor, row.reason, row.command) for row in Repository(store).changes()]
+        # The store may be read by more people than may know when auctions end.
+        assert told == [
+            ("dave", "fees", engine.administer("dave", "fees", fees)),
+            ("carol", "group", engine.administer("carol", "group", group)),
+            ("carol", "seed", None),
+        ]
+        assert tables(store)["changes"] == tables(anew)["changes"]
 
 
 def test_a_store_of_another_journal_is_refused(venue: Venue, tmp_path: Path) -> None:

@@ -62,6 +62,52 @@ impl Follower {
         }
     }
 
+    /// The state after the command `sequence`, which must be durable, with the limits that the journal itself tells: for
+    /// who has no node. It changes nothing and may run beside the node.
+    ///
+    /// # Errors
+    /// As [`Self::open`] and [`Self::advance_to`]; there is no journal.
+    pub fn open_at(path: &Path, sequence: u64) -> Result<Self, NodeError> {
+        let disk = Arc::new(RealDisk) as Arc<dyn Disk>;
+        let journal_path = journal_directory(path);
+        for file in checkpoint::list(disk.as_ref(), &checkpoint_directory(path))? {
+            if file.sequence > sequence {
+                continue;
+            }
+            // As above: one that cannot be used is passed over.
+            let Ok(checkpoint) = checkpoint::read(disk.as_ref(), &file) else {
+                continue;
+            };
+            let reader = match JournalReader::open_at(disk.clone(), &journal_path, checkpoint.position) {
+                Ok(reader) => reader,
+                Err(SeekError::Journal(error)) => return Err(error.into()),
+                Err(SeekError::OtherHistory | SeekError::OtherLimits(_)) => continue,
+            };
+            let Some(limits) = reader.limits() else {
+                continue;
+            };
+            let config: EngineConfig = limits.into();
+            if let Ok(engine) = Engine::restore(config.clone(), &checkpoint.snapshot) {
+                let mut follower = Self::new(disk, path, &config, engine, reader);
+                follower.advance_to(sequence)?;
+                return Ok(follower);
+            }
+        }
+        let reader = JournalReader::open(disk.clone(), &journal_path, 0)?;
+        let Some(limits) = reader.limits() else {
+            return Err(JournalError::damaged(&journal_path, 0, "there is no journal").into());
+        };
+        let config: EngineConfig = limits.into();
+        let mut follower = Self::new(disk, path, &config, Engine::new(config.clone()), reader);
+        follower.advance_to(sequence)?;
+        Ok(follower)
+    }
+
+    /// The journal's running hash after [`Self::sequence`].
+    pub fn running_hash(&self) -> u64 {
+        self.position().running_hash
+    }
+
     fn new(disk: Arc<dyn Disk>, path: &Path, config: &EngineConfig, engine: Engine, reader: JournalReader) -> Self {
         Self { disk, path: path.to_owned(), config: config.clone(), engine, reader, left: Vec::new() }
     }

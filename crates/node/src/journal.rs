@@ -628,6 +628,12 @@ impl JournalReader {
         self.position
     }
 
+    /// Whether the record behind `sequence` is further on in the segment that it reads.
+    fn reaches(&self, sequence: u64) -> bool {
+        let next = self.segments.get(self.index + 1);
+        self.position.sequence <= sequence && next.is_none_or(|(_, header)| header.start.sequence > sequence)
+    }
+
     /// The next record with a sequence of at most `limit`, which the caller knows to be durable; `None` behind it.
     ///
     /// # Errors
@@ -856,6 +862,40 @@ impl JournalReader {
             return Ok(Some(Record { sequence, event_time_ns: raw.event_time_ns, running_hash, command }));
         }
     }
+}
+
+/// The commands with these sequences, which ascend; `None` for those that were trimmed or are behind
+/// `durable_sequence`. Of every segment that has one it reads what is before it.
+pub(crate) fn commands_at(
+    disk: &Arc<dyn Disk>,
+    directory: &Path,
+    sequences: &[u64],
+    durable_sequence: u64,
+) -> Result<Vec<Option<Command>>, JournalError> {
+    let mut reader: Option<JournalReader> = None;
+    let mut commands = Vec::with_capacity(sequences.len());
+    for &sequence in sequences {
+        let Some(before) = sequence.checked_sub(1).filter(|_| sequence <= durable_sequence) else {
+            commands.push(None);
+            continue;
+        };
+        let within = reader.take().filter(|reader| reader.reaches(before));
+        let mut at = match within.map_or_else(|| JournalReader::open(disk.clone(), directory, before), Ok) {
+            Ok(reader) => reader,
+            Err(JournalError::Trimmed { .. }) => {
+                commands.push(None);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let mut last = None;
+        while at.position.sequence < sequence {
+            last = at.next_until(sequence)?;
+        }
+        commands.push(last.map(|record| record.command));
+        reader = Some(at);
+    }
+    Ok(commands)
 }
 
 /// The iterator of [`Log::read`].

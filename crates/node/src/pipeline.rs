@@ -23,7 +23,8 @@ use crate::error::{JournalError, NodeError, StopReason};
 use crate::feed::{lock, wait, wait_for, Completion, EventSlice, Events, Outbox, Pool};
 use crate::follower::Follower;
 use crate::io::{Clock, Disk};
-use crate::node::{Answers, Node, NodeConfig, Recovery, Started, MAX_BATCHES_WAITING};
+use crate::journal;
+use crate::node::{journal_directory, Answers, Node, NodeConfig, Recovery, Started, MAX_BATCHES_WAITING};
 use crate::retention::Readers;
 use crate::wire::{
     check_all_encodable, check_encodable, decode_command_records, decode_commands, CommandRecord, EventRecord,
@@ -639,6 +640,22 @@ impl NodeHandle {
         let records = follower.events_since(sequence, max_bytes, durable_sequence)?;
         *kept = Some(follower);
         Ok(records)
+    }
+
+    /// The commands with these sequences, which ascend, from the journal; `None` for those that it does not have: of a
+    /// node in memory, trimmed, or not durable yet. Each segment that has one is read up to it.
+    ///
+    /// # Errors
+    /// `Journal` if the journal cannot be read.
+    pub fn commands_at(&self, sequences: &[u64]) -> Result<Vec<Option<Command>>, NodeError> {
+        let shared = self.shared();
+        match &shared.path {
+            None => Ok(vec![None; sequences.len()]),
+            Some(path) => {
+                let durable_sequence = shared.outbox.released();
+                Ok(journal::commands_at(&shared.disk, &journal_directory(path), sequences, durable_sequence)?)
+            }
+        }
     }
 
     /// Lets a closure see the state between two batches, and gives its result when all that state is durable. The

@@ -318,6 +318,7 @@ macro_rules! row {
         Ok(row)
     }};
 }
+pub(crate) use row;
 
 /// `AssetRow` of `beurs.rows`.
 pub fn asset_row<'py>(py: Python<'py>, asset: &Asset) -> PyResult<Bound<'py, PyDict>> {

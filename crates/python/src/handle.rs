@@ -66,6 +66,10 @@ impl Handle {
         either!(self, node => node.replay_events(sequence, max_bytes))
     }
 
+    pub fn commands_at(&self, sequences: &[u64]) -> Result<Vec<Option<Command>>, NodeError> {
+        either!(self, node => node.commands_at(sequences))
+    }
+
     pub fn with_engine<R>(&self, view: impl FnOnce(&Engine) -> R) -> Result<R, NodeError> {
         either!(self, node => node.with_engine(view))
     }

@@ -4,6 +4,7 @@
 //! error becomes an exception in [`error`]. `python/beurs/_core.pyi` describes all of it, and a test compares the two.
 
 mod convert;
+mod decode;
 mod encode;
 mod error;
 mod gateway;
@@ -31,6 +32,8 @@ mod core_module {
     #[pymodule_export]
     use crate::convert::Event;
     #[pymodule_export]
+    use crate::decode::decode_setting;
+    #[pymodule_export]
     use crate::encode::{
         add_asset, adjust_trade, administer, advance_time, bust_trade, cancel_all_after, cancel_order, cancel_replace,
         deposit, kill_switch, list_instrument, mass_cancel, new_order, new_order_list, open_account, replace_order,
@@ -43,7 +46,7 @@ mod core_module {
     #[pymodule_export]
     use crate::node::Node;
     #[pymodule_export]
-    use crate::tools::{replay_lobster, replay_stream, verify};
+    use crate::tools::{balances_at, replay_lobster, replay_stream, verify};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -20,7 +20,7 @@ use beurs_node::{Events, NodeConfig, NodeError, NodeHandle, Retention, StopReaso
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyMemoryView, PyString};
 
-use crate::convert::{text, value, Int};
+use crate::convert::{encoded, text, value, Int};
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::reads::{self, Reads};
@@ -325,6 +325,12 @@ impl Node {
     fn replay_events<'py>(&self, py: Python<'py>, sequence: u64, max_bytes: usize) -> PyResult<Bound<'py, PyBytes>> {
         let events = py.detach(|| self.handle.replay_events(sequence, max_bytes)).map_err(Error::from)?;
         Ok(PyBytes::new(py, EventRecord::slice_as_bytes(&events)))
+    }
+
+    /// The encoded commands with these sequences, which ascend, from the journal; None for those it does not have.
+    fn commands_at<'py>(&self, py: Python<'py>, sequences: Vec<u64>) -> PyResult<Vec<Option<Bound<'py, PyBytes>>>> {
+        let commands = py.detach(|| self.handle.commands_at(&sequences)).map_err(Error::from)?;
+        Ok(commands.iter().map(|command| command.as_ref().map(|command| encoded(py, command))).collect())
     }
 
     /// Says how far a reader of that name is, or, with None, that there is none any more.

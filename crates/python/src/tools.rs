@@ -3,11 +3,13 @@
 
 use std::path::PathBuf;
 
-use beurs_node::follower;
+use beurs_engine::VENUE_ACCOUNT;
+use beurs_node::{follower, Follower};
 use beurs_replay::{lobster, stream, Difference};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::convert::{asset_row, Int};
 use crate::error::Error;
 
 /// The Python function to tell, and what it raised.
@@ -69,6 +71,35 @@ pub fn verify(py: Python<'_>, path: PathBuf, progress: Option<Py<PyAny>>) -> PyR
     report.set_item("bad_checkpoints", bad)?;
     report.set_item("torn_bytes", verified.torn_tail.map_or(0, |torn| torn.bytes))?;
     Ok(report)
+}
+
+/// The money of every account after the command `sequence`, which must be durable: read from the checkpoints and the
+/// journal, on the side. Changes nothing, and a node may have the journal open meanwhile.
+#[pyfunction]
+#[pyo3(signature = (path, sequence))]
+pub fn balances_at(py: Python<'_>, path: PathBuf, sequence: u64) -> PyResult<Bound<'_, PyDict>> {
+    let (follower, digest) = py.detach(|| {
+        let follower = Follower::open_at(&path, sequence)?;
+        let digest = follower.engine().digest();
+        Ok::<_, Error>((follower, digest))
+    })?;
+    let engine = follower.engine();
+    let state = PyDict::new(py);
+    state.set_item("sequence", engine.sequence())?;
+    state.set_item("event_time_ns", engine.event_time_ns())?;
+    state.set_item("digest", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())?;
+    state.set_item("running_hash", format!("{:016x}", follower.running_hash()))?;
+    let assets = engine.assets().map(|asset| asset_row(py, &asset)).collect::<PyResult<Vec<_>>>()?;
+    state.set_item("assets", assets)?;
+    let mut balances = Vec::new();
+    for account in engine.accounts() {
+        let venue = account.account_id == VENUE_ACCOUNT;
+        for (asset_id, balance) in engine.balances(account.account_id) {
+            balances.push((account.code.as_str().to_owned(), venue, asset_id.0, Int(balance.total)));
+        }
+    }
+    state.set_item("balances", balances)?;
+    Ok(state)
 }
 
 /// Puts the fields of a report into a dictionary, under their names.

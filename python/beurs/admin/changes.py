@@ -18,6 +18,8 @@ from beurs import keys
 from beurs.admin.desk import Desk
 from beurs.admin.facts import Change, ChangeList, facts
 from beurs.admin.schemas import CHANGES, ChangeBody, FieldMissing, Route
+from beurs.admin.value import value_of
+from beurs.catalogue import Catalogue
 from beurs.deps import Cursor, JsonBody, Limit, Operator, RunningExchange, Services, answer
 from beurs.errors import CommandInvalid, DecimalError, InputError, NotFound, Rejected
 from beurs.reports import Translator
@@ -102,7 +104,11 @@ async def list_changes(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """List what staff has changed, and who, when and why, the newest first. Everything that is done is in it."""
+    """List what staff has changed, to what, and who, when and why, the newest first. Everything that is done is in it.
+
+    `value` is null for the random seed, which nobody gets to see, and for a change whose command the journal no longer
+    had when the store was made: with `journal_retention` `drop` and then `beurs store rebuild`.
+    """
     await services.store_caught_up()
     return answer(await services.read(_changes, services, actor, limit, cursor))
 
@@ -111,12 +117,12 @@ def _changes(services: RunningExchange, actor: str | None, limit: int, cursor: i
     rows = services.repository.changes(actor=actor, before=cursor, limit=limit + 1)
     translator = Translator(services.instruments.catalogue)
     more = len(rows) > limit
-    return ChangeList(
-        [_change(row, translator) for row in rows[:limit]], str(rows[limit - 1].sequence) if more else None
-    )
+    changes = [_change(row, translator, services.instruments.catalogue) for row in rows[:limit]]
+    return ChangeList(changes, str(rows[limit - 1].sequence) if more else None)
 
 
-def _change(row: StoredChange, translator: Translator) -> Change:
+def _change(row: StoredChange, translator: Translator, catalogue: Catalogue) -> Change:
     command = {"sequence": row.sequence, "event_time_ns": row.event_time_ns}
     events = [translator.event(fact | command) for fact in json.loads(row.facts)]
-    return Change(row.sequence, timestamp(row.event_time_ns), row.actor, row.reason, facts(events))
+    value = None if row.command is None else value_of(row.command, catalogue)
+    return Change(row.sequence, timestamp(row.event_time_ns), row.actor, row.reason, value, facts(events))

@@ -11,6 +11,7 @@ import numpy as np
 
 from beurs import engine, records
 from beurs.admin.facts import Change, facts
+from beurs.admin.value import value_of
 from beurs.administration import Administration
 from beurs.catalogue import Instrument
 from beurs.deps import RunningExchange
@@ -48,7 +49,8 @@ class Desk(Administration):
         if isinstance(first, Rejection):
             raise rejected(first.code, first.reason, REJECT_RULES[first.code], first.sequence)
         time = timestamp(first.event_time_ns)
-        self.report = Change(first.sequence, time, self._operator.name, self._reason, facts(events))
+        value = value_of(command, self._catalogue)
+        self.report = Change(first.sequence, time, self._operator.name, self._reason, value, facts(events))
         return events
 
     async def _submit(self, command: bytes) -> bytes:

@@ -87,6 +87,9 @@ class Change(msgspec.Struct, frozen=True):
     timestamp: str
     actor: str
     reason: str
+    value: dict[str, Any] | None
+    """What was set: the fields of the request, null for what it left out; of a correction all that is known of the
+    trade. Null for the random seed, and if the journal no longer had the command for the store."""
     events: list[Fact]
 
 

@@ -4,6 +4,7 @@
     book, order, account, instrument of a running server, through its REST interface
     admin                            the same, for the venue's staff
     bench                            on this machine, which it measures
+    liabilities                      on this machine, what is owed, proved and checked
     version
 
 What goes wrong is said in one line on standard error. Exit codes: 0 done, 1 it could not be done, 2 the command line

@@ -179,8 +179,10 @@ def changes(
     if json:
         output.document(answer)
         return
-    rows = [change | {"what": _summary(change["events"])} for change in answer["changes"]]
-    output.rows("changes", rows, ("sequence", "timestamp", "actor", "reason", "what"))
+    rows = [
+        change | {"what": _summary(change["events"]), "value": _value(change["value"])} for change in answer["changes"]
+    ]
+    output.rows("changes", rows, ("sequence", "timestamp", "actor", "reason", "what", "value"))
     if answer["next_cursor"] is not None:
         print(f"next cursor: {answer['next_cursor']}")
 
@@ -215,6 +217,17 @@ def _summary(events: list[dict[str, Any]]) -> str:
     words = [str(value) for value in events[-1].values() if value is not None]
     more = f" and {len(events) - 1} more" if len(events) > 1 else ""
     return " ".join(words) + more
+
+
+def _value(value: dict[str, Any] | None) -> str | None:
+    """What was set in one line, or None if it is not told."""
+    if value is None:
+        return None
+    given = {name: each for name, each in value.items() if each is not None}
+    return " ".join(
+        f"{name}={','.join(each) if isinstance(each, list) else str(each).lower() if isinstance(each, bool) else each}"
+        for name, each in given.items()
+    )
 
 
 def _show(answer: dict[str, Any]) -> None:

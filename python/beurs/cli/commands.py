@@ -4,14 +4,13 @@ What is heavy to import (the application, the store) is imported by the command 
 wait for a web framework.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from json import dumps
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -20,13 +19,14 @@ from beurs import engine
 from beurs.cli import output
 from beurs.cli.admin import app as admin_app
 from beurs.cli.client import Client
-from beurs.cli.options import HELP, KEY_VARIABLE, LOCAL, URL_VARIABLE, Config, DataDirectory, Json, Key, Url
-from beurs.errors import BeursError, JournalLocked
+from beurs.cli.liabilities import app as liabilities_app
+from beurs.cli.local import DIFFERS, account_codes, fail, load_settings
+from beurs.cli.options import HELP, LOCAL, Config, DataDirectory, Json, Key, Url
+from beurs.errors import BeursError
 from beurs.values import OrderType, SelfTradePrevention, Side, TimeInForce
 
 __all__ = ["app"]
 
-DIFFERS = 3
 app = typer.Typer(
     name="beurs",
     help="An exchange: it takes orders, holds the money, matches, settles, and can prove what it did.",
@@ -47,6 +47,7 @@ app.add_typer(admin_app, name="admin")
 app.add_typer(instrument_app, name="instrument")
 app.add_typer(replay_app, name="replay")
 app.add_typer(store_app, name="store")
+app.add_typer(liabilities_app, name="liabilities")
 
 OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="The order_id, or client:CLIENT_ORDER_ID.")]
 
@@ -104,7 +105,7 @@ def serve(
     from beurs.workers import serve as run
 
     run(
-        _settings(
+        load_settings(
             config,
             demo=demo,
             host=host,
@@ -352,7 +353,7 @@ def key_create(
 
     if (account is None) == (staff is None):
         raise typer.BadParameter("name an account, or a member of staff with --staff")
-    settings = _settings(config, data_directory=data_directory)
+    settings = load_settings(config, data_directory=data_directory)
     file = KeyFile(settings.data_directory / KEY_FILE)
     if account is None:
         assert staff is not None
@@ -391,7 +392,7 @@ def key_add(
     from beurs.signing import read_public
 
     half = read_public(public)
-    settings = _settings(config, data_directory=data_directory)
+    settings = load_settings(config, data_directory=data_directory)
     with _account_exists(settings, account):
         held = KeyFile(settings.data_directory / KEY_FILE).register(account, half)
     print(f"{half.hex()} key_id {held.key_id}")
@@ -402,7 +403,7 @@ def key_list(data_directory: DataDirectory = None, config: Config = None, json: 
     """List whose keys there are, on the server's machine. Limits and the kill switch name a key by its key_id."""
     from beurs.keys import KEY_FILE, KeyFile
 
-    settings = _settings(config, data_directory=data_directory)
+    settings = load_settings(config, data_directory=data_directory)
     file = KeyFile(settings.data_directory / KEY_FILE)
     keys = [asdict(held) for held in file.read().values()]
     keys += [asdict(held) | {"ed25519": public.hex()} for public, held in file.public_halves().items()]
@@ -467,9 +468,9 @@ def store_rebuild(config: Config = None, data_directory: DataDirectory = None) -
     """Drop every table of the store and make it again from the journal. The exchange must not be running."""
     from beurs.store import Store, rebuild
 
-    settings = _settings(config, data_directory=data_directory)
+    settings = load_settings(config, data_directory=data_directory)
     if not settings.has_journal:
-        _fail(f"{settings.data_directory}: there is no journal")
+        fail(f"{settings.data_directory}: there is no journal")
     node = engine.Node(str(settings.data_directory))
     try:
         with Store(settings.store_url) as store, output.progress("rebuilding") as report:
@@ -482,46 +483,17 @@ def store_rebuild(config: Config = None, data_directory: DataDirectory = None) -
 # Inside.
 
 
-def _settings(config: Path | None, **flags: object) -> Any:
-    """The settings of a server. The variables of the client are not among them."""
-    from beurs.config import Settings
-
-    for variable in (URL_VARIABLE, KEY_VARIABLE):
-        os.environ.pop(variable, None)
-    return Settings.load(config, **flags)
-
-
 @contextmanager
 def _account_exists(settings: Any, account: str) -> Iterator[None]:
     """Keeps out whoever else would make keys, and fails unless there is the account. A server may run meanwhile."""
     from beurs.keys import KEY_FILE, KeyFile
 
     if not settings.has_journal:
-        _fail(f"{settings.data_directory}: there is no journal")
+        fail(f"{settings.data_directory}: there is no journal")
     with KeyFile(settings.data_directory / KEY_FILE).locked():
-        if account not in _account_codes(settings):
-            _fail(f"{account}: there is no such account")
+        if account not in account_codes(settings):
+            fail(f"{account}: there is no such account")
         yield
-
-
-def _account_codes(settings: Any) -> set[str]:
-    """Those of the journal; while a server has it, those that its store tells."""
-    from beurs.store import Repository, Store
-
-    try:
-        node = engine.Node(str(settings.data_directory))
-    except JournalLocked:
-        with Store(settings.store_url) as store:
-            return Repository(store).account_codes()
-    try:
-        return {known["code"] for known in node.accounts()}
-    finally:
-        node.close()
-
-
-def _fail(reason: str) -> NoReturn:
-    print(f"beurs: {reason}", file=output.err.file)
-    raise typer.Exit(1)
 
 
 def _segment(name: str) -> str:

@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Final
 
 from beurs.config import Settings
-from beurs.engine import Gateway, Node, add_asset, decode_events, deposit, list_instrument, open_account, set_fees
+from beurs.engine import (
+    Gateway,
+    Node,
+    add_asset,
+    administer,
+    decode_events,
+    deposit,
+    list_instrument,
+    open_account,
+    set_fees,
+)
 from beurs.keys import KEY_FILE, KeyFile, new_key, write_private
 from beurs.signing import new_pair, public_half, read_private
 
@@ -21,6 +31,8 @@ SIMULATOR: Final = ("simulator", "simulator-taker")
 PEOPLE: Final = ("alice", "bob")
 STAFF: Final = "staff"
 """The name of the demo's member of staff."""
+ACTOR, REASON = "demo", "demo set-up"
+"""Who sets the demo up, and why, as the list of changes has it."""
 _ASSETS: Final = {"BTC": 8, "ETH": 8, "USD": 8}
 _MONEY: Final = {  # whole coins and dollars
     "alice": {"BTC": 100, "ETH": 1_000, "USD": 5_000_000},
@@ -91,9 +103,11 @@ def set_up(node: Node) -> None:
 
 
 def _execute(node: Node, commands: list[bytes]) -> None:
+    """Executes them as changes of staff, whose list begins with them."""
     if not commands:
         return
-    for event in decode_events(node.execute(b"".join(commands))):
+    noted = [administer(ACTOR, REASON, command) for command in commands]
+    for event in decode_events(node.execute(b"".join(noted))):
         if event.kind == "rejected":
             raise RuntimeError(f"the demo cannot be set up in this journal: {event.code}")
 

@@ -17,7 +17,19 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Boolean, Dialect, Index, Integer, SmallInteger, String, Text, TypeDecorator, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    TypeDecorator,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 EXTERNAL_ACCOUNT_ID: Final = 0
@@ -327,7 +339,8 @@ class Change(Base):
     """What a member of staff has changed, and why. Refused commands change nothing and are not here.
 
     ``facts`` is a JSON list of the events that say what changed, as the compiled module names their fields; what became
-    of single orders is not among them, it is in ``orders``.
+    of single orders is not among them, it is in ``orders``. ``command`` is the encoded command of the journal, null if
+    the journal no longer had it, and for the random seed, which nobody gets to see.
     """
 
     __tablename__ = "changes"
@@ -337,6 +350,7 @@ class Change(Base):
     actor: Mapped[str] = mapped_column(String(31))
     reason: Mapped[str] = mapped_column(String(64))
     facts: Mapped[str] = mapped_column(Text)
+    command: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class ProjectorState(Base):

@@ -532,7 +532,7 @@ def pairs(lists: Iterable[Iterable[int]]) -> dict[int, int]:
 
 
 def _changes(events: Events) -> list[Row]:
-    """The rows of commands of staff: who and why come first, then the facts."""
+    """The rows of commands of staff: who and why come first, then the facts. No event says the command itself."""
     rows: list[Row] = []
     facts: list[dict[str, Any]] = []
     for event in engine.decode_events(events.tobytes()):
@@ -542,7 +542,7 @@ def _changes(events: Events) -> list[Row]:
             rows.append((fields["sequence"], fields["event_time_ns"], fields["actor"], fields["note"], facts))
         else:
             facts.append({name: value for name, value in fields.items() if name not in _IN_EVERY_EVENT})
-    return [(*row[:-1], json.dumps(row[-1])) for row in rows]
+    return [(*row[:-1], json.dumps(row[-1]), None) for row in rows]
 
 
 def _sequence_of(posting: Row) -> int:

@@ -22,7 +22,7 @@ from typing import Final, Protocol
 from sqlalchemy import Connection, Table, insert, select, update
 from sqlalchemy.orm import Session
 
-from beurs import records
+from beurs import engine, records
 from beurs.engine import EVENT_SIZE
 from beurs.errors import BeursError, Lagged, NodeStopped
 from beurs.rows import InstrumentRow
@@ -84,6 +84,9 @@ class Source(Protocol):
 
     def replay_events(self, sequence: int, max_bytes: int) -> bytes:
         """The same from the journal."""
+
+    def commands_at(self, sequences: list[int]) -> list[bytes | None]:
+        """The encoded commands with these sequences, which ascend; None for those that the journal does not have."""
 
     def instruments(self) -> list[InstrumentRow]:
         """Every instrument."""
@@ -200,6 +203,12 @@ def listed_instrument(facts: InstrumentRow) -> ListedInstrument:
     )
 
 
+def _without_secrets(command: bytes) -> bytes | None:
+    """The command, if the store may have it: who knows the random seed knows when auctions end."""
+    setting = engine.decode_setting(command)
+    return None if setting is not None and setting[0] == "set_random_seed" else command
+
+
 class Follower:
     """Applies events to the store, a batch at a time. Belongs to one thread."""
 
@@ -240,6 +249,10 @@ class Follower:
         self._projection = None
         rows = projection.apply(events)
         if rows is not None:
+            if rows.changes:
+                commands = self._source.commands_at([row[0] for row in rows.changes])
+                told = [None if command is None else _without_secrets(command) for command in commands]
+                rows.changes = [(*row[:-1], command) for row, command in zip(rows.changes, told, strict=True)]
             with self._store.writing() as connection:
                 save(connection, rows)
         self._projection = projection

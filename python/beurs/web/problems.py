@@ -25,6 +25,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "invalid_api_key": (401, "The X-API-Key header is not a key of this venue."),
     "forbidden": (403, "The key is valid, but not for this: accounts trade, staff administers."),
     "not_found": (404, "There is nothing at this path."),
+    "no_liabilities": (404, "No proof of liabilities has been made yet."),
     "method_not_allowed": (405, "The path exists, but not for this method."),
     "clock_not_manual": (409, "The server's clock goes by itself; one started with --clock manual can be set."),
     "request_timeout": (408, "The body did not arrive in time."),

@@ -20,6 +20,7 @@ from beurs.config import Settings
 from beurs.demo import venue
 from beurs.engine import Gateway
 from beurs.errors import BeursError
+from beurs.liabilities.daily import proving
 from beurs.sequencer import Sequencer
 
 log = structlog.get_logger()
@@ -66,8 +67,8 @@ class Worker:
             os.close(link)
         assert process.stdin is not None
         assert process.stdout is not None
-        # The engine's process runs the simulator, for all of them.
-        settings = self._exchange.settings.model_copy(update={"simulator": False})
+        # The engine's process runs the simulator and makes the proofs of liabilities, for all of them.
+        settings = self._exchange.settings.model_copy(update={"simulator": False, "liabilities_time": None})
         with contextlib.suppress(ConnectionError):  # It has ended; it says nothing then.
             process.stdin.write(settings.model_dump_json().encode())
             await process.stdin.drain()
@@ -149,7 +150,7 @@ async def _run(exchange: OpenExchange, bound: socket.socket, gateway: Gateway | 
     keeping: list[asyncio.Task[None]] = []
     try:
         await _unless(stop, asyncio.gather(*(worker.start() for worker in workers)))
-        async with simulating(exchange.settings, exchange.node, sequencer):
+        async with simulating(exchange.settings, exchange.node, sequencer), proving(exchange.settings, exchange.node):
             if not stop.is_set():
                 url = app.address(exchange.settings, bound)
                 print(venue.welcome(url, exchange.demo_keys, gateway), flush=True)

@@ -17,8 +17,10 @@ use beurs_engine::{Engine, EngineConfig};
 use crate::error::{JournalError, NodeError, StopReason};
 use crate::feed::{lock, wait, Completion, EventBlock, EventSlice, Events, Outbox, Pending, Pool};
 use crate::follower::Follower;
-use crate::io::RealDisk;
+use crate::io::{Disk, RealDisk};
+use crate::journal;
 use crate::link::protocol::{stats_from_numbers, unreadable, Frames, Question, ToEngine, ToReplica};
+use crate::node::journal_directory;
 use crate::pipeline::Stats;
 use crate::wire::{
     check_all_encodable, decode_command_records, decode_commands, decode_one_command, encode_command, EventRecord,
@@ -262,6 +264,16 @@ impl Replica {
         let records = follower.events_since(sequence, max_bytes, durable_sequence)?;
         *kept = Some(follower);
         Ok(records)
+    }
+
+    /// As [`crate::NodeHandle::commands_at`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn commands_at(&self, sequences: &[u64]) -> Result<Vec<Option<Command>>, NodeError> {
+        let (shared, disk) = (self.shared(), Arc::new(RealDisk) as Arc<dyn Disk>);
+        let directory = journal_directory(&shared.config.path);
+        Ok(journal::commands_at(&disk, &directory, sequences, shared.outbox.released())?)
     }
 
     /// Lets a closure see a state that has everything anybody had been told before.
