@@ -46,8 +46,8 @@ def run(settings: Settings) -> Iterator[Running]:
     """Runs an exchange in a thread until the generator goes on."""
     with bind(settings.host, settings.port) as bound, open_exchange(settings) as exchange:
         config = server_config(exchange)
-        # On a loaded machine a test may pause for longer than a server keeps a silent connection, and the request that it
-        # then sends meets the close.
+        # On a loaded machine a test may pause for longer than a server keeps a silent connection. What it sends then
+        # meets the close.
         config.timeout_keep_alive = 600
         server = _TestServer(config, exchange, "")
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
