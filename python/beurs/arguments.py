@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from beurs.errors import InputError
-from beurs.values import Number, Step
+from typing import Final
 
-__all__ = ["above_zero", "client_order_id", "count", "flag", "integer", "nanoseconds", "order_id", "text", "units"]
+from beurs.errors import InputError
+from beurs.values import Number, OrderType, Peg, Step, TimeInForce
+
+__all__ = [
+    "above_zero",
+    "client_order_id",
+    "count",
+    "flag",
+    "integer",
+    "nanoseconds",
+    "order_id",
+    "order_kind",
+    "refuse_zero_price",
+    "text",
+    "units",
+]
+
+_CONDITIONAL: Final = {OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT}
+_WITHOUT_LIMIT: Final = {OrderType.MARKET, OrderType.STOP, OrderType.TAKE_PROFIT}
 
 
 def text(field: str, value: object) -> str:
@@ -65,3 +82,37 @@ def client_order_id(field: str, value: object) -> str:
     if text(field, value) == "":
         raise InputError(field, "must be 1 to 36 printable ASCII characters without spaces")
     return str(value)
+
+
+def order_kind(
+    order_type: OrderType | str | None,
+    time_in_force: TimeInForce | str | None,
+    price: Number | None,
+    trigger_price: Number | None,
+    trail_bps: int | None,
+    expire_time_ns: int | None,
+    peg: Peg | str,
+) -> tuple[OrderType, TimeInForce, Peg]:
+    """The type and the life of an order, and what it follows: those given, or what the other arguments say."""
+    follows = Peg.of(peg, "peg")
+    if order_type is not None:
+        kind = OrderType.of(order_type, "order_type")
+    elif trigger_price is not None or trail_bps is not None:
+        raise InputError("order_type", f"must be given for a conditional order: {', '.join(sorted(_CONDITIONAL))}")
+    else:
+        kind = OrderType.MARKET if price is None and follows is Peg.NONE else OrderType.LIMIT
+    if time_in_force is not None:
+        life = TimeInForce.of(time_in_force, "time_in_force")
+    elif expire_time_ns is not None:
+        life = TimeInForce.GTD
+    else:
+        life = TimeInForce.IOC if kind in _WITHOUT_LIMIT else TimeInForce.GTC
+    return kind, life, follows
+
+
+def refuse_zero_price(kind: OrderType, follows: Peg) -> None:
+    """Refuses a price of 0 that was given where an absent one, which is 0 too, means something else."""
+    if follows is not Peg.NONE:
+        raise InputError("price", "must be above 0")
+    if kind in _WITHOUT_LIMIT:
+        raise InputError("price", f"must not be given for a {kind} order")

@@ -59,8 +59,6 @@ MAX_DEPTH = 1_000_000
 _EVENT_CHUNK_BYTES = 8 << 20
 _RULES = {code: (number, rule) for number, code, rule in engine.reject_reasons()}
 _ReportType = TypeVar("_ReportType")
-_CONDITIONAL = {OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT}
-_WITHOUT_LIMIT = {OrderType.MARKET, OrderType.STOP, OrderType.TAKE_PROFIT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,26 +454,15 @@ class Exchange(Counter):
     ) -> bytes:
         """The encoding of an order, from the arguments of `submit`."""
         owner, instrument = self._catalogue.account(account), self._catalogue.instrument(symbol)
-        follows = Peg.of(peg, "peg")
-        if order_type is not None:
-            kind = OrderType.of(order_type, "order_type")
-        elif trigger_price is not None or trail_bps is not None:
-            raise InputError("order_type", f"must be given for a conditional order: {', '.join(sorted(_CONDITIONAL))}")
-        else:
-            kind = OrderType.MARKET if price is None and follows is Peg.NONE else OrderType.LIMIT
-        if time_in_force is not None:
-            life = TimeInForce.of(time_in_force, "time_in_force")
-        elif expire_time_ns is not None:
-            life = TimeInForce.GTD
-        else:
-            life = TimeInForce.IOC if kind in _WITHOUT_LIMIT else TimeInForce.GTC
+        kind, life, follows = arguments.order_kind(
+            order_type, time_in_force, price, trigger_price, trail_bps, expire_time_ns, peg
+        )
         price_ticks = 0 if price is None else instrument.tick.count(price, "price")
         lots = 0 if quantity is None else instrument.lot.count(quantity, "quantity")
         quote_units = 0 if quote_quantity is None else instrument.quote_unit.units(quote_quantity, "quote_quantity")
         # The engine knows an absent number as 0. A 0 that was given is not an absent one.
-        if price is not None and price_ticks == 0 and (kind in _WITHOUT_LIMIT or follows is not Peg.NONE):
-            must = "must be above 0" if follows is not Peg.NONE else f"must not be given for a {kind} order"
-            raise InputError("price", must)
+        if price is not None and price_ticks == 0:
+            arguments.refuse_zero_price(kind, follows)
         if quantity is not None and quote_quantity is not None and (lots == 0 or quote_units == 0):
             raise InputError("quote_quantity", "must not be given together with quantity")
         if quote_quantity is not None and quote_units == 0:

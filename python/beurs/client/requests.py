@@ -27,8 +27,6 @@ from beurs.values import (
 
 __all__ = ["cancel_replace", "new_order", "new_order_list", "order_fields", "replace_order"]
 
-_CONDITIONAL: Final = {OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT}
-_WITHOUT_LIMIT: Final = {OrderType.MARKET, OrderType.STOP, OrderType.TAKE_PROFIT}
 _CLIENT_ORDER_ID_MAX: Final = 36
 
 
@@ -66,26 +64,15 @@ def order_fields(
 ) -> dict[str, Any]:
     """The fields of an order, as they stand in a frame."""
     tick, lot = instrument.tick, instrument.lot
-    follows = Peg.of(peg, "peg")
-    if order_type is not None:
-        kind = OrderType.of(order_type, "order_type")
-    elif trigger_price is not None or trail_bps is not None:
-        raise InputError("order_type", f"must be given for a conditional order: {', '.join(sorted(_CONDITIONAL))}")
-    else:
-        kind = OrderType.MARKET if price is None and follows is Peg.NONE else OrderType.LIMIT
-    if time_in_force is not None:
-        life = TimeInForce.of(time_in_force, "time_in_force")
-    elif expire_time_ns is not None:
-        life = TimeInForce.GTD
-    else:
-        life = TimeInForce.IOC if kind in _WITHOUT_LIMIT else TimeInForce.GTC
+    kind, life, follows = arguments.order_kind(
+        order_type, time_in_force, price, trigger_price, trail_bps, expire_time_ns, peg
+    )
     price_ticks = 0 if price is None else tick.count(price, "price")
     lots = 0 if quantity is None else lot.count(quantity, "quantity")
     quote_units = arguments.units("quote_quantity", quote_quantity, instrument.quote_unit)
     # On the wire an absent number is 0. A 0 that was given is not an absent one.
-    if price is not None and price_ticks == 0 and (kind in _WITHOUT_LIMIT or follows is not Peg.NONE):
-        must = "must be above 0" if follows is not Peg.NONE else f"must not be given for a {kind} order"
-        raise InputError("price", must)
+    if price is not None and price_ticks == 0:
+        arguments.refuse_zero_price(kind, follows)
     if quantity is not None and quote_quantity is not None and lots == 0:
         raise InputError("quote_quantity", "must not be given together with quantity")
     flags = 0
